@@ -1,0 +1,140 @@
+"""Med-NCA: one automaton per level, from a downscaled image with global knowledge to the full resolution.
+
+Source: Kalkhof, González, Mukhopadhyay, Med-NCA: Robust and Lightweight Segmentation with Neural Cellular Automata,
+IPMI 2023, section 2.1; here with any number of levels, in 2D and 3D.
+"""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..planning.plans import LevelPlan, NCAPlan
+from .nca import CHANNELS_LAST, Cell, run_steps
+from .windows import Window
+
+AVERAGE_POOLS = {2: F.avg_pool2d, 3: F.avg_pool3d}
+
+# fires(level, steps, grid) -> bool (steps, B, 1, *grid), or None when every cell fires
+Fires = Callable[[int, int, tuple[int, ...]], Tensor | None]
+
+
+class MedNCA(nn.Module):
+    """State channels: image (held fixed), class logits, hidden. Levels run from the coarsest to the finest.
+
+    Each cell updates in a step with probability `fire_rate`. Its random draws are passed in as `fires`.
+    """
+
+    stochastic = True
+
+    def __init__(self, plan: NCAPlan, dim: int, n_image_channels: int, n_outputs: int, sigmoid: bool) -> None:
+        super().__init__()
+        self.plan, self.dim, self.sigmoid = plan, dim, sigmoid
+        self.n_image, self.n_outputs = n_image_channels, n_outputs
+        self.factor = plan.levels[0].factor
+        self.cells = nn.ModuleList(
+            Cell(
+                dim,
+                plan.channels,
+                plan.hidden,
+                n_image_channels,
+                perception=plan.perception,
+                norm=plan.norm,
+                border=plan.border,
+            )
+            for _ in plan.levels
+        )
+        self.to(memory_format=CHANNELS_LAST[dim])
+
+    def predict_logits(self, image: Tensor, fires: Fires) -> Tensor:
+        """image: (B, n_image, *spatial), sides multiples of `factor` -> logits (B, n_outputs, *spatial)."""
+        state = self._first_state(image)
+        for index, level in enumerate(self.plan.levels):
+            state = self._enter_level(state, image, index, _whole_window(image, level))
+            state = run_steps(self.cells[index], state, fires(index, level.steps, state.shape[2:]), level.steps)
+        return self.logits(state)
+
+    def forward(self, image: Tensor, origin: Tensor, generator: torch.Generator) -> tuple[list["LevelOutput"], Tensor]:
+        """Training pass: the levels with a patch see only a window around the sample's finest patch.
+
+        image: (B, n_image, *spatial). origin: (B, dim) int, first voxel of each sample's finest patch, a multiple of
+        `factor`. Returns the output of each level, coarsest first, and the largest magnitude in the hidden state.
+        """
+        state, outputs, magnitude = self._first_state(image), [], image.new_zeros(())
+        for index, level in enumerate(self.plan.levels):
+            window = self._window(image, index, origin)
+            previous = outputs[-1].window if outputs else None
+            state = self._enter_level(state, image, index, window, previous)
+            fired = draw_fires(generator, self.plan.fire_rate, level.steps, state)
+            state = run_steps(self.cells[index], state, fired, level.steps)
+            outputs.append(LevelOutput(self.logits(state), window, level.factor))
+            magnitude = torch.maximum(magnitude, state.detach()[:, self.n_image :].abs().amax())
+        return outputs, magnitude
+
+    def logits(self, state: Tensor) -> Tensor:
+        return state[:, self.n_image : self.n_image + self.n_outputs]
+
+    def _first_state(self, image: Tensor) -> Tensor:
+        grid = [side // factor for side, factor in zip(image.shape[2:], self.factor, strict=True)]
+        state = image.new_zeros(image.shape[0], self.plan.channels, *grid)
+        return state.contiguous(memory_format=CHANNELS_LAST[self.dim])
+
+    def _enter_level(self, state: Tensor, image: Tensor, index: int, window: Window, previous: Window | None = None) -> Tensor:
+        """Upsamples the state of the level above to this one, inside `window`, and puts the image into it."""
+        level = self.plan.levels[index]
+        if index > 0:
+            above = self.plan.levels[index - 1].factor
+            ratio = tuple(a // f for a, f in zip(above, level.factor, strict=True))
+            coarse = window.coarser(ratio)
+            state = coarse.crop(state, relative_to=previous)
+            state = F.interpolate(state, scale_factor=tuple(map(float, ratio)), mode="nearest")
+        seen = window.crop(AVERAGE_POOLS[self.dim](image, level.factor))
+        state = torch.cat([seen, state[:, self.n_image :]], dim=1)
+        return state.contiguous(memory_format=CHANNELS_LAST[self.dim])
+
+    def _window(self, image: Tensor, index: int, origin: Tensor) -> Window:
+        """The window of a level in its own cells: centred on the finest patch, inside the window of the level above."""
+        levels = self.plan.levels
+        whole = _whole_window(image, levels[index])
+        if levels[index].patch is None:
+            return whole
+        finest = levels[-1].patch
+        above = self._window(image, index - 1, origin) if index else whole
+        above_factor = levels[index - 1].factor if index else levels[index].factor
+        starts, size = [], []
+        for axis, factor in enumerate(levels[index].factor):
+            ratio = above_factor[axis] // factor
+            low = above.start_of(axis) * ratio
+            high = low + above.size[axis] * ratio
+            length = min(levels[index].patch[axis], above.size[axis] * ratio)
+            finest_length = image.shape[2 + axis] if finest is None else finest[axis] * levels[-1].factor[axis]
+            centre = (origin[:, axis] + finest_length // 2) // factor
+            start = (centre - length // 2) // ratio * ratio
+            starts.append(torch.minimum(torch.maximum(start, torch.as_tensor(low)), torch.as_tensor(high - length)))
+            size.append(length)
+        return Window(torch.stack(starts, dim=1), tuple(size))
+
+
+class LevelOutput:
+    """What a level says: logits (B, n_outputs, *window), the window it saw, and its downscale factor."""
+
+    def __init__(self, logits: Tensor, window: Window, factor: tuple[int, ...]) -> None:
+        self.logits, self.window, self.factor = logits, window, factor
+
+    def targets(self, encoded: Tensor) -> Tensor:
+        """Full-resolution targets or weights (B, K, *spatial), averaged over each of this level's cells."""
+        pooled = encoded if set(self.factor) == {1} else AVERAGE_POOLS[encoded.ndim - 2](encoded, self.factor)
+        return self.window.crop(pooled)
+
+
+def draw_fires(generator: torch.Generator, fire_rate: float, steps: int, state: Tensor) -> Tensor | None:
+    """Fire masks of all steps of a level for training, bool (steps, B, 1, *spatial); None when all cells fire."""
+    if fire_rate >= 1:
+        return None
+    shape = (steps, state.shape[0], 1, *state.shape[2:])
+    return torch.rand(shape, generator=generator, device=generator.device).lt_(fire_rate).bool().to(state.device)
+
+
+def _whole_window(image: Tensor, level: LevelPlan) -> Window:
+    return Window(None, tuple(side // factor for side, factor in zip(image.shape[2:], level.factor, strict=True)))

@@ -1,0 +1,22 @@
+"""Every model by its name."""
+
+from torch import nn
+
+from ..planning.plans import NCAPlan, Plans
+from .mednca import MedNCA
+from .unet import UNet
+
+
+def build_model(name: str, plans: Plans, config: str | None = None) -> nn.Module:
+    """The untrained model `name` (mednca, mednca_paper, unet, unet_small) of a configuration.
+
+    Raises InputError for an unknown name or a configuration that was not planned.
+    """
+    chosen = plans.config(config)
+    plan = chosen.model(name)
+    kind = MedNCA if isinstance(plan, NCAPlan) else UNet
+    return kind(plan, chosen.dim, len(plans.channel_names), plans.labels.n_outputs, sigmoid=plans.labels.has_regions)
+
+
+def count_parameters(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())

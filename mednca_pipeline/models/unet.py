@@ -1,0 +1,41 @@
+"""The UNet baseline: MONAI's DynUNet in nnU-Net's topology (Isensee et al., Nature Methods 2021)."""
+
+import torch
+from monai.networks.nets import DynUNet
+from torch import Tensor, nn
+
+from ..planning.plans import UNetPlan
+
+
+class UNet(nn.Module):
+    """Encoder-decoder with instance normalisation, leaky ReLU and deep supervision in training."""
+
+    stochastic = False
+
+    def __init__(self, plan: UNetPlan, dim: int, n_image_channels: int, n_outputs: int, sigmoid: bool) -> None:
+        super().__init__()
+        self.plan, self.dim, self.sigmoid = plan, dim, sigmoid
+        self.factor = tuple(int(torch.tensor(column).prod()) for column in zip(*plan.strides, strict=True))
+        self.heads = max(0, min(len(plan.strides) - 2, 3))  # the two coarsest stages get no loss of their own
+        self.net = DynUNet(
+            spatial_dims=dim,
+            in_channels=n_image_channels,
+            out_channels=n_outputs,
+            kernel_size=plan.kernel_sizes,
+            strides=plan.strides,
+            upsample_kernel_size=plan.strides[1:],
+            filters=plan.features,
+            norm_name=("INSTANCE", {"affine": True}),
+            act_name=("leakyrelu", {"negative_slope": 0.01, "inplace": True}),
+            deep_supervision=self.heads > 0,
+            deep_supr_num=max(self.heads, 1),
+        )
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """image (B, n_image, *patch) -> logits at full size, then the supervised coarser heads at full size as well."""
+        out = self.net(image)
+        return [out] if out.ndim == image.ndim else list(out.unbind(dim=1))
+
+    def predict_logits(self, image: Tensor, fires: None = None) -> Tensor:
+        """image (B, n_image, *spatial), sides multiples of `factor` -> logits (B, n_outputs, *spatial)."""
+        return self.net(image)

@@ -1,0 +1,150 @@
+"""The plan of a dataset: every decision that training and prediction need, with the reason for each."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from mednca_runtime.errors import InputError
+from mednca_runtime.files import from_dict, read_json, write_json
+from mednca_runtime.labels import Labels
+from mednca_runtime.preprocessing import PreprocessingPlan
+
+SCHEMA = 1
+MODELS = ("mednca", "mednca_paper", "unet", "unet_small")
+
+
+@dataclass(frozen=True)
+class LevelPlan:
+    """One level of an NCA, coarsest first in a plan.
+
+    factor: downscale factor per axis, relative to the preprocessed image.
+    steps: number of NCA steps at this level.
+    patch: size in this level's own cells that training sees, or None for the whole image. Inference sees the whole.
+    """
+
+    factor: tuple[int, ...]
+    steps: int
+    patch: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """How a model is trained. `minutes` is the schedule per device kind, used without --budget or --iterations."""
+
+    optimiser: str  # "muon" (matrices, Adam for the rest) or "adam"
+    learning_rate: float
+    batch_size: int
+    ema_decay: float
+    minutes: dict[str, float]  # {"cpu": 15.0, "cuda": 8.0}
+    foreground_share: float = 0.5  # share of samples whose slice and patch are forced to show foreground
+    gradient_clip: float = 1.0
+    betas: tuple[float, float] = (0.9, 0.999)  # of Adam
+
+
+@dataclass(frozen=True)
+class NCAPlan:
+    """A Med-NCA: channels and hidden units of the cell, and its levels, coarsest first."""
+
+    channels: int
+    hidden: int
+    fire_rate: float  # the probability that a cell fires in a step
+    norm: str  # "rms" (per cell over the hidden units, before the ReLU) or "none"
+    border: str  # padding of the perception: "reflect", "replicate" or "zeros"
+    perception: str  # "matrix" (one folded linear map) or "paper" (identity and two 3x3 filter banks)
+    levels: tuple[LevelPlan, ...]
+    training: TrainingPlan
+
+
+@dataclass(frozen=True)
+class UNetPlan:
+    """A DynUNet in nnU-Net's topology: one entry per stage, finest first."""
+
+    features: tuple[int, ...]
+    strides: tuple[tuple[int, ...], ...]
+    kernel_sizes: tuple[tuple[int, ...], ...]
+    patch: tuple[int, ...]  # in voxels of the preprocessed image; inference slides it where the image is larger
+    training: TrainingPlan
+
+
+@dataclass(frozen=True)
+class ConfigPlan:
+    """A configuration, "2d" or "3d". `image_size` has `dim` entries: images are edge-padded up to at least this."""
+
+    name: str
+    dim: int
+    preprocessing: PreprocessingPlan
+    image_size: tuple[int, ...]
+    mednca: NCAPlan
+    mednca_paper: NCAPlan
+    unet: UNetPlan
+    unet_small: UNetPlan
+
+    def model(self, name: str) -> NCAPlan | UNetPlan:
+        if name not in MODELS:
+            raise InputError(f"Model {name!r}: expected one of {', '.join(MODELS)}.")
+        return getattr(self, name)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One line of the planner's table. `config` is "2d", "3d" or "all"."""
+
+    config: str
+    name: str
+    value: str
+    because: str
+    by_user: bool = False
+
+
+@dataclass(frozen=True)
+class TrainingRange:
+    """What training saw, 0.5 and 99.5 percentiles over the cases: inputs outside get a warning at prediction."""
+
+    spacing_mm: tuple[tuple[float, float], ...]  # (low, high) per axis
+    extent_mm: tuple[tuple[float, float], ...]  # shape * spacing, (low, high) per axis
+    intensity: tuple[tuple[float, float], ...]  # case mean over the cropped image, (low, high) per channel
+
+
+@dataclass(frozen=True)
+class Plans:
+    """All decisions for one dataset."""
+
+    dataset: str
+    channel_names: tuple[str, ...]
+    labels: Labels
+    file_ending: str
+    spacing_known: bool
+    default_config: str
+    configs: dict[str, ConfigPlan]
+    training_range: TrainingRange
+    decisions: tuple[Decision, ...]
+    overrides: dict[str, str] = field(default_factory=dict)  # the user's, such as {"2d.steps": "10 6 4"}
+    memory_bytes: int = 4_000_000_000  # what a training step may take; patch and batch sizes follow from it
+    schema: int = SCHEMA
+
+    def config(self, name: str | None = None) -> ConfigPlan:
+        """The configuration `name`, or the plan's default. Raises InputError when it was not planned."""
+        name = name or self.default_config
+        if name not in self.configs:
+            raise InputError(
+                f"{self.dataset} has no configuration {name!r}: planned are {', '.join(self.configs)}. "
+                f"Plan it with mednca_plan_and_preprocess -d {self.dataset} --config {name}."
+            )
+        return self.configs[name]
+
+    def digest(self, config: str, model: str) -> str:
+        """Fingerprint of everything that decides the weights of `model`: folds with different digests never mix."""
+        chosen = self.config(config)
+        parts = [self.labels, chosen.preprocessing, chosen.model(model)]
+        decisive = [[asdict(part) for part in parts], chosen.dim, chosen.image_size, self.channel_names]
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def read_plans(path: Path) -> Plans:
+    """Raises InputError when the file is missing or of another schema."""
+    return from_dict(Plans, read_json(path, schema=SCHEMA))
+
+
+def write_plans(path: Path, plans: Plans) -> None:
+    write_json(path, plans)

@@ -1,0 +1,78 @@
+"""Files written whole or not at all, and dataclasses as JSON."""
+
+import json
+import os
+import secrets
+import types
+import typing
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from .errors import InputError
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yields a temporary path in the same folder (same endings), moved onto `path` when the block succeeds."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{secrets.token_hex(4)}.{path.name}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Writes `data` (a dataclass, or what JSON knows) with sorted keys."""
+    data = asdict(data) if is_dataclass(data) else data
+    write_text(path, json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path, schema: int | None = None) -> Any:
+    """Reads a JSON file. Raises InputError when it is missing, no JSON, or of another `schema` than asked for."""
+    path = Path(path)
+    try:
+        data = json.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist.") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not valid JSON: {error}.") from error
+    if schema is not None:
+        found = data.get("schema") if isinstance(data, dict) else None
+        if found != schema:
+            raise InputError(
+                f"{path}: expected schema {schema}, found {found}. "
+                "It was written by another version of mednca_pipeline: make it again with this one."
+            )
+    return data
+
+
+def from_dict(cls: Any, data: Any) -> Any:
+    """Rebuilds a (nested) dataclass, tuple, dict or optional of type `cls` from what JSON gave back."""
+    origin, args = typing.get_origin(cls), typing.get_args(cls)
+    if data is None or cls is Any:
+        return data
+    if origin in (typing.Union, types.UnionType):
+        return from_dict(next(arg for arg in args if arg is not type(None)), data)
+    if is_dataclass(cls):
+        hints = typing.get_type_hints(cls)
+        unknown = set(data) - {field.name for field in fields(cls)}
+        if unknown:
+            raise InputError(f"{cls.__name__}: unknown field {', '.join(sorted(unknown))}.")
+        return cls(**{name: from_dict(hints[name], value) for name, value in data.items()})
+    if origin is tuple:
+        item_types = [args[0]] * len(data) if len(args) == 2 and args[1] is Ellipsis else args
+        return tuple(from_dict(item, value) for item, value in zip(item_types, data, strict=True))
+    if origin is dict:
+        return {key: from_dict(args[1], value) for key, value in data.items()}
+    return float(data) if cls is float else data

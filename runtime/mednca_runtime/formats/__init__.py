@@ -1,0 +1,88 @@
+"""File formats by ending. Each module reads (array, geometry), a header, and writes an array that is in file axes."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError
+from ..geometry import Geometry
+from . import dicom, nifti, pillow, sitk
+
+_MODULES = {
+    ".nii.gz": nifti,
+    ".nii": nifti,
+    ".nrrd": sitk,
+    ".mha": sitk,
+    ".mhd": sitk,
+    ".png": pillow,
+    ".tif": pillow,
+    ".tiff": pillow,
+    ".bmp": pillow,
+    ".jpg": pillow,
+    ".jpeg": pillow,
+    ".dcm": dicom,
+}
+_LABELS_AS = {".jpg": ".png", ".jpeg": ".png", ".dcm": ".nii.gz", "": ".nii.gz"}  # lossy, or a series
+_VOLUMES_AS = {ending: ".tif" for ending, module in _MODULES.items() if module is pillow} | {".tiff": ".tiff"}
+
+SUPPORTED = tuple(_MODULES)  # every ending that can be read, lower case
+WRITABLE = tuple(ending for ending in SUPPORTED if ending not in _LABELS_AS)
+
+
+def split_ending(path: Path | str) -> tuple[str, str]:
+    """The file name without its ending, and the ending in lower case: "a.b.nii.gz" -> ("a.b", ".nii.gz")."""
+    name = Path(path).name
+    for ending in SUPPORTED:
+        if name.lower().endswith(ending):
+            return name[: -len(ending)], ending
+    return Path(path).stem, Path(path).suffix.lower()
+
+
+def output_ending(input_ending: str) -> str:
+    """The ending of label files for images with `input_ending`: the same, but .png for JPEG and .nii.gz for DICOM."""
+    return _LABELS_AS.get(input_ending.lower(), input_ending.lower())
+
+
+def volume_ending(input_ending: str) -> str:
+    """The ending of float maps for images with `input_ending`: as `output_ending`, but .tif for the 2D formats."""
+    return _VOLUMES_AS.get(input_ending.lower(), output_ending(input_ending))
+
+
+def is_series(files: list[Path]) -> bool:
+    """Whether several files are the slices of one DICOM series rather than one image's channels."""
+    return all(_module(file) is dicom for file in files)
+
+
+def read(source: Path | list[Path], as_labels: bool) -> tuple[np.ndarray, Geometry]:
+    """(C, z, y, x) or (C, y, x) in LPS, in the type that the file has, and the geometry."""
+    if isinstance(source, list):
+        return dicom.read_series(source)
+    return _module(source).read(source, as_labels)
+
+
+def header(source: Path | list[Path]) -> tuple[int, Geometry]:
+    """The number of channels and the geometry."""
+    if isinstance(source, list):
+        array, geometry = dicom.read_series(source)
+        return array.shape[0], geometry
+    return _module(source).header(source)
+
+
+def writer(path: Path) -> Callable[[Path, np.ndarray, Geometry], None]:
+    """The function that writes (path, array in file axes, geometry). Raises InputError for an ending without one."""
+    ending = split_ending(path)[1]
+    if ending not in WRITABLE:
+        raise InputError(f"{path}: expected an ending that can be written ({', '.join(WRITABLE)}), found {ending!r}.")
+    return _MODULES[ending].write
+
+
+def _module(path: Path):
+    ending = split_ending(path)[1]
+    if ending in _MODULES:
+        return _MODULES[ending]
+    if path.is_dir() or dicom.is_dicom(path):
+        return dicom
+    if not path.exists():
+        raise FileNotFoundError(path)
+    raise InputError(f"{path}: expected a file ending in {', '.join(SUPPORTED)}, or DICOM; found {ending or 'none'}.")

@@ -1,0 +1,245 @@
+"""DICOM series through SimpleITK's GDCM. Case names come from folders; no tag that names a patient is ever used."""
+
+import logging
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError
+from ..geometry import Geometry, geometry_from_affine
+from .sitk import simpleitk
+
+SPACING_TOLERANCE = 0.01  # relative: a slice may be this far from its even place
+
+_log = logging.getLogger(__name__)
+_POSITION, _ORIENTATION, _FRAMES = "0020|0032", "0020|0037", "0028|0008"
+
+
+@dataclass(frozen=True)
+class Series:
+    """One DICOM series in one folder. `index` counts from 1 within the folder; `name` is made from folder names."""
+
+    uid: str
+    folder: Path
+    files: tuple[Path, ...]
+    name: str
+    index: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.index}: {self.uid} ({len(self.files)} files, first {self.files[0].name}) in {self.folder}"
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether a file starts as DICOM files do."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
+
+
+def find_series(folder: Path) -> list[Series]:
+    """All series of a folder and its subfolders, sorted; [] when there are none.
+
+    A folder's series are numbered in the order of their first files. The name of a series is its folder's path below
+    `folder`, joined with "_" (the name of `folder` itself at the top), with "_series2" where a folder holds several.
+    """
+    folder = Path(folder)
+    found: list[Series] = []
+    names: set[str] = set()
+    for place, subfolders, files in os.walk(folder):
+        subfolders.sort()
+        here = _series_in(Path(place), files)
+        parts = Path(place).relative_to(folder).parts or (folder.resolve().name,)
+        for index, (uid, slices) in enumerate(here, start=1):
+            name = "_".join(parts) + (f"_series{index}" if len(here) > 1 else "")
+            while name in names:
+                name += "_"
+            names.add(name)
+            found.append(Series(uid, Path(place), slices, name, index))
+    return found
+
+
+def choose_series(found: Sequence[Series], choices: Sequence[str] = ()) -> list[Series]:
+    """One series per folder: those that are alone in theirs, and of the others those named by `choices`.
+
+    choices: uids, numbers (as counted within each folder), or "all".
+    Raises InputError, listing the series, when none of a folder's several is chosen or when a choice fits none.
+    """
+    wanted = {str(choice).strip() for choice in choices}
+    folders: dict[Path, list[Series]] = defaultdict(list)
+    for series in found:
+        folders[series.folder].append(series)
+    unknown = wanted - {"all"} - {text for series in found for text in (series.uid, str(series.index))}
+    chosen, open_questions = [], []
+    for several in folders.values():
+        fitting = [s for s in several if "all" in wanted or s.uid in wanted or str(s.index) in wanted]
+        chosen += several if len(several) == 1 else fitting
+        open_questions += several if len(several) > 1 and not fitting else []
+    if unknown or open_questions:
+        problem = f"no series fits {', '.join(sorted(unknown))}" if unknown else "found several series in one folder"
+        listing = "\n".join(f"  {series}" for series in (open_questions or found))
+        raise InputError(
+            f"expected one DICOM series per folder, {problem}:\n{listing}\nChoose with --series NUMBER or UID."
+        )
+    return chosen
+
+
+def read(path: Path, as_labels: bool = False) -> tuple[np.ndarray, Geometry]:
+    """As `read_series`, for a folder (with exactly one series) or a single file."""
+    return read_series(_only_series(path))
+
+
+def header(path: Path) -> tuple[int, Geometry]:
+    """The number of channels and the geometry; reads the voxels, as every slice must be looked at."""
+    array, geometry = read(path)
+    return array.shape[0], geometry
+
+
+def read_series(files: Sequence[Path]) -> tuple[np.ndarray, Geometry]:
+    """The slices of one series, in any order -> (C, z, y, x) in LPS, rescaled as the tags say, and the geometry.
+
+    A single slice is a 2D image (C, y, x). A tilted gantry gives a sheared geometry, which is kept.
+    Raises InputError, naming the folder, for multi-frame files, slices of different size or orientation, several slices
+    at one place, and slices that are missing or unevenly spaced by more than 1 %.
+    """
+    files = [Path(file) for file in files]
+    case = files[0].parent if len(files) > 1 else files[0]
+    for file in files:
+        if not file.exists():
+            raise FileNotFoundError(file)
+    images, positions, orientations = _slices(files, case)
+    spacing = images[0].GetSpacing()
+    directions = orientations[0]  # (2, 3): along a row, along a column
+    affine = np.eye(4)
+    affine[:3, :2] = (directions * np.array(spacing[:2])[:, None]).T
+    order = [0]
+    affine[:3, 2] = np.cross(*directions) * (spacing[2] or 1.0)
+    if len(files) > 1:
+        _check_alike(images, orientations, files, case)
+        order = np.argsort(positions @ np.cross(*directions), kind="stable")
+        affine[:3, 2] = _step(positions[order], [files[i].name for i in order], case)
+    affine[:3, 3] = positions[order[0]]
+    arrays = [simpleitk().GetArrayViewFromImage(images[i])[0] for i in order]
+    stack = np.stack(arrays)  # (k, j, i[, component])
+    geometry = geometry_from_affine(stack.shape[2::-1], affine)
+    channels_last = stack.reshape(*stack.shape[:3], -1).transpose(2, 1, 0, 3)
+    return np.moveaxis(geometry.from_file_axes(channels_last), -1, 0), geometry
+
+
+def _only_series(path: Path) -> list[Path]:
+    if not path.exists():
+        raise FileNotFoundError(path)
+    if path.is_file():
+        return [path]
+    found = find_series(path)
+    if not found:
+        raise InputError(f"{path}: expected a DICOM series, found no DICOM file in this folder or below it.")
+    if len(found) > 1:
+        listing = "\n".join(f"  {series}" for series in found)
+        raise InputError(f"{path}: expected one DICOM series, found {len(found)}:\n{listing}\nName one of them.")
+    return list(found[0].files)
+
+
+def _series_in(folder: Path, files: list[str]) -> list[tuple[str, tuple[Path, ...]]]:
+    """(uid, files) of each series that lies directly in `folder`, in the order of their first files."""
+    if not any(is_dicom(folder / file) for file in files):
+        return []
+    sitk = simpleitk()
+    with _quiet(sitk):
+        uids = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
+        names = {uid: sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), uid) for uid in uids}
+    series = [(uid, tuple(sorted(Path(name) for name in names[uid]))) for uid in uids]
+    return sorted(series, key=lambda item: item[1])
+
+
+def _slices(files: list[Path], case: Path):
+    """Every file's image, position (n, 3) and orientation (n, 2, 3). Raises InputError for multi-frame files."""
+    sitk = simpleitk()
+    images, positions, orientations = [], [], []
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO("GDCMImageIO")
+    with _quiet(sitk):
+        for file in files:
+            reader.SetFileName(str(file))
+            try:
+                image = reader.Execute()
+            except RuntimeError:  # its text may hold values of tags
+                raise InputError(
+                    f"{case}: {file.name} cannot be read as DICOM: damaged or truncated. Export it again."
+                ) from None
+            if image.GetDimension() == 3 and image.GetDepth() > 1:
+                raise InputError(
+                    f"{case}: expected one slice per file, found a multi-frame file of {image.GetDepth()} frames "
+                    f"({file.name}). Convert it to single-frame DICOM or to .nii.gz, for example with dcm2niix."
+                )
+            placed = image.HasMetaDataKey(_POSITION) and image.HasMetaDataKey(_ORIENTATION)
+            if not placed and len(files) > 1:
+                raise InputError(
+                    f"{case}: expected a position in every slice (tags 0020,0032 and 0020,0037), {file.name} has none. "
+                    "Export the series again, or convert the files to PNG and treat them as 2D images."
+                )
+            images.append(image)
+            positions.append(_numbers(image.GetMetaData(_POSITION), 3) if placed else np.zeros(3))
+            orientation = _numbers(image.GetMetaData(_ORIENTATION), 6) if placed else np.eye(3)[:2].ravel()
+            orientations.append(orientation.reshape(2, 3))
+    return images, np.array(positions), np.array(orientations)
+
+
+def _numbers(text: str, count: int) -> np.ndarray:
+    values = np.array([float(part) for part in text.split("\\")])
+    if values.size != count:
+        raise InputError(f"expected {count} numbers as a slice's place, found {values.size}. Export the series again.")
+    return values
+
+
+def _check_alike(images, orientations: np.ndarray, files: list[Path], case: Path) -> None:
+    for image, orientation, file in zip(images, orientations, files, strict=True):
+        found = f"{file.name} is {image.GetWidth()}x{image.GetHeight()}"
+        if image.GetSize() != images[0].GetSize() or not np.allclose(orientation, orientations[0], atol=1e-3):
+            raise InputError(
+                f"{case}: expected slices of one size and orientation, such as {files[0].name} "
+                f"({images[0].GetWidth()}x{images[0].GetHeight()}); {found} or turned otherwise. "
+                "Remove the localisers from the folder."
+            )
+
+
+def _step(positions: np.ndarray, names: list[str], case: Path) -> np.ndarray:
+    """(3,): from slice to slice in mm, of positions (n, 3) in order. Raises InputError unless they are even to 1 %."""
+    steps = np.diff(positions, axis=0)
+    distances = np.linalg.norm(steps, axis=1)
+    usual = np.median(distances)
+    if distances.min() < 1e-3:
+        first = int(distances.argmin())
+        raise InputError(
+            f"{case}: expected one slice at each place, found several ({names[first]}, {names[first + 1]}). "
+            "The series holds several volumes (time points, echoes): export them as series of their own."
+        )
+    usual_step = np.median(steps, axis=0)
+    wrong = np.flatnonzero(np.linalg.norm(steps - usual_step, axis=1) > SPACING_TOLERANCE * usual)
+    if wrong.size:
+        first = int(wrong[np.argmax(distances[wrong])])
+        gap = distances[first] / distances.min()
+        missing = "slices are missing" if gap > 1.5 else "slices are unevenly spaced"
+        raise InputError(
+            f"{case}: {missing}: expected every slice {usual:.4g} mm after the one before it (tolerance 1 %), found "
+            f"{distances[first]:.4g} mm between {names[first]} and {names[first + 1]}. "
+            "Export the whole series again, or resample it to even slices."
+        )
+    return (positions[-1] - positions[0]) / (len(positions) - 1)
+
+
+@contextmanager
+def _quiet(sitk):
+    """Without ITK's warnings on the terminal: they repeat the texts of tags."""
+    before = sitk.ProcessObject.GetGlobalWarningDisplay()
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    try:
+        yield
+    finally:
+        sitk.ProcessObject.SetGlobalWarningDisplay(before)

@@ -1,0 +1,102 @@
+"""PNG, TIFF, BMP and JPEG (input only) in 2D through Pillow: grey, colour, palettes, alpha dropped, 1 to 32 bits."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ..errors import InputError
+from ..files import replacing
+from ..geometry import Geometry, plain_geometry
+
+_GREY = ("1", "L", "I", "F", "I;16", "I;16B", "I;16L", "I;16N")
+_BITS_PER_SAMPLE, _PLANAR_CONFIGURATION, _SEPARATE = 258, 284, 2  # TIFF tags, and a value of the second
+
+
+def read(path: Path, as_labels: bool = False) -> tuple[np.ndarray, Geometry]:
+    """(C, y, x) with 1 or 3 channels in the file's type. Labels: the index of a palette, one of three equal colours."""
+    with Image.open(path) as image:
+        _check_single(image)
+        if as_labels and image.mode in ("P", "PA"):
+            array = np.asarray(image if image.mode == "P" else image.getchannel(0))
+        else:
+            array = _pixels(image)
+    channels = np.moveaxis(np.atleast_3d(array), -1, 0)
+    if as_labels and (channels == channels[0]).all():
+        channels = channels[:1]
+    return channels, plain_geometry(channels.shape[1:])
+
+
+def header(path: Path) -> tuple[int, Geometry]:
+    """The number of channels and the geometry, from the file's first bytes."""
+    with Image.open(path) as image:
+        _check_single(image)
+        return (1 if _is_grey(image) else 3), plain_geometry((image.height, image.width))
+
+
+def write(path: Path, array: np.ndarray, geometry: Geometry) -> None:
+    """Writes an array (i, j) as a grey image. Raises InputError for 3D and for values that the format cannot hold."""
+    if geometry.ndim != 2:
+        raise InputError(f"{path.name}: expected a 2D image, found {geometry.ndim} axes. Write 3D as .nii.gz.")
+    ending = path.suffix.lower()
+    largest = {".bmp": 1, ".png": 2}.get(ending, 4)
+    if array.itemsize > largest:
+        raise InputError(f"{path.name}: {ending} cannot hold {array.dtype} values. Write .nii.gz or .tif.")
+    options = {"compression": "tiff_adobe_deflate"} if ending in (".tif", ".tiff") else {}
+    upright = np.ascontiguousarray(array.squeeze().T)
+    with replacing(path) as temporary:
+        Image.fromarray(upright).save(temporary, **options)
+
+
+def _check_single(image: Image.Image) -> None:
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1:
+        raise InputError(
+            f"expected one 2D image, found {frames} pages. Save stacks as .nii.gz, or each page as a file."
+        )
+
+
+def _is_grey(image: Image.Image) -> bool:
+    if image.mode in ("P", "PA"):
+        colours = np.reshape(image.getpalette("RGB") or [0, 0, 0], (-1, 3))
+        return bool((colours == colours[:, :1]).all())
+    return image.mode in (*_GREY, "LA", "La") or _rawmode(image).startswith("LA")
+
+
+def _pixels(image: Image.Image) -> np.ndarray:
+    """(y, x) or (y, x, 3), without alpha."""
+    rawmode = _rawmode(image)
+    if image.mode in _GREY:
+        return np.asarray(image)
+    if _is_grey(image):
+        return np.asarray(image.convert("RGB") if image.mode in ("P", "PA") else image)[..., 0]
+    if image.mode in ("RGB", "RGBA", "RGBX"):
+        tags = getattr(image, "tag_v2", {})
+        if tags.get(_BITS_PER_SAMPLE, (8,))[0] > 8 and tags.get(_PLANAR_CONFIGURATION) == _SEPARATE:
+            raise InputError("expected interleaved colours, found 16-bit colour planes. Save it as PNG or as 8 bit.")
+        if ";16" in rawmode:
+            return _sixteen_bit_colours(image, rawmode)
+        return np.asarray(image)[..., :3]
+    return np.asarray(image.convert("RGB"))
+
+
+def _rawmode(image: Image.Image) -> str:
+    """How the pixels lie in the file, such as "RGB;16B"; "" when Pillow does not say."""
+    arguments = image.tile[0].args if getattr(image, "tile", None) else ""
+    rawmode = arguments if isinstance(arguments, str) else next(iter(arguments or ()), "")
+    return rawmode if isinstance(rawmode, str) else ""
+
+
+def _sixteen_bit_colours(image: Image.Image, rawmode: str) -> np.ndarray:
+    """(y, x, 3) uint16. Pillow gives the high bytes only: the low ones come from reading in the other byte order."""
+    tiles = image.tile
+    swapped = rawmode[:-1] + ("L" if rawmode.endswith("B") else "B")
+    high = np.asarray(image)[..., :3].astype(np.uint16)
+    with Image.open(image.filename) as again:
+        again.tile = [tile._replace(args=_replaced(tile.args, rawmode, swapped)) for tile in tiles]
+        low = np.asarray(again)[..., :3]
+    return high * 256 + low
+
+
+def _replaced(arguments, old: str, new: str):
+    return new if isinstance(arguments, str) else tuple(new if value == old else value for value in arguments)

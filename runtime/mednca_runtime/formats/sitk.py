@@ -1,0 +1,81 @@
+"""NRRD, MHA and MHD through SimpleITK, which is optional and only imported here when it is needed."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError
+from ..geometry import Geometry, make_geometry
+
+
+def simpleitk():
+    """The SimpleITK module. Raises InputError with the remedy when it is not installed."""
+    try:
+        import SimpleITK
+    except ImportError as error:
+        raise InputError(
+            "NRRD, MHA, MHD and DICOM need SimpleITK, which is not installed: pip install SimpleITK, "
+            "or convert the images to .nii.gz."
+        ) from error
+    return SimpleITK
+
+
+def read(path: Path, as_labels: bool = False) -> tuple[np.ndarray, Geometry]:
+    """(C, z, y, x) or (C, y, x) in LPS in the file's type; components or a fourth axis are the channels."""
+    if not path.exists():
+        raise FileNotFoundError(path)
+    return from_simpleitk(simpleitk().ReadImage(str(path)))
+
+
+def header(path: Path) -> tuple[int, Geometry]:
+    """The number of channels and the geometry, without the voxels."""
+    if not path.exists():
+        raise FileNotFoundError(path)
+    reader = simpleitk().ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.ReadImageInformation()
+    geometry = _geometry(reader)
+    return reader.GetNumberOfComponents() * int(np.prod(reader.GetSize()[3:], dtype=int)), geometry
+
+
+def write(path: Path, array: np.ndarray, geometry: Geometry) -> None:
+    """Writes an array (i, j[, k]) with its spacing, origin and direction, compressed."""
+    sitk = simpleitk()
+    n = array.ndim
+    image = sitk.GetImageFromArray(np.ascontiguousarray(array.T))
+    image.SetSpacing(geometry.file_spacing_mm[:n])
+    image.SetOrigin(geometry.file_origin_mm[:n])
+    image.SetDirection([value for row in geometry.file_direction[:n] for value in row[:n]])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".", dir=path.parent) as folder:
+        sitk.WriteImage(image, str(Path(folder) / path.name), useCompression=True)
+        for written in sorted(Path(folder).iterdir(), key=lambda file: file.name == path.name):  # .mhd after its voxels
+            os.replace(written, path.with_name(written.name))
+
+
+def from_simpleitk(image) -> tuple[np.ndarray, Geometry]:
+    """A SimpleITK image of 2 to 4 axes, scalar or vector -> (C, z, y, x) or (C, y, x) in LPS, and its geometry."""
+    geometry = _geometry(image)
+    array = simpleitk().GetArrayFromImage(image)  # ([t,] k, j, i [, component])
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"expected real numbers, found {array.dtype}. Export magnitude images.")
+    spatial = len(geometry.file_shape)
+    array = array.reshape(-1, *geometry.file_shape[::-1], image.GetNumberOfComponentsPerPixel())
+    array = array.transpose(*range(spatial, 0, -1), 0, spatial + 1)  # (i, j[, k], t, component)
+    channels_last = array.reshape(*geometry.file_shape, -1)
+    return np.moveaxis(geometry.from_file_axes(channels_last), -1, 0), geometry
+
+
+def _geometry(image) -> Geometry:
+    """The geometry of an image, or of a reader that has read the header; works for 2, 3 and 4 axes."""
+    dimension = image.GetDimension()
+    if dimension not in (2, 3, 4):
+        raise InputError(f"expected 2 to 4 axes, found {dimension}.")
+    n = min(dimension, 3)
+    spacing, origin, direction = np.ones(3), np.zeros(3), np.eye(3)
+    spacing[:n] = image.GetSpacing()[:n]
+    origin[:n] = image.GetOrigin()[:n]
+    direction[:n, :n] = np.reshape(image.GetDirection(), (dimension, dimension))[:n, :n]
+    return make_geometry(image.GetSize()[:n], spacing, origin, direction)

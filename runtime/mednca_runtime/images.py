@@ -1,0 +1,202 @@
+"""Reading images and labels into LPS arrays, and writing labels and maps back into the frame of their file.
+
+Arrays are (C, z, y, x) or (C, y, x); spacing is in that order. Everything about a file format is in `formats`.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from . import formats
+from .errors import InputError
+from .formats import SUPPORTED, output_ending, split_ending, volume_ending
+from .geometry import Geometry, differences
+
+__all__ = [
+    "SUPPORTED",
+    "Header",
+    "Image",
+    "output_ending",
+    "read_header",
+    "read_image",
+    "read_labels",
+    "split_ending",
+    "volume_ending",
+    "write_labels",
+    "write_volume",
+]
+
+_log = logging.getLogger(__name__)
+_WHOLE = 1e-4  # a stored label may be this far from a whole number
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image (C, z, y, x) or (C, y, x) in LPS, its spacing per spatial axis, and the way back to its file's frame."""
+
+    array: np.ndarray
+    spacing_mm: tuple[float, ...]
+    geometry: Geometry
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says about its voxels, without them: `channels`, and the geometry in array axes and LPS."""
+
+    channels: int
+    geometry: Geometry
+
+    @property
+    def ndim(self) -> int:
+        return self.geometry.ndim
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.geometry.shape
+
+    @property
+    def spacing_mm(self) -> tuple[float, ...]:
+        return self.geometry.spacing_mm
+
+    @property
+    def origin(self) -> np.ndarray:
+        """(3,): LPS mm of the array's first voxel."""
+        return self.geometry.origin
+
+    @property
+    def direction(self) -> np.ndarray:
+        """(3, ndim): unit vectors of the array axes in LPS."""
+        return self.geometry.direction
+
+
+def read_image(paths: Path | str | Sequence[Path | str]) -> Image:
+    """Reads one image as float32, channels first.
+
+    paths: a file; several files of one shape, whose channels are stacked in order; or a DICOM series as its folder or
+        the list of its files. A 4D file and an RGB file give several channels; an alpha channel is dropped.
+    Raises InputError naming the file when it is missing, unreadable, truncated, or of a format that is not supported.
+    """
+    parts = [_read(source, False) for source in _sources(paths)]
+    geometry = parts[0][1]
+    for (_, other), source in zip(parts[1:], _sources(paths)[1:], strict=True):
+        _check_channel(other, geometry, source)
+    arrays = [np.require(array, np.float32, ["C", "W"]) for array, _ in parts]
+    return Image(arrays[0] if len(arrays) == 1 else np.concatenate(arrays), geometry.spacing_mm, geometry)
+
+
+def read_labels(path: Path | str) -> Image:
+    """Reads a label file as integers (1, z, y, x) or (1, y, x): int16, or int32 where the values need it.
+
+    Raises InputError as `read_image` does, and for labels that are no whole numbers, naming the values.
+    """
+    path = Path(path)
+    array, geometry = _read(path, True)
+    if array.shape[0] != 1:
+        raise InputError(f"{path}: expected labels of one channel, found {array.shape[0]}. Store one label per voxel.")
+    return Image(_integers(array, path), geometry.spacing_mm, geometry)
+
+
+def read_header(paths: Path | str | Sequence[Path | str]) -> Header:
+    """As `read_image`, but without the voxels where the format allows; the geometry is the first file's."""
+    headers = [_named(source, formats.header, source) for source in _sources(paths)]
+    return Header(sum(channels for channels, _ in headers), headers[0][1])
+
+
+def write_labels(path: Path | str, labels: np.ndarray, geometry: Geometry) -> None:
+    """Writes integer labels (z, y, x) or (y, x) in the frame of `geometry`, as uint8, or uint16 above 255.
+
+    Raises InputError when the file's format cannot hold them, ValueError for arrays that are no labels of this shape.
+    """
+    labels = np.asarray(labels)
+    if labels.dtype != bool and not np.issubdtype(labels.dtype, np.integer):
+        raise ValueError(f"Labels must be integers, found {labels.dtype}.")
+    low, high = (int(labels.min()), int(labels.max())) if labels.size else (0, 0)
+    if low < 0 or high > 65535:
+        raise ValueError(f"Labels must lie in 0..65535, found {low}..{high}.")
+    _write(Path(path), labels.astype(np.uint8 if high <= 255 else np.uint16), geometry)
+
+
+def write_volume(path: Path | str, array: np.ndarray, geometry: Geometry) -> None:
+    """Writes a map (z, y, x) or (y, x), such as a probability or a variance, as float32 in the frame of `geometry`.
+
+    `volume_ending` names the file ending to use. Raises InputError for a format that holds no floats.
+    """
+    _write(Path(path), np.asarray(array, dtype=np.float32), geometry)
+
+
+def _write(path: Path, array: np.ndarray, geometry: Geometry) -> None:
+    if array.shape != geometry.shape:
+        raise ValueError(f"{path}: the array has shape {array.shape}, the geometry {geometry.shape}.")
+    formats.writer(path)(path, geometry.to_file_axes(array), geometry)
+
+
+def _sources(paths: Path | str | Sequence[Path | str]) -> list[Path | list[Path]]:
+    """The things to read one after the other: files, a folder, or the list of a DICOM series' files as one."""
+    if isinstance(paths, (str, Path)):
+        return [Path(paths)]
+    files = [Path(path) for path in paths]
+    if not files:
+        raise InputError("expected the files of an image, found none.")
+    return [files] if formats.is_series(files) else list(files)
+
+
+def _read(source: Path | list[Path], as_labels: bool) -> tuple[np.ndarray, Geometry]:
+    return _named(source, formats.read, source, as_labels)
+
+
+def _named(source: Path | list[Path], function, *arguments):
+    """Calls a reader; whatever it stumbles over becomes an InputError with the file's name."""
+    name = source[0].parent if isinstance(source, list) else source
+    try:
+        return function(*arguments)
+    except InputError as error:
+        if str(name) in str(error):
+            raise
+        raise InputError(f"{name}: {error}") from error
+    except MemoryError:
+        raise
+    except FileNotFoundError as error:
+        raise InputError(f"{name} does not exist: check the path and the spelling.") from error
+    except Exception as error:
+        raise InputError(
+            f"{name}: expected a readable image, found a damaged or truncated file ({_last_line(error)}). "
+            "Copy or export it again, or leave this case out."
+        ) from error
+
+
+def _last_line(error: Exception) -> str:
+    """SimpleITK's messages are long; what happened is in their last line."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[-1]}" if lines else type(error).__name__
+
+
+def _check_channel(found: Geometry, expected: Geometry, source: Path | list[Path]) -> None:
+    for difference in differences(found, expected):
+        message = (
+            f"{source}: {difference.quantity} differs from the first channel's: expected {difference.expected}, "
+            f"found {difference.found} (tolerance {difference.tolerance}). Resample the channels onto one grid."
+        )
+        if difference.quantity == "shape":
+            raise InputError(message)
+        _log.warning(message)
+
+
+def _integers(array: np.ndarray, path: Path) -> np.ndarray:
+    """Any real array -> int16 or int32. Raises InputError for values that are no whole numbers."""
+    if array.dtype.kind not in "biu":
+        rounded = np.rint(array)
+        wrong = ~(np.abs(array - rounded) <= _WHOLE)  # also true for NaN
+        if wrong.any():
+            values = ", ".join(f"{value:g}" for value in np.unique(array[wrong])[:5])
+            raise InputError(
+                f"{path}: expected whole numbers as labels, found {values}. Save the labels as integers; "
+                "labels resampled with interpolation must be resampled again with nearest neighbour."
+            )
+        array = rounded
+    low, high = (array.min(), array.max()) if array.size else (0, 0)
+    if low < -(2**31) or high >= 2**31:
+        raise InputError(f"{path}: expected labels of at most 32 bits, found {low:g} to {high:g}. Renumber them.")
+    return np.require(array, np.int16 if low >= -(2**15) and high < 2**15 else np.int32, ["C", "W"])

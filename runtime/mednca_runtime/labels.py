@@ -1,0 +1,166 @@
+"""What the label values of a dataset mean, and the way between label maps and a network's outputs."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .errors import InputError
+
+_LARGEST = np.iinfo(np.int16).max
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The foreground outputs of a dataset, in order.
+
+    names: one per foreground output.
+    values: the label values that each output covers; exactly one without regions.
+    region_order: the value that each region writes, in the order of writing (nnU-Net's regions_class_order), or ().
+    ignore: the value of voxels that nobody labelled, or None.
+    """
+
+    names: tuple[str, ...]
+    values: tuple[tuple[int, ...], ...]
+    region_order: tuple[int, ...] = ()
+    ignore: int | None = None
+
+    @classmethod
+    def from_dataset_json(
+        cls, labels: Mapping[str, Any], regions_class_order: Sequence[int] | None, source: Path
+    ) -> "Labels":
+        """Reads `labels` and `regions_class_order` of a dataset.json. Raises InputError naming what is wrong in it."""
+        if not isinstance(labels, Mapping) or not labels:
+            raise InputError(f'{source}: expected "labels" such as {{"background": 0, "liver": 1}}, found {labels!r}.')
+        covered = {str(name): _values(name, value, source) for name, value in labels.items()}
+        if covered.pop("background", None) != (0,):
+            raise InputError(
+                f'{source}: expected "background": 0 in "labels", found {dict(labels)}. Add or correct it.'
+            )
+        ignore = covered.pop("ignore", None)
+        if ignore is not None and len(ignore) != 1:
+            raise InputError(f'{source}: expected one value for "ignore", found {list(ignore)}.')
+        if not covered:
+            raise InputError(f'{source}: expected at least one label besides background in "labels", found none.')
+        order: tuple[int, ...] = ()
+        if any(len(values) > 1 for values in covered.values()):
+            order = _region_order(covered, regions_class_order, source)
+        made = cls(tuple(covered), tuple(covered.values()), order, ignore[0] if ignore else None)
+        made._check_values(source)
+        return made
+
+    @property
+    def has_regions(self) -> bool:
+        return bool(self.region_order)
+
+    @property
+    def n_outputs(self) -> int:
+        """Channels of the network: background and one per class (softmax), or one per region (sigmoid)."""
+        return len(self.names) + (not self.has_regions)
+
+    @property
+    def valid_values(self) -> set[int]:
+        """Every value that a label map of this dataset may hold, background and `ignore` included."""
+        ignore = () if self.ignore is None else (self.ignore,)
+        return {0, *ignore, *(value for values in self.values for value in values)}
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The smallest of uint8 and uint16 that holds every value."""
+        return np.dtype(np.uint8 if max(self.valid_values) <= 255 else np.uint16)
+
+    def encode(self, labels: np.ndarray) -> np.ndarray:
+        """Label values (...) -> float32 (n_outputs, ...), one-hot or regions; zero everywhere in `ignore` voxels."""
+        encoded = np.zeros((self.n_outputs, *labels.shape), np.float32)
+        first = 0 if self.has_regions else 1
+        if first:
+            np.equal(labels, 0, out=encoded[0], casting="unsafe")
+        for output, (_, mask) in zip(encoded[first:], self.masks(labels), strict=True):
+            output[mask] = 1
+        return encoded
+
+    def decode(self, channels: Iterable[np.ndarray]) -> np.ndarray:
+        """Probability maps (...), one per output and read one at a time -> label values (...) of `dtype`.
+
+        Without regions: the most probable class (the earlier one of equals). With regions: each region that is more
+        probable than 0.5 writes its value of `region_order`, in turn. Two maps are held at most.
+        Raises ValueError for another number of maps than outputs.
+        """
+        maps = iter(channels)
+        try:
+            labels = self._decode_regions(maps) if self.has_regions else self._decode_classes(maps)
+        except StopIteration:
+            raise ValueError(f"Expected {self.n_outputs} probability maps, found fewer.") from None
+        if next(maps, None) is not None:
+            raise ValueError(f"Expected {self.n_outputs} probability maps, found more.")
+        return labels
+
+    def masks(self, labels: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+        """(name, bool mask) per foreground output."""
+        for name, values in zip(self.names, self.values, strict=True):
+            yield name, labels == values[0] if len(values) == 1 else np.isin(labels, values)
+
+    def foreground(self, labels: np.ndarray) -> np.ndarray:
+        """bool mask: any label but background and `ignore`."""
+        mask = labels != 0
+        return mask if self.ignore is None else mask & (labels != self.ignore)
+
+    def _decode_classes(self, maps: Iterator[np.ndarray]) -> np.ndarray:
+        best = np.array(next(maps))
+        labels = np.zeros(best.shape, self.dtype)
+        for (value,) in self.values:
+            _raise_to(best, labels, value, next(maps))  # no name here, which would hold the map while the next is made
+        return labels
+
+    def _decode_regions(self, maps: Iterator[np.ndarray]) -> np.ndarray:
+        inside = next(maps) > 0.5
+        labels = np.where(inside, self.dtype.type(self.region_order[0]), self.dtype.type(0))
+        for value in self.region_order[1:]:
+            np.greater(next(maps), 0.5, out=inside)
+            labels[inside] = value
+        return labels
+
+    def _check_values(self, source: Path) -> None:
+        foreground = [value for values in self.values for value in values]
+        if not self.has_regions and len(set(foreground)) < len(foreground):
+            raise InputError(f'{source}: expected a value of its own for each of "labels", found {foreground}.')
+        if self.ignore in foreground or self.ignore == 0 or 0 in foreground:
+            raise InputError(
+                f"{source}: background is 0; neither it nor the ignore value ({self.ignore}) may belong to a class; "
+                f"found {dict(zip(self.names, self.values, strict=True))}."
+            )
+        wrong = sorted(value for value in self.valid_values if not 0 <= value <= _LARGEST)
+        if wrong:
+            raise InputError(f"{source}: expected label values from 0 to {_LARGEST}, found {wrong}. Renumber them.")
+
+
+def _raise_to(best: np.ndarray, labels: np.ndarray, value: int, probability: np.ndarray) -> None:
+    """Writes `value` where `probability` is above the best so far, and raises the best, both in place."""
+    labels[probability > best] = value
+    np.maximum(best, probability, out=best)
+
+
+def _values(name: str, value: Any, source: Path) -> tuple[int, ...]:
+    """One entry of "labels" as a tuple of its values."""
+    values = tuple(value) if isinstance(value, (list, tuple)) else (value,)
+    if not values or any(isinstance(item, bool) or not isinstance(item, int) for item in values):
+        hint = f' Turn it round: "{value}": {name}.' if str(name).isdigit() else ""
+        raise InputError(f'{source}: expected whole numbers for the label "{name}", found {value!r}.{hint}')
+    return values
+
+
+def _region_order(covered: Mapping[str, tuple[int, ...]], order: Any, source: Path) -> tuple[int, ...]:
+    """nnU-Net's regions_class_order, checked against the regions."""
+    if not isinstance(order, (list, tuple)) or len(order) != len(covered):
+        raise InputError(
+            f'{source}: "labels" holds regions, so "regions_class_order" must have one value for each of '
+            f"{', '.join(covered)}; found {order!r}."
+        )
+    known = {value for values in covered.values() for value in values}
+    if not set(order) <= known:
+        raise InputError(
+            f'{source}: "regions_class_order" has values outside the regions: {list(order)} not in {known}.'
+        )
+    return tuple(order)

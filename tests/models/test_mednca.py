@@ -1,0 +1,151 @@
+"""The automaton: the published network exactly, locality, fixed image channels, windows."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from mednca_pipeline.models.mednca import MedNCA, draw_fires
+from mednca_pipeline.models.nca import Cell, run_steps
+from mednca_pipeline.models.registry import count_parameters
+from mednca_pipeline.planning.plans import LevelPlan, NCAPlan, TrainingPlan
+
+TRAINING = TrainingPlan("muon", 0.02, 2, 0.99, {"cpu": 1.0})
+PLAN = NCAPlan(
+    channels=8,
+    hidden=12,
+    fire_rate=0.75,
+    norm="layer",
+    border="replicate",
+    perception="matrix",
+    levels=(LevelPlan((4, 4), 3), LevelPlan((2, 2), 2, (8, 8)), LevelPlan((1, 1), 2, (8, 8))),
+    training=TRAINING,
+)
+PAPER = NCAPlan(
+    channels=32,
+    hidden=128,
+    fire_rate=0.5,
+    norm="none",
+    border="reflect",
+    perception="paper",
+    levels=(LevelPlan((4, 4), 16), LevelPlan((1, 1), 16)),
+    training=TRAINING,
+)
+
+
+def everything_fires(level, steps, grid):
+    return None
+
+
+@pytest.fixture(scope="module")
+def published(shared_reference):
+    """The published weights in our network; the authors' axes are (x, y), so their filters are transposed."""
+    stored = np.load(shared_reference / "mednca_hippocampus_weights.npz")
+    network = MedNCA(PAPER, 2, n_image_channels=1, n_outputs=1, sigmoid=True)
+    weights = {}
+    for stage in (0, 1):
+        for bank in (0, 1):
+            filters = torch.from_numpy(stored[f"stage{stage}.p{bank}.weight"])
+            weights[f"cells.{stage}.banks.{bank}.weight"] = filters.transpose(2, 3)
+            weights[f"cells.{stage}.banks.{bank}.bias"] = torch.from_numpy(stored[f"stage{stage}.p{bank}.bias"])
+        weights[f"cells.{stage}.hidden.weight"] = torch.from_numpy(stored[f"stage{stage}.fc0.weight"])[..., None, None]
+        weights[f"cells.{stage}.hidden.bias"] = torch.from_numpy(stored[f"stage{stage}.fc0.bias"])
+        weights[f"cells.{stage}.update.weight"] = torch.from_numpy(stored[f"stage{stage}.fc1.weight"])
+    network.load_state_dict(weights)
+    return network
+
+
+def test_published_network_has_its_70016_parameters():
+    assert count_parameters(MedNCA(PAPER, 2, 1, 1, sigmoid=True)) == 70_016
+
+
+def test_published_network_is_reproduced_with_its_recorded_masks(published, shared_reference):
+    golden = {name: torch.from_numpy(array) for name, array in np.load(shared_reference / "mednca_hippocampus_golden.npz").items()}
+    recorded = [golden["low_fired"], golden["high_fired"]]
+
+    def fires(level, steps, grid):
+        return recorded[level][:, :, None].bool()
+
+    with torch.inference_mode():
+        low = golden["low_input"].movedim(-1, 1)
+        low = run_steps(published.cells[0], low, fires(0, 16, None), 16)
+        logits = published.predict_logits(golden["image"][:, None], fires)
+    assert (low.movedim(1, -1) - golden["low_state"]).abs().max() < 1e-4
+    assert (logits[:, 0] - golden["logit"]).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("perception", ["matrix", "paper"])
+@pytest.mark.parametrize("dim", [2, 3])
+def test_image_channels_stay_fixed_and_others_change(dim, perception):
+    cell = Cell(dim, 8, 12, 2, perception=perception, norm="none", border="replicate")
+    state = torch.randn(2, 8, *(5, 6, 7)[:dim])
+    after = run_steps(cell, state, None, 3)
+    assert torch.equal(after[:, :2], state[:, :2])
+    assert not torch.equal(after[:, 2:], state[:, 2:])
+
+
+@pytest.mark.parametrize("norm", ["none", "layer", "rms"])
+def test_a_cell_reads_its_neighbours_and_nothing_else(norm):
+    cell = Cell(2, 6, 10, 1, perception="matrix", norm=norm, border="zeros")
+    state = torch.randn(1, 6, 9, 9)
+    changed = state.clone()
+    changed[0, :, 4, 4] += 1
+    difference = (run_steps(cell, changed, None, 2) - run_steps(cell, state, None, 2)).abs().amax(dim=(0, 1))
+    assert difference[2:7, 2:7].min() > 0  # two steps reach two cells far
+    difference[2:7, 2:7] = 0
+    assert difference.max() < 1e-6
+
+
+def test_cells_that_do_not_fire_keep_their_state():
+    cell = Cell(2, 6, 10, 1, perception="matrix", norm="layer", border="replicate")
+    state, fired = torch.randn(1, 6, 8, 8), torch.rand(1, 1, 1, 8, 8) < 0.5
+    after = run_steps(cell, state, fired, 1)
+    still = ~fired[0].expand_as(state)
+    assert torch.equal(after[still], state[still])
+
+
+def test_fire_rate_is_the_probability_to_fire():
+    fired = draw_fires(torch.Generator().manual_seed(0), 0.75, 4, torch.zeros(8, 1, 32, 32))
+    assert fired.float().mean().item() == pytest.approx(0.75, abs=0.01)
+
+
+@pytest.mark.parametrize("dim", [2, 3])
+def test_training_on_whole_windows_equals_inference(dim):
+    """With every cell firing and patches as large as the image, the training pass is the inference pass."""
+    levels = tuple(LevelPlan((f,) * dim, 2, None) for f in (4, 2, 1))
+    network = MedNCA(dataclasses.replace(PLAN, fire_rate=1.0, levels=levels), dim, 2, 3, sigmoid=False)
+    image = torch.randn(2, 2, *(8, 12, 16)[:dim])
+    outputs, magnitude = network(image, torch.zeros(2, dim, dtype=torch.long), torch.Generator())
+    assert torch.allclose(outputs[-1].logits, network.predict_logits(image, everything_fires), atol=1e-6)
+    assert magnitude > 0 and [output.logits.shape[2] for output in outputs] == [2, 4, 8]
+
+
+def test_finest_window_lies_where_the_sample_says_and_inside_the_level_above():
+    network = MedNCA(dataclasses.replace(PLAN, fire_rate=1.0), 2, 1, 2, sigmoid=False)
+    image = torch.randn(3, 1, 32, 40)
+    origin = torch.tensor([[0, 0], [12, 20], [24, 32]])
+    outputs, _ = network(image, origin, torch.Generator())
+    middle, finest = outputs[1].window, outputs[2].window
+    assert torch.equal(finest.start, origin)
+    assert (middle.start * 2 <= origin).all() and (middle.start * 2 + 16 >= origin + 8).all()
+    targets = outputs[2].targets(image)
+    assert torch.equal(targets[1], image[1, :, 12:20, 20:28])
+    pooled = outputs[0].targets(image)
+    assert pooled[0, 0, 0, 0].item() == pytest.approx(image[0, 0, :4, :4].mean().item(), abs=1e-6)
+
+
+def test_patch_training_sees_the_same_inside_as_whole_image_far_from_the_patch_border():
+    """Two steps carry a border two cells inwards: the rest of a patch must equal the whole image's."""
+    network = MedNCA(dataclasses.replace(PLAN, fire_rate=1.0, levels=PLAN.levels[:1] + (LevelPlan((1, 1), 2, (16, 16)),)), 2, 1, 2, sigmoid=False)
+    image = torch.randn(1, 1, 48, 48)
+    outputs, _ = network(image, torch.tensor([[16, 12]]), torch.Generator())
+    whole = network.predict_logits(image, everything_fires)
+    assert torch.allclose(outputs[1].logits[..., 2:-2, 2:-2], whole[..., 18:30, 14:26], atol=1e-6)
+
+
+def test_gradients_reach_every_level():
+    network = MedNCA(PLAN, 2, 1, 2, sigmoid=False)
+    outputs, _ = network(torch.randn(2, 1, 32, 32), torch.tensor([[0, 0], [8, 8]]), torch.Generator().manual_seed(0))
+    outputs[-1].logits.square().sum().backward()
+    assert all(parameter.grad.abs().max() > 0 for parameter in network.parameters())

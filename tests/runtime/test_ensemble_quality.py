@@ -1,0 +1,162 @@
+"""Running moments, the NCA quality metric, and the thresholds and flags made of it."""
+
+import math
+
+import numpy as np
+import pytest
+
+from mednca_runtime.ensemble import Moments
+from mednca_runtime.labels import Labels
+from mednca_runtime.quality import RunQuality, Threshold, average_scores, flag, learn_threshold, quality_score
+
+CLASSES = Labels(("a", "b"), ((1,), (2,)))
+REGIONS = Labels(("whole", "core"), ((1, 2), (2,)), (1, 2))
+
+
+def runs(number: int, outputs: int = 3) -> np.ndarray:
+    """Probabilities (runs, outputs, 4, 5) that sum to 1."""
+    values = np.random.default_rng(0).random((number, outputs, 4, 5)).astype(np.float32)
+    return values / values.sum(axis=1, keepdims=True)
+
+
+def moments_of(values: np.ndarray) -> Moments:
+    moments = Moments()
+    for value in values:
+        moments.add(value)
+    return moments
+
+
+def test_moments_are_numpys():
+    values = runs(7)
+    moments = moments_of(values)
+    assert moments.count == 7
+    assert moments.mean == pytest.approx(values.mean(axis=0), abs=1e-6)
+    assert moments.sd == pytest.approx(values.std(axis=0), abs=1e-6)
+    assert moments.variance == pytest.approx(values.var(axis=0), abs=1e-6)
+
+
+def test_moments_of_one_run_and_of_none():
+    first = runs(1)[0]
+    moments = moments_of(first[None])
+    assert np.array_equal(moments.mean, first)
+    assert not moments.sd.any()
+    with pytest.raises(ValueError, match="no runs"):
+        _ = Moments().mean
+
+
+def test_moments_are_safe_far_from_zero():
+    values = np.float32(1000) + np.array([[0.0], [0.25], [0.5]], np.float32)
+    assert moments_of(values).sd[0] == pytest.approx(math.sqrt(1 / 24), rel=1e-4)
+
+
+def test_moments_do_not_change_the_runs():
+    values = runs(3)
+    before = values.copy()
+    moments_of(values)
+    assert np.array_equal(values, before)
+
+
+def test_merged_folds_are_all_runs_together():
+    values = runs(9)
+    total = Moments()
+    for fold in (values[:2], values[2:2], values[2:5], values[5:]):
+        total.merge(moments_of(fold))
+    assert total.count == 9
+    assert total.mean == pytest.approx(values.mean(axis=0), abs=1e-6)
+    assert total.sd == pytest.approx(values.std(axis=0), abs=1e-6)
+
+
+def test_quality_score_by_hand():
+    assert quality_score(np.array([0.1, 0.2, 0.0]), np.array([0.5, 0.5, 0.2])) == pytest.approx(0.25)
+    assert math.isnan(quality_score(np.zeros(3), np.zeros(3)))
+
+
+def test_run_scores_by_hand():
+    quality = RunQuality(CLASSES)
+    quality.add(np.array([[0.5, 0.9], [0.5, 0.0], [0.0, 0.1]]))
+    assert quality.scores == {}
+    quality.add(np.array([[0.3, 0.9], [0.5, 0.0], [0.2, 0.1]]))
+    # a: sd 0, 0. b: sd 0.1, 0 over mean 0.1, 0.1. foreground: sd 0.1, 0 over mean 0.6, 0.1
+    assert quality.scores[2] == pytest.approx({"a": 0.0, "b": 0.5, "foreground": 1 / 7}, abs=1e-6)
+
+
+def test_scores_of_the_first_runs_are_those_of_fewer_runs():
+    values = runs(5)
+    quality = RunQuality(CLASSES)
+    for value in values:
+        quality.add(value)
+    assert sorted(quality.scores) == [2, 3, 4, 5]
+    for count in quality.scores:
+        first = values[:count]
+        expected = {
+            "a": first[:, 1].std(axis=0).sum() / first[:, 1].mean(axis=0).sum(),
+            "b": first[:, 2].std(axis=0).sum() / first[:, 2].mean(axis=0).sum(),
+            "foreground": (1 - first[:, 0]).std(axis=0).sum() / (1 - first[:, 0]).mean(axis=0).sum(),
+        }
+        assert quality.scores[count] == pytest.approx(expected, rel=1e-4)
+
+
+def test_foreground_of_regions_is_the_most_probable_region_of_each_run():
+    quality = RunQuality(REGIONS)
+    quality.add(np.array([[0.8], [0.2]]))
+    quality.add(np.array([[0.2], [0.6]]))
+    # the largest are 0.8 and 0.6: sd 0.1, mean 0.7; whole: sd 0.3, mean 0.5; core: sd 0.2, mean 0.4
+    assert quality.scores[2] == pytest.approx({"whole": 0.6, "core": 0.5, "foreground": 1 / 7}, abs=1e-6)
+
+
+def test_scores_are_averaged_over_the_folds_that_predict_something():
+    averaged = average_scores([{"a": 0.1, "b": math.nan}, {"a": 0.3, "b": math.nan}, {"a": math.nan, "b": math.nan}])
+    assert averaged["a"] == pytest.approx(0.2)
+    assert math.isnan(averaged["b"])
+    assert average_scores([]) == {}
+
+
+def test_threshold_separates_poor_cases():
+    scores = [0.05, 0.06, 0.07, 0.20, 0.22, 0.30]
+    dice = [0.90, 0.85, 0.88, 0.50, 0.60, 0.30]
+    threshold = learn_threshold(scores, dice)
+    assert threshold.value == pytest.approx(0.135)
+    assert "3 of 6" in threshold.rule
+    assert "1.00" in threshold.rule
+
+
+def test_threshold_of_largest_youden_index():
+    scores = [1, 2, 3, 4, 5, 6, 7]
+    dice = [0.9, 0.9, 0.5, 0.9, 0.5, 0.5, 0.5]
+    # above 4.5: 3 of 4 poor, 0 of 3 good (0.75); above 2.5: 4 of 4 poor, 1 of 3 good (0.67)
+    assert learn_threshold(scores, dice).value == pytest.approx(4.5)
+
+
+@pytest.mark.parametrize(
+    "dice",
+    [
+        [0.9] * 21,  # none poor
+        [0.9] * 19 + [0.1] * 2,  # too few
+        [0.1] * 21,  # nothing to separate from
+        [0.1] * 4 + [0.9] * 17,  # poor cases have the lowest scores
+    ],
+)
+def test_threshold_falls_back_to_the_95th_percentile(dice):
+    threshold = learn_threshold(list(range(21)), dice)
+    assert threshold == Threshold(19.0, "95th percentile of the scores of 21 validation cases")
+
+
+def test_threshold_ignores_cases_without_a_score():
+    assert learn_threshold([math.nan, 1.0, 2.0], [0.0, 0.9, math.nan]).value == 1.0
+    assert learn_threshold([math.nan], [0.0]) is None
+    assert learn_threshold([], []) is None
+
+
+def test_equal_scores_separate_nothing():
+    assert learn_threshold([0.5] * 6, [0.1] * 3 + [0.9] * 3).rule.startswith("95th percentile")
+
+
+def test_flags():
+    assert flag(0.1, 0.2, empty=False) == "ok"
+    assert flag(0.2, 0.2, empty=False) == "ok"
+    assert flag(0.3, 0.2, empty=False) == "review"
+    assert flag(math.nan, 0.2, empty=False) == "review"
+    assert flag(0.3, None, empty=False) == "uncalibrated"
+    assert flag(0.3, 0.2, empty=True) == "empty"
+    assert flag(math.nan, None, empty=True, stochastic=False) == "empty"
+    assert flag(math.nan, None, empty=False, stochastic=False) == "not available"
