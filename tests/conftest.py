@@ -30,3 +30,15 @@ def shared_data() -> Path:
 def shared_reference() -> Path:
     """Folder of the shared reference implementations and results; skips the test when it is absent."""
     return _shared("reference")
+
+
+@pytest.fixture(scope="session")
+def phantom_workspace(tmp_path_factory) -> Path:
+    """A workspace with a small planned and preprocessed phantom dataset, Dataset001_Phantom, in 2D and 3D, 3 folds."""
+    from mednca_pipeline.cli.plan_and_preprocess import main
+    from mednca_pipeline.phantom import write_phantom_dataset
+
+    root = tmp_path_factory.mktemp("phantom")
+    write_phantom_dataset(root / "raw" / "Dataset001_Phantom", n_train=6, n_test=2, seed=0, size=(12, 26, 24))
+    assert main(["-d", "1", "--root", str(root), "-np", "0", "--folds", "3", "--quiet"]) == 0
+    return root

@@ -80,7 +80,9 @@ class MedNCA(nn.Module):
         state = image.new_zeros(image.shape[0], self.plan.channels, *grid)
         return state.contiguous(memory_format=CHANNELS_LAST[self.dim])
 
-    def _enter_level(self, state: Tensor, image: Tensor, index: int, window: Window, previous: Window | None = None) -> Tensor:
+    def _enter_level(
+        self, state: Tensor, image: Tensor, index: int, window: Window, previous: Window | None = None
+    ) -> Tensor:
         """Upsamples the state of the level above to this one, inside `window`, and puts the image into it."""
         level = self.plan.levels[index]
         if index > 0:

@@ -4,7 +4,6 @@ from torch import nn
 
 from ..planning.plans import NCAPlan, Plans
 from .mednca import MedNCA
-from .unet import UNet
 
 
 def build_model(name: str, plans: Plans, config: str | None = None) -> nn.Module:
@@ -14,7 +13,10 @@ def build_model(name: str, plans: Plans, config: str | None = None) -> nn.Module
     """
     chosen = plans.config(config)
     plan = chosen.model(name)
-    kind = MedNCA if isinstance(plan, NCAPlan) else UNet
+    if isinstance(plan, NCAPlan):
+        kind = MedNCA
+    else:
+        from .unet import UNet as kind  # MONAI takes three seconds to import: only those wait who need it
     return kind(plan, chosen.dim, len(plans.channel_names), plans.labels.n_outputs, sigmoid=plans.labels.has_regions)
 
 

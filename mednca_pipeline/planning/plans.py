@@ -49,7 +49,7 @@ class NCAPlan:
     channels: int
     hidden: int
     fire_rate: float  # the probability that a cell fires in a step
-    norm: str  # "rms" (per cell over the hidden units, before the ReLU) or "none"
+    norm: str  # per cell over the hidden units, before the ReLU: "layer", "rms" or "none"
     border: str  # padding of the perception: "reflect", "replicate" or "zeros"
     perception: str  # "matrix" (one folded linear map) or "paper" (identity and two 3x3 filter banks)
     levels: tuple[LevelPlan, ...]
@@ -137,7 +137,8 @@ class Plans:
         """Fingerprint of everything that decides the weights of `model`: folds with different digests never mix."""
         chosen = self.config(config)
         parts = [self.labels, chosen.preprocessing, chosen.model(model)]
-        decisive = [[asdict(part) for part in parts], chosen.dim, chosen.image_size, self.channel_names]
+        plain = [asdict(from_dict(type(part), asdict(part))) for part in parts]  # 1 and 1.0 must not differ
+        decisive = [plain, chosen.dim, chosen.image_size, self.channel_names]
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -61,7 +61,10 @@ def test_published_network_has_its_70016_parameters():
 
 
 def test_published_network_is_reproduced_with_its_recorded_masks(published, shared_reference):
-    golden = {name: torch.from_numpy(array) for name, array in np.load(shared_reference / "mednca_hippocampus_golden.npz").items()}
+    golden = {
+        name: torch.from_numpy(array)
+        for name, array in np.load(shared_reference / "mednca_hippocampus_golden.npz").items()
+    }
     recorded = [golden["low_fired"], golden["high_fired"]]
 
     def fires(level, steps, grid):
@@ -137,7 +140,13 @@ def test_finest_window_lies_where_the_sample_says_and_inside_the_level_above():
 
 def test_patch_training_sees_the_same_inside_as_whole_image_far_from_the_patch_border():
     """Two steps carry a border two cells inwards: the rest of a patch must equal the whole image's."""
-    network = MedNCA(dataclasses.replace(PLAN, fire_rate=1.0, levels=PLAN.levels[:1] + (LevelPlan((1, 1), 2, (16, 16)),)), 2, 1, 2, sigmoid=False)
+    network = MedNCA(
+        dataclasses.replace(PLAN, fire_rate=1.0, levels=PLAN.levels[:1] + (LevelPlan((1, 1), 2, (16, 16)),)),
+        2,
+        1,
+        2,
+        sigmoid=False,
+    )
     image = torch.randn(1, 1, 48, 48)
     outputs, _ = network(image, torch.tensor([[16, 12]]), torch.Generator())
     whole = network.predict_logits(image, everything_fires)

@@ -1,0 +1,127 @@
+"""Writing images and masks of a source into the raw format."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from mednca_runtime.errors import InputError
+from mednca_runtime.files import replacing
+from mednca_runtime.geometry import Geometry
+from mednca_runtime.images import read_header, read_image, read_labels, write_labels, write_volume
+
+_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copies the voxels as they are, byte for byte."""
+    with replacing(target) as temporary:
+        shutil.copyfile(source, temporary)
+
+
+def is_coloured(source: Path) -> bool:
+    """Whether a picture has three channels that are not all the same."""
+    if read_header(source).channels == 1:
+        return False
+    array = read_image(source).array
+    return bool((array != array[:1]).any())
+
+
+def write_grey(source: Path, target: Path) -> None:
+    """Writes a picture as a grey PNG, 8 or 16 bit: its equal channels as they are, colours by their luma."""
+    image = read_image(source)
+    grey = image.array[0]
+    if image.array.shape[0] == 3 and (image.array != image.array[:1]).any():
+        grey = np.rint(np.tensordot(_LUMA, image.array, axes=1))
+    _write_png(target, _as_integers(grey, source))
+
+
+def write_colour(source: Path, target: Path) -> None:
+    """Writes a picture as an RGB PNG of 8 bit; a grey one with three equal channels."""
+    pixels = _as_integers(np.moveaxis(read_image(source).array, 0, -1), source)  # (y, x, 1 or 3)
+    if pixels.dtype != np.uint8:
+        raise InputError(f"{source}: expected 8 bit colours, found more. Store all images as .tif, which are copied.")
+    _write_png(target, np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
+
+
+def write_channel(source: Path, channel: int, target: Path) -> None:
+    """Writes one channel of an image in the target's format, float32."""
+    image = read_image(source)
+    write_volume(target, image.array[channel], image.geometry)
+
+
+def write_mapped_labels(source: Path, mapping: Mapping[int, int] | None, reference: Path, target: Path) -> None:
+    """Writes a label file in the target's format with its values mapped; 0 stays 0 unless it is mapped.
+
+    Raises InputError for a value without a counterpart, and for another size than that of the image `reference`.
+    """
+    labels = read_labels(source)
+    array = labels.array[0]
+    _check_size(source, array.shape, reference)
+    if mapping is not None:
+        pairs = {0: 0, **mapping}
+        unknown = sorted(set(np.unique(array).tolist()) - set(pairs))
+        if unknown:
+            known = ", ".join(str(value) for value in pairs)
+            values = ", ".join(str(value) for value in unknown[:8])
+            raise InputError(f"{source}: expected values {known}, found also {values}. Add them to --map.")
+        array = np.select([array == value for value in pairs], list(pairs.values())).astype(np.int32)
+    write_labels(target, array, labels.geometry)
+
+
+def write_mask(sources: Sequence[Path], threshold: float, reference: Path, target: Path) -> None:
+    """Writes 1 where any of the masks is above `threshold`, else 0; without masks, zeros of the reference's size.
+
+    Raises InputError when a mask has another size than the image `reference`.
+    """
+    geometry = read_header(reference).geometry
+    merged = np.zeros(geometry.shape, np.uint8)
+    for source in sources:
+        mask, geometry = _read_mask(source, threshold)
+        _check_size(source, mask.shape, reference)
+        merged[mask] = 1
+    write_labels(target, merged, geometry)
+
+
+def _check_size(source: Path, found: tuple[int, ...], reference: Path) -> None:
+    expected = read_header(reference).shape
+    if found != expected:
+        raise InputError(
+            f"{source}: expected the size {expected} of {reference.name}, found {found}. "
+            "Correct the mask, or move it and its image out of the folder."
+        )
+
+
+def _read_mask(source: Path, threshold: float) -> tuple[np.ndarray, Geometry]:
+    """bool (z, y, x) or (y, x). The white of a picture of one bit counts as 255."""
+    image = read_image(source)
+    array = image.array.max(axis=0)
+    if _is_one_bit(source):
+        array = array * 255
+    return array > threshold, image.geometry
+
+
+def _is_one_bit(source: Path) -> bool:
+    try:
+        with Image.open(source) as picture:
+            return picture.mode == "1"
+    except OSError:  # no picture
+        return False
+
+
+def _as_integers(array: np.ndarray, source: Path) -> np.ndarray:
+    """uint8, or uint16 above 255."""
+    low, high = float(array.min()), float(array.max())
+    if not (low >= 0 and high <= 65535 and (array == np.rint(array)).all()):
+        raise InputError(
+            f"{source}: expected whole intensities of 0 to 65535, found {low:g} to {high:g}. "
+            "Store all images as .tif, which are copied."
+        )
+    return array.astype(np.uint8 if high <= 255 else np.uint16)
+
+
+def _write_png(target: Path, array: np.ndarray) -> None:
+    with replacing(target) as temporary:
+        Image.fromarray(np.ascontiguousarray(array)).save(temporary, compress_level=3)  # half the time, a tenth larger

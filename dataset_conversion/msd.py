@@ -1,0 +1,106 @@
+"""The Medical Segmentation Decathlon (Antonelli et al. 2022): any of its ten tasks, as downloaded."""
+
+import json
+import re
+from functools import partial
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+from mednca_runtime.errors import InputError
+from mednca_runtime.files import read_json, replacing
+from mednca_runtime.images import read_header
+
+from .conversion import Conversion, Options, RawCase
+from .images import copy
+from .sources import case_name, count, existing_folder, image_files
+
+DESCRIPTION = "a task of the Medical Segmentation Decathlon, such as Task04_Hippocampus"
+ENDING = ".nii.gz"
+
+
+def convert(options: Options) -> Conversion:
+    """The folders are what counts, so that a part of a task can be converted; dataset.json names channels and labels.
+
+    Files are copied; an image with a fourth axis is split into one file per channel.
+    """
+    source = existing_folder(options.source, DESCRIPTION)
+    file = source / "dataset.json"
+    data = read_json(file)
+    if not isinstance(data, dict) or not isinstance(data.get("modality"), dict):
+        raise InputError(f'{file}: expected the Decathlon\'s dataset.json with "modality" and "labels". Check -i.')
+    channels = tuple(name for _, name in sorted(data["modality"].items(), key=lambda item: int(item[0])))
+    training, notes = _training(source, channels)
+    test = [_case(image, None, channels) for image in _images(source / "imagesTs")]
+    listed = data.get("training")
+    if isinstance(listed, list) and len(listed) > len(training):
+        notes.append(f"{len(training)} of the {len(listed)} training cases in dataset.json are there: those are used.")
+    labels = _labels(data.get("labels"), file)
+    return Conversion(_name(source, data), channels, labels, ENDING, (*training, *test), True, tuple(notes))
+
+
+def _training(source: Path, channels: tuple[str, ...]) -> tuple[list[RawCase], list[str]]:
+    images = _images(existing_folder(source / "imagesTr", "the training images"))
+    labels = {label.name: label for label in _images(existing_folder(source / "labelsTr", "the labels"))}
+    without = [image for image in images if image.name not in labels]
+    if without:
+        raise InputError(
+            f"{source / 'labelsTr'}: expected a label for each image, found none for {count(without, 'image')}. "
+            "Complete the download, or remove these images."
+        )
+    unused = sorted(set(labels) - {image.name for image in images})
+    notes = [f"{count(unused, 'label')} without an image: left out."] if unused else []
+    return [_case(image, labels[image.name], channels) for image in images], notes
+
+
+def _images(folder: Path) -> list[Path]:
+    return [file for file in image_files(folder) if file.name.endswith(ENDING)] if folder.is_dir() else []
+
+
+def _case(image: Path, label: Path | None, channels: tuple[str, ...]) -> RawCase:
+    if len(channels) == 1:
+        writes = (partial(_copy_single, image),)
+    else:
+        writes = tuple(partial(_write_channel, image, index, len(channels)) for index in range(len(channels)))
+    return RawCase(case_name(image.name[: -len(ENDING)]), writes, partial(copy, label) if label else None)
+
+
+def _copy_single(image: Path, target: Path) -> None:
+    _check_channels(image, 1)
+    copy(image, target)
+
+
+def _write_channel(image: Path, channel: int, n_channels: int, target: Path) -> None:
+    """One volume of a 4D image, in the file's own type (float32 where the header scales the values)."""
+    _check_channels(image, n_channels)
+    loaded = nib.load(image)
+    volume = np.asanyarray(loaded.dataobj[..., channel])
+    if volume.dtype == np.float64:
+        volume = volume.astype(np.float32)
+    header = loaded.header.copy()
+    header.set_data_dtype(volume.dtype)
+    with replacing(target) as temporary:
+        nib.save(nib.Nifti1Image(volume, loaded.affine, header), temporary)
+
+
+def _check_channels(image: Path, expected: int) -> None:
+    found = read_header(image).channels
+    if found != expected:
+        raise InputError(f'{image}: expected {expected} channels, as "modality" in dataset.json; found {found}.')
+
+
+def _labels(labels, file: Path) -> dict[str, int]:
+    """{"0": "background", "1": "Anterior"} -> {"background": 0, "Anterior": 1}."""
+    if not isinstance(labels, dict) or "0" not in labels or not all(str(value).isdigit() for value in labels):
+        raise InputError(
+            f'{file}: expected "labels" such as {{"0": "background", "1": "liver"}}, found {json.dumps(labels):.200}.'
+        )
+    names = {int(value): str(name) for value, name in labels.items()}
+    return {"background": 0} | {names[value]: value for value in sorted(names) if value != 0}
+
+
+def _name(source: Path, data: dict) -> str:
+    """Task04_Hippocampus -> Hippocampus; else the name in dataset.json."""
+    match = re.fullmatch(r"Task\d+_(.+)", source.resolve().name)
+    return case_name(match[1] if match else str(data.get("name") or source.resolve().name))

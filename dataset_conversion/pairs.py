@@ -1,0 +1,126 @@
+"""A folder of images and a folder of masks with the same names, in any format that can be read."""
+
+import re
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from mednca_pipeline.datasets.channels import group_channels
+from mednca_runtime.errors import InputError
+from mednca_runtime.images import read_labels, split_ending
+
+from .conversion import Conversion, Options, RawCase, Write
+from .formats import choose_format
+from .images import write_mapped_labels, write_mask
+from .sources import case_name, count, existing_folder, image_files
+
+DESCRIPTION = "any folder of images (-i) and a folder of masks with the same names (-l)"
+_AFFIX = re.compile(r"(?i)[ _.-]+(mask|masks|seg|segmentation|label|labels|gt)$")
+_CHANNEL = re.compile(r"(.+)_\d{4}")
+_MOST_LABELS = 32  # more values than this are grey levels, not labels
+
+
+def convert(options: Options) -> Conversion:
+    """Images are copied, if they all share one format that labels can be written in too; else made PNG or NIfTI.
+
+    A mask has its image's name, or that and _mask, _seg, _label or _gt. Images without a mask go to imagesTs. Several
+    channels of an image are files with nnU-Net's suffixes. Without --threshold and --map mask values are labels.
+    """
+    if options.masks is None:
+        raise InputError("pairs: expected the folder of masks with -l, found none.")
+    if options.threshold is not None and options.mapping is not None:
+        raise InputError("pairs: expected --threshold or --map, found both. Choose one.")
+    masks = _masks(existing_folder(options.masks, "the masks"))
+    images = _images(existing_folder(options.source, "the images"), masks)
+    pairs = {name: mask for name in images if (mask := _mask_of(name, masks))}
+    if not pairs:
+        example, found = next(iter(images)), count(list(masks.values()), "mask")
+        raise InputError(
+            f"{options.masks}: expected masks named as their images, such as {example} or {example}_mask; "
+            f"found {found}. Rename them."
+        )
+    chosen = choose_format(images)
+    cases = []
+    for name, files in images.items():
+        label = _label(options, pairs[name], files[0]) if name in pairs else None
+        cases.append(RawCase(case_name(name), chosen.writes(files), label))
+    labels = _label_names(_values(options, list(pairs.values())))
+    notes = (*_notes(images, pairs, masks), *chosen.notes)
+    return Conversion("", chosen.channel_names, labels, chosen.ending, tuple(cases), chosen.spacing_known, notes)
+
+
+def _images(folder: Path, masks: dict[str, Path]) -> dict[str, tuple[Path, ...]]:
+    """Files of each image in channel order, by case. Four digits are a channel where every image has them."""
+    files = image_files(folder)
+    if not files:
+        raise InputError(f"{folder}: expected images, found none in a format that can be read. Check -i.")
+    stems = [split_ending(file)[0] for file in files]
+    endings = {split_ending(file)[1] for file in files}
+    if len(endings) == 1 and all(_CHANNEL.fullmatch(stem) for stem in stems):
+        several = len(files) // len({_CHANNEL.fullmatch(stem)[1] for stem in stems})
+        cases, _ = group_channels(files, endings.pop(), several, _known(stems, masks))
+        return dict(cases)
+    twice = sorted({stem for stem in stems if stems.count(stem) > 1})
+    if twice:
+        raise InputError(f"{folder}: expected one file per image, found several named {twice[0]}. Remove one of them.")
+    return {stem: (file,) for stem, file in zip(stems, files, strict=True)}
+
+
+def _known(stems: Sequence[str], masks: dict[str, Path]) -> set[str]:
+    """Names that masks give to images: whole stems, or stems without the digits of a channel."""
+    shortened = {_CHANNEL.fullmatch(stem)[1] for stem in stems}
+    return {name for name in {*stems, *shortened} if _mask_of(name, masks)}
+
+
+def _masks(folder: Path) -> dict[str, Path]:
+    """Masks by their own names."""
+    return {split_ending(file)[0]: file for file in image_files(folder)}
+
+
+def _mask_of(name: str, masks: dict[str, Path]) -> Path | None:
+    if name in masks:
+        return masks[name]
+    return next((file for stem, file in masks.items() if _AFFIX.sub("", stem) == name), None)
+
+
+def _label(options: Options, mask: Path, image: Path) -> Write:
+    if options.threshold is not None:
+        return partial(write_mask, [mask], options.threshold, image)
+    return partial(write_mapped_labels, mask, options.mapping, image)
+
+
+def _values(options: Options, masks: Sequence[Path]) -> list[int]:
+    """The label values that will be written, without background. Raises InputError where masks hold no labels."""
+    if options.threshold is not None:
+        return [1]
+    if options.mapping is not None:
+        return sorted(set(options.mapping.values()) - {0})
+    values: set[int] = set()
+    for mask in masks:
+        values |= set(np.unique(read_labels(mask).array).tolist()) - {0}
+        if len(values) > _MOST_LABELS or 255 in values:
+            found = "255" if values == {255} else f"{len(values)} values up to {max(values)}"
+            raise InputError(
+                f"{mask}: expected label values such as 0 and 1, found {found}. "
+                "Add --map 255:1 for white masks, or --threshold 127 for grey ones."
+            )
+    if not values:
+        raise InputError(f"{masks[0].parent}: expected some foreground in the masks, found only 0. Check -l.")
+    return sorted(values)
+
+
+def _label_names(values: Sequence[int]) -> dict[str, int]:
+    if len(values) == 1:
+        return {"background": 0, "foreground": values[0]}
+    return {"background": 0} | {f"label_{value}": value for value in values}
+
+
+def _notes(images: dict[str, tuple[Path, ...]], pairs: dict[str, Path], masks: dict[str, Path]) -> list[str]:
+    notes = []
+    if unlabelled := [name for name in images if name not in pairs]:
+        notes.append(f"{count(unlabelled, 'image')} without a mask: in imagesTs.")
+    if unused := sorted(set(masks.values()) - set(pairs.values())):
+        notes.append(f"{count(unused, 'mask')} without an image: left out.")
+    return notes

@@ -1,0 +1,50 @@
+"""mednca_check: looks for everything in a dataset that would make a training fail or be wrong."""
+
+import argparse
+import sys
+
+from .common import DONE, INPUT_FAULT, command_parser, run_command
+
+EXAMPLES = """  mednca_check -d 4
+  mednca_check -d Dataset004_Hippocampus 12      two datasets
+  mednca_check -d 4 -np 0                        without worker processes"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = command_parser(
+        "mednca_check",
+        "Checks raw datasets: missing, extra and unreadable files, geometry, label values, intensities, copies. "
+        "Exits with 2 when a finding is fatal.",
+        EXAMPLES,
+    )
+    parser.add_argument("-d", nargs="+", required=True, metavar="DATASET", help="such as 4 or Dataset004_Hippocampus")
+    parser.add_argument("-np", type=int, metavar="N", help="worker processes (0: none; default: by the data's size)")
+    return run_command(parser, _check, argv)
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from mednca_runtime.errors import InputError
+
+    from ..datasets.check import check_dataset
+    from ..datasets.dataset import load_dataset
+    from ..workspace import open_workspace
+    from .findings import print_report
+    from .progress import progress_bar
+
+    if arguments.np is not None and arguments.np < 0:
+        raise InputError(f"-np: expected 0 or more worker processes, found {arguments.np}.")
+    workspace = open_workspace(arguments.root)
+    folders = [workspace.raw_folder(workspace.resolve(dataset)) for dataset in arguments.d]
+    fatal = False
+    for folder in folders:
+        dataset = load_dataset(folder)
+        with progress_bar(arguments.quiet) as bar:
+            task = bar.add_task("Checking", total=len(dataset.training) + len(dataset.test))
+            report = check_dataset(dataset, arguments.np, lambda name, bar=bar, task=task: bar.advance(task))
+        print_report(dataset, report, arguments.quiet)
+        fatal = fatal or bool(report.fatal)
+    return INPUT_FAULT if fatal else DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

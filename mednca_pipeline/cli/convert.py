@@ -1,0 +1,91 @@
+"""mednca_convert: makes a raw dataset from a public dataset's download, or from images and masks."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from dataset_conversion import CONVERTERS
+
+from .common import command_parser, run_command
+
+EXAMPLES = """  mednca_convert msd -i Task04_Hippocampus -d 4
+  mednca_convert promise12 -i PROMISE12 -d 12
+  mednca_convert busi -i Dataset_BUSI_with_GT -d 20
+  mednca_convert chest_xray -i ChestXray -d 21
+  mednca_convert pairs -i images -l masks -d 30 --name Vessels --threshold 127
+  mednca_convert pairs -i images -l masks -d 31 --name Cells --map 255:1 128:2"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = command_parser(
+        "mednca_convert",
+        "Writes raw/DatasetNNN_Name in nnU-Net's raw format. The source is only read.",
+        EXAMPLES,
+    )
+    parser.add_argument("converter", choices=CONVERTERS, help="kind of source")
+    parser.add_argument("-i", required=True, metavar="SOURCE", help="the downloaded folder; of pairs: the images")
+    parser.add_argument("-d", required=True, type=int, metavar="NUMBER", help="number of the new dataset")
+    parser.add_argument("--name", help="its name (default: the source's; of pairs: required)")
+    parser.add_argument("--force", action="store_true", help="write over an existing dataset")
+    pairs = parser.add_argument_group("of pairs only")
+    pairs.add_argument("-l", metavar="MASKS", help="folder of masks, named as their images")
+    pairs.add_argument("--threshold", type=float, metavar="T", help="mask values above T become label 1")
+    pairs.add_argument("--map", nargs="+", metavar="FROM:TO", help="mask values and their labels, such as 255:1")
+    return run_command(parser, _convert, argv)
+
+
+def _convert(arguments: argparse.Namespace) -> None:
+    from functools import partial
+    from importlib import import_module
+
+    from dataset_conversion.conversion import new_folder, write_dataset
+
+    from ..workspace import open_workspace
+    from .progress import progress_bar
+
+    options = _options(arguments)
+    workspace = open_workspace(arguments.root)
+    new = partial(new_folder, workspace, arguments.d, force=arguments.force)
+    folder = new(name=arguments.name) if arguments.name else None  # says what is wrong before the source is read
+    conversion = import_module(CONVERTERS[arguments.converter]).convert(options)
+    if folder is None:
+        folder = new(name=conversion.name)
+    with progress_bar(arguments.quiet) as bar:
+        task = bar.add_task("Converting", total=len(conversion.cases))
+        write_dataset(conversion, folder, lambda name: bar.advance(task))
+    if not arguments.quiet:
+        for note in conversion.notes:
+            print(f"note: {note}")
+        training = sum(case.label is not None for case in conversion.cases)
+        print(f"Wrote {folder}: {training} training and {len(conversion.cases) - training} test cases.")
+        print(f"Next: mednca_plan_and_preprocess -d {arguments.d}")
+
+
+def _options(arguments: argparse.Namespace):
+    from dataset_conversion.conversion import Options
+    from mednca_runtime.errors import InputError
+
+    if arguments.converter != "pairs" and any(
+        value is not None for value in (arguments.l, arguments.threshold, arguments.map)
+    ):
+        raise InputError(f"-l, --threshold and --map belong to pairs, found them with {arguments.converter}.")
+    masks = Path(arguments.l).expanduser() if arguments.l else None
+    return Options(Path(arguments.i).expanduser(), masks, arguments.threshold, _mapping(arguments.map))
+
+
+def _mapping(pairs: list[str] | None) -> dict[int, int] | None:
+    from mednca_runtime.errors import InputError
+
+    if pairs is None:
+        return None
+    mapping = {}
+    for pair in pairs:
+        old, _, new = pair.partition(":")
+        if not (old.strip().isdigit() and new.strip().isdigit()):
+            raise InputError(f"--map {pair}: expected two whole numbers such as 255:1.")
+        mapping[int(old)] = int(new)
+    return mapping
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,120 @@
+"""mednca_crossval: trains all folds of several models and compares them."""
+
+import argparse
+import sys
+from functools import partial
+from typing import TYPE_CHECKING
+
+from .common import DONE, INPUT_FAULT, OUR_FAULT, command_parser, run_command
+
+if TYPE_CHECKING:
+    from ..training.crossval import CrossvalResult
+    from ..training.fold_jobs import Outcome
+
+EXAMPLES = """\
+  mednca_crossval 4                                        mednca against unet_small, all folds
+  mednca_crossval 4 --models mednca unet --budget 15min    other models, a budget per fold
+  mednca_crossval 4 --folds 0 1 --iterations 2000          two folds only; the tables name what is missing
+  mednca_crossval 4 --jobs 2                               two folds at once, the cores shared between them
+  mednca_crossval 4                                        the same line again goes on after an interruption"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    argv = sys.argv[1:] if argv is None else argv
+    return run_command(_parser(), partial(_crossvalidate, command=" ".join(["mednca_crossval", *argv])), argv)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = command_parser(
+        "mednca_crossval",
+        "Trains what is missing of folds and models, chooses the postprocessing of each model, and writes "
+        "results/<dataset>/comparison.csv, .md and .png. A fold that fails is named and does not stop the others.",
+        EXAMPLES,
+    )
+    parser.add_argument("dataset", help="4, 004 or Dataset004_Hippocampus")
+    parser.add_argument(
+        "--models",
+        nargs="+",
+        default=["mednca", "unet_small"],
+        metavar="MODEL",
+        help="of mednca, mednca_paper, unet, unet_small (default: mednca unet_small)",
+    )
+    parser.add_argument("--config", choices=["2d", "3d"], help="configuration (default: the plan's)")
+    parser.add_argument("--folds", nargs="+", metavar="FOLD", help="such as 0 1 (default: all)")
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument(
+        "--budget",
+        help="time of a fold's training loop, such as 15min: the first fold of each model turns it into "
+        "iterations, and all its folds share that count",
+    )
+    length.add_argument("--iterations", type=int, help="number of iterations (default: the plan's schedule)")
+    parser.add_argument("--jobs", type=int, default=1, help="trainings at once (default: 1)")
+    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1 or mps")
+    parser.add_argument("--seed", type=int, default=0, help="seed of every training (default: 0)")
+    parser.add_argument("-np", type=int, metavar="N", help="augmenting processes of each training (default: its own)")
+    return parser
+
+
+def _crossvalidate(arguments: argparse.Namespace, command: str) -> int:
+    from mednca_runtime.errors import InputError
+
+    from ..training.crossval import CrossvalOptions, crossvalidate
+    from ..workspace import fold_name, open_workspace
+
+    folds = tuple(fold_name(fold) for fold in arguments.folds) if arguments.folds else None
+    if folds and "all" in folds:
+        raise InputError(
+            "--folds all: that fold has no cases of its own to compare on. Leave --folds out for all folds."
+        )
+    options = CrossvalOptions(
+        dataset=arguments.dataset,
+        models=tuple(arguments.models),
+        config=arguments.config,
+        folds=folds,
+        budget=arguments.budget,
+        iterations=arguments.iterations,
+        jobs=arguments.jobs,
+        device=arguments.device,
+        seed=arguments.seed,
+        workers=arguments.np,
+        quiet=arguments.quiet,
+        command=command,
+    )
+    result = crossvalidate(open_workspace(arguments.root), options, partial(_report, quiet=arguments.quiet))
+    return _conclude(result, arguments.quiet)
+
+
+def _report(outcome: "Outcome", quiet: bool) -> None:
+    if outcome.code:
+        print(f"failed: {outcome.job.name}: {outcome.reason}", file=sys.stderr)
+    elif not quiet:
+        print(f"{outcome.job.name}: done in {outcome.minutes:.1f} min", flush=True)
+
+
+def _conclude(result: "CrossvalResult", quiet: bool) -> int:
+    if result.files and not quiet:
+        _print_tables(result)
+    for name, reason in result.failed.items():
+        print(f"failed: {name}: {reason}", file=sys.stderr)
+    if not result.failed:
+        return DONE
+    print(f"{len(result.failed)} failed; the same command tries again what is missing.", file=sys.stderr)
+    return INPUT_FAULT if all(code == INPUT_FAULT for code in result.codes) else OUR_FAULT
+
+
+def _print_tables(result: "CrossvalResult") -> None:
+    from rich.console import Console
+
+    from ..evaluation.comparison import compare
+    from .tables import comparison_table
+
+    console = Console()
+    comparison = compare(result.models)
+    console.print(comparison_table(comparison))
+    for note in comparison.notes:
+        console.print(f"note: {note}", style="yellow", highlight=False, markup=False)
+    console.print("\n".join(str(file) for file in result.files), highlight=False, markup=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,110 @@
+"""mednca_evaluate: measures a folder of predictions against a folder of labels."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .common import DONE, INPUT_FAULT, command_parser, run_command
+
+if TYPE_CHECKING:
+    from mednca_runtime.labels import Labels
+
+EXAMPLES = """\
+  mednca_evaluate -p out -l raw/Dataset004_Hippocampus/labelsTs -d 4    labels and spacing as in dataset 4
+  mednca_evaluate -p out -l labels                                      from a dataset.json beside labels, else the
+                                                                        values found in the files
+  mednca_evaluate -p out -l labels -o summary.json -np 4                to another file, in 4 processes"""
+_NAMED = 10  # how many missing cases are printed
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = command_parser(
+        "mednca_evaluate",
+        "Measures Dice, HD95, NSD and volumes of every label file against the prediction of the same name, in their "
+        "own geometry, and writes summary.json. Empty masks: see its policy entry.",
+        EXAMPLES,
+    )
+    parser.add_argument("-p", required=True, metavar="PREDICTIONS", help="folder of predicted label files")
+    parser.add_argument("-l", required=True, metavar="LABELS", help="folder of reference label files")
+    parser.add_argument("-d", metavar="DATASET", help="dataset whose labels these are, such as 4")
+    parser.add_argument("-o", metavar="FILE", help="output file (default: summary.json in PREDICTIONS)")
+    parser.add_argument("-np", type=int, default=0, metavar="N", help="worker processes (default: 0, this one)")
+    return run_command(parser, _evaluate, argv)
+
+
+def _evaluate(arguments: argparse.Namespace) -> int:
+    from mednca_runtime.files import write_json
+
+    from ..evaluation.summary import evaluate_folder
+    from .progress import progress_bar
+
+    predictions, references = Path(arguments.p).expanduser(), Path(arguments.l).expanduser()
+    labels, spacing_known = _labels(arguments, predictions, references)
+    with progress_bar(arguments.quiet) as bar:
+        task = bar.add_task("Evaluating", total=None)
+        summary = evaluate_folder(
+            predictions,
+            references,
+            labels,
+            spacing_known,
+            arguments.np,
+            lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    file = Path(arguments.o).expanduser() if arguments.o else predictions / "summary.json"
+    write_json(file, summary)
+    return _conclude(summary, file, arguments.quiet)
+
+
+def _labels(arguments: argparse.Namespace, predictions: Path, references: Path) -> tuple["Labels", bool]:
+    """The labels, and whether distances are in mm: of -d, of a dataset.json beside the labels, or as found."""
+    from ..evaluation.summary import found_labels, have_spacing
+
+    if arguments.d:
+        from ..datasets.dataset import load_dataset
+        from ..workspace import open_workspace
+
+        workspace = open_workspace(arguments.root)
+        dataset = load_dataset(workspace.raw_folder(workspace.resolve(arguments.d)))
+        return dataset.labels, dataset.spacing_known
+    for folder in (references, references.resolve().parent):
+        if (folder / "dataset.json").is_file():
+            return _labels_of(folder / "dataset.json", have_spacing(references))
+    if not arguments.quiet:
+        print("note: no -d and no dataset.json beside the labels: classes are the values found in the files")
+    return found_labels(references, predictions), have_spacing(references)
+
+
+def _labels_of(file: Path, spacing_known: bool) -> tuple["Labels", bool]:
+    from mednca_runtime.files import read_json
+    from mednca_runtime.labels import Labels
+
+    content = read_json(file)
+    labels = Labels.from_dataset_json(content.get("labels"), content.get("regions_class_order"), file)
+    return labels, bool(content.get("spacing_known", spacing_known))
+
+
+def _conclude(summary: dict[str, Any], file: Path, quiet: bool) -> int:
+    from rich.console import Console
+
+    from .tables import summary_table
+
+    if not quiet:
+        Console().print(summary_table(summary))
+        print(f"Written: {file}")
+        if summary["unmatched"]:
+            print(f"note: predictions without a label file: {_listed(summary['unmatched'])}")
+    for case, reason in summary["failed"].items():
+        print(f"failed: {case}: {reason}", file=sys.stderr)
+    if summary["missing"]:
+        print(f"without a prediction: {_listed(summary['missing'])}", file=sys.stderr)
+    return INPUT_FAULT if summary["failed"] or summary["missing"] else DONE
+
+
+def _listed(cases: list[str]) -> str:
+    more = f" and {len(cases) - _NAMED} more" if len(cases) > _NAMED else ""
+    return f"{len(cases)} ({', '.join(cases[:_NAMED])}{more})"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

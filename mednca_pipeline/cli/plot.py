@@ -1,0 +1,58 @@
+"""mednca_plot: pictures of predictions on their images."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from .common import DONE, INPUT_FAULT, command_parser, run_command
+
+EXAMPLES = """\
+  mednca_plot -i in -p out -o pictures               each prediction on its image
+  mednca_plot -i in -p out -l labels -o pictures     and its reference beside it
+  mednca_plot -i in -p out -o pictures --slices 3    the three slices with most foreground"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = command_parser(
+        "mednca_plot",
+        "Writes a PNG per prediction: the image, the prediction on it, and the reference, on the slices with most "
+        "foreground.",
+        EXAMPLES,
+    )
+    parser.add_argument("-i", required=True, metavar="IMAGES", help="folder of images, or the image itself")
+    parser.add_argument("-p", required=True, metavar="PREDICTIONS", help="folder of label files, or the label file")
+    parser.add_argument("-l", metavar="LABELS", help="folder of reference label files")
+    parser.add_argument("-o", required=True, metavar="OUT", help="folder for the pictures")
+    parser.add_argument("--slices", type=int, default=1, metavar="N", help="slices of each 3D image (default: 1)")
+    return run_command(parser, _plot, argv)
+
+
+def _plot(arguments: argparse.Namespace) -> int:
+    from mednca_runtime.errors import InputError
+
+    from ..evaluation.pictures import plot_folder
+    from .progress import progress_bar
+
+    if arguments.slices < 1:
+        raise InputError(f"--slices {arguments.slices}: expected at least 1.")
+    images, predictions, out = (Path(text).expanduser() for text in (arguments.i, arguments.p, arguments.o))
+    references = Path(arguments.l).expanduser() if arguments.l else None
+    with progress_bar(arguments.quiet) as bar:
+        task = bar.add_task("Drawing", total=None)
+        written, failed = plot_folder(
+            images,
+            predictions,
+            references,
+            out,
+            arguments.slices,
+            lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    if not arguments.quiet:
+        print(f"{len(written)} pictures in {out}")
+    for case, reason in failed.items():
+        print(f"failed: {case}: {reason}", file=sys.stderr)
+    return INPUT_FAULT if failed else DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,128 @@
+"""mednca_predict: segments new images with a trained model."""
+
+import argparse
+import sys
+import time
+import traceback
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .common import DONE, INPUT_FAULT, OUR_FAULT, command_parser, run_command
+
+if TYPE_CHECKING:
+    from ..inference.batch import Outcome, Settings
+    from ..inference.trained import TrainedModel
+
+EXAMPLES = """  mednca_predict -i in -o out                    the only trained dataset, all folds, 10 runs
+  mednca_predict -i scan.nii.gz -o out -d 4      one file
+  mednca_predict -i dicom_folder -o out -d 4     every DICOM series below the folder
+  mednca_predict -i in -o out -d 4 -m unet_small --folds 0 1
+  mednca_predict -i in -o out -d 4 --fast        one run of one fold"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = command_parser(
+        "mednca_predict",
+        "Segments images with a trained model, in their own geometry, with a quality score per case in quality.csv.",
+        EXAMPLES,
+    )
+    parser.add_argument("-i", required=True, metavar="IN", help="folder of images or DICOM series, or one file")
+    parser.add_argument("-o", required=True, metavar="OUT", help="folder for label files and quality.csv")
+    parser.add_argument("-d", metavar="DATASET", help="trained dataset, such as 4 (default: the only one)")
+    parser.add_argument(
+        "-m", default="mednca", metavar="MODEL", help="mednca (default), mednca_paper, unet, unet_small"
+    )
+    parser.add_argument("--config", help="2d or 3d (default: the plan's)")
+    parser.add_argument("--folds", nargs="+", help="such as 0 1 (default: all finished ones)")
+    parser.add_argument(
+        "--runs", type=int, help="stochastic runs over all folds (default: 10), rounded up to full folds"
+    )
+    parser.add_argument("--fast", action="store_true", help="one run of one fold: the first of --folds")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of the stochastic runs, the same for every case (default: 0)"
+    )
+    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, mps")
+    parser.add_argument(
+        "--series", nargs="+", default=[], metavar="UID", help="DICOM series to take, where a folder has several"
+    )
+    parser.add_argument("--save_probabilities", action="store_true", help="also a float map per class")
+    parser.add_argument("--save_variance", action="store_true", help="also the variance over runs and folds")
+    parser.add_argument("--no-postprocess", action="store_true", help="leave out the model's postprocessing")
+    parser.add_argument("--overwrite", action="store_true", help="make finished outputs again")
+    parser.add_argument("--report", metavar="JSON", help="write versions, device, runtime and outputs to this file")
+    parser.add_argument("-np", type=int, default=0, metavar="N", help="worker processes (default: 0, this one)")
+    argv = sys.argv[1:] if argv is None else argv
+    return run_command(parser, partial(_predict, command=["mednca_predict", *argv]), argv)
+
+
+def _predict(arguments: argparse.Namespace, command: list[str]) -> int:
+    from mednca_runtime.errors import InputError
+
+    from ..inference.batch import predict_inputs
+    from ..inference.inputs import check_output_folder, find_inputs
+    from ..inference.report import write_report
+    from ..inference.trained import find_model
+    from ..planning.plans import read_plans
+    from ..workspace import open_workspace
+    from .progress import progress_bar
+
+    start = time.perf_counter()
+    if arguments.fast and arguments.runs is not None:
+        raise InputError("--fast is one run of one fold: give it without --runs.")
+    trained = find_model(open_workspace(arguments.root), arguments.d, arguments.m, arguments.config)
+    settings = _settings(arguments, trained)
+    source, out = Path(arguments.i).expanduser(), Path(arguments.o).expanduser()
+    cases, notes = find_inputs(source, len(read_plans(trained.folder / "plans.json").channel_names), arguments.series)
+    check_output_folder(source, cases, out)
+    for note in [] if arguments.quiet else notes:
+        print(f"note: {note}")
+    with progress_bar(arguments.quiet) as bar:
+        task = bar.add_task("predicting", total=len(cases))
+        outcome = predict_inputs(
+            settings, cases, out, arguments.np, arguments.overwrite, lambda name: bar.update(task, advance=1)
+        )
+    if arguments.report:
+        write_report(Path(arguments.report), settings, outcome, out, time.perf_counter() - start, command)
+    if arguments.debug:
+        for error in outcome.failures.values():
+            traceback.print_exception(error)
+    return _conclude(outcome, out, arguments.quiet)
+
+
+def _settings(arguments: argparse.Namespace, trained: "TrainedModel") -> "Settings":
+    from ..inference.batch import Settings
+    from ..inference.predictor import DEFAULT_RUNS
+    from ..inference.trained import choose_folds
+
+    folds = choose_folds(trained.folder, arguments.folds)
+    return Settings(
+        trained.folder,
+        folds[:1] if arguments.fast else folds,
+        arguments.device,
+        1 if arguments.fast else (DEFAULT_RUNS if arguments.runs is None else arguments.runs),
+        arguments.seed,
+        postprocess=not arguments.no_postprocess,
+        save_probabilities=arguments.save_probabilities,
+        save_variance=arguments.save_variance,
+    )
+
+
+def _conclude(outcome: "Outcome", out: Path, quiet: bool) -> int:
+    from mednca_runtime.errors import InputError
+
+    if not quiet:
+        kept = f", {len(outcome.kept)} kept from before (--overwrite makes them again)" if outcome.kept else ""
+        print(f"{len(outcome.written)} predicted{kept}. Labels and quality.csv are in {out}.")
+    for name, error in outcome.failures.items():
+        message = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error} (a fault of ours)"
+        print(f"failed: {name}: {message}", file=sys.stderr)
+    if not outcome.failures:
+        return DONE
+    print(f"{len(outcome.failures)} of the inputs could not be predicted; the others are done.", file=sys.stderr)
+    ours = any(not isinstance(error, InputError) for error in outcome.failures.values())
+    return OUR_FAULT if ours else INPUT_FAULT
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,63 @@
+"""Progress on the terminal: a bar where there is one, a line now and then where the output is a file."""
+
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+def progress_bar(quiet: bool = False) -> Progress:
+    """A bar with count and times, shown on terminals only."""
+    console = Console(stderr=True)
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=quiet or not console.is_terminal,
+    )
+
+
+class EpochPrinter:
+    """Shows a training: a bar on a terminal, else a line every half minute."""
+
+    def __init__(self, quiet: bool, interval_s: float = 30.0) -> None:
+        self._bar = progress_bar(quiet)
+        self._lines = not quiet and not self._bar.console.is_terminal
+        self._interval_s, self._last = interval_s, 0.0
+        self._task = None
+        self._cases = 0
+
+    def __enter__(self) -> "EpochPrinter":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._bar.stop()
+
+    def epoch(self, state) -> None:
+        """Called with the training's state after each epoch."""
+        row = state.rows[-1]
+        dice = " ".join(f"{row[name]:.3f}" for name in row if name.startswith("dice_"))
+        text = f"loss {row['train_loss']:.3f}  Dice {dice}  |state| {row['hidden_magnitude']:.1f}"
+        if self._task is None:
+            self._task = self._bar.add_task(text, total=state.iterations)
+        self._bar.update(self._task, completed=state.iteration, description=text, total=state.iterations)
+        done = state.iteration == state.iterations
+        if self._lines and (done or time.monotonic() - self._last > self._interval_s):
+            self._last = time.monotonic()
+            seconds = row["seconds_per_iteration"]
+            left = (state.iterations - state.iteration) * seconds / 60
+            print(
+                f"iteration {state.iteration}/{state.iterations}  {text}  {seconds:.3f} s/it  {left:.1f} min left",
+                flush=True,
+            )
+
+    def case(self, name: str) -> None:
+        """Called with the name of each validated case."""
+        self._cases += 1
+        if self._lines and time.monotonic() - self._last > self._interval_s:
+            self._last = time.monotonic()
+            print(f"validated {self._cases} cases ({name})", flush=True)

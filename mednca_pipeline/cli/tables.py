@@ -1,0 +1,73 @@
+"""Result tables on the terminal."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group
+from rich.table import Table
+
+from ..evaluation.comparison import Comparison
+
+
+def comparison_table(comparison: Comparison) -> Group:
+    """Two tables that fit 80 columns: accuracy per model and class, and what each model cost."""
+    accuracy = Table(
+        title="Out-of-fold cases, mean ± sd",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    accuracy.add_column("model", no_wrap=True)
+    accuracy.add_column("class")
+    for title in ("cases", "Dice", f"HD95 ({comparison.distance_unit})", "NSD"):
+        accuracy.add_column(title, justify="right", no_wrap=True)
+    costs = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    costs.add_column("model", no_wrap=True)
+    costs.add_column("folds")
+    for title in ("parameters", "min per fold", "s per case"):
+        costs.add_column(title, justify="right", no_wrap=True)
+    models = {row["model"]: row for row in comparison.rows}
+    for row in comparison.rows:
+        accuracy.add_row(
+            row["model"],
+            row["class"],
+            str(row["cases"]),
+            _spread(row["dice_mean"], row["dice_sd"], 3),
+            _spread(row["hd95_mean"], row["hd95_sd"], 1),
+            _spread(row["nsd_mean"], row["nsd_sd"], 3),
+        )
+    for name, row in models.items():
+        costs.add_row(
+            name,
+            row["folds"] + (" (incomplete)" if row["missing_folds"] else ""),
+            f"{row['parameters']:,.0f}",
+            f"{row['training_minutes']:.1f}",
+            f"{row['seconds_per_case']:.2f}",
+        )
+    return Group(accuracy, costs)
+
+
+def summary_table(summary: Mapping[str, Any]) -> Table:
+    """One line per class of a summary.json."""
+    units = summary["units"]
+    table = Table(title=f"{len(summary['cases'])} cases, mean ± sd")
+    table.add_column("class")
+    tolerance = f"{units['nsd_tolerance']:g} {units['distance']}"
+    for title in ("Dice", f"HD95 ({units['distance']})", f"NSD at {tolerance}"):
+        table.add_column(title, justify="right")
+    for name, mean in summary["mean"].items():
+        sd = summary["sd"][name]
+        table.add_row(
+            name,
+            f"{mean['dice']:.4f} ± {sd['dice']:.4f}",
+            f"{mean['hd95']:.2f} ± {sd['hd95']:.2f}",
+            f"{mean['nsd']:.4f} ± {sd['nsd']:.4f}",
+        )
+    return table
+
+
+def _spread(mean: float, sd: float, digits: int) -> str:
+    return f"{mean:.{digits}f}" if math.isnan(sd) else f"{mean:.{digits}f} ± {sd:.{digits}f}"

@@ -1,0 +1,85 @@
+"""mednca_train: trains and validates one fold."""
+
+import argparse
+import sys
+
+from .common import command_parser, run_command
+
+EXAMPLES = """\
+  mednca_train 4 fold0                                the plan's default model, configuration and schedule
+  mednca_train 4 fold0 --budget 15min                 as many iterations as fit 15 minutes on this machine
+  mednca_train 4 fold0 --model unet_small             the UNet baseline on the same cases
+  mednca_train 4 fold0 --continue                     go on after an interruption, exactly where it was
+  mednca_train Dataset004_Hippocampus all             one model on all cases, no validation left out
+  mednca_train 4 fold0 --val                          validate a trained fold again"""
+
+
+def parser() -> argparse.ArgumentParser:
+    made = command_parser(
+        "mednca_train",
+        "Trains one fold of a planned and preprocessed dataset, then predicts and measures its validation cases. "
+        "Writes results/<dataset>/<model>_<config>/fold_<k>: weights, training.csv, progress.png, summary.json.",
+        EXAMPLES,
+    )
+    made.add_argument("dataset", help="4, 004 or Dataset004_Hippocampus")
+    made.add_argument("fold", help="0, fold0, fold_0, or all")
+    made.add_argument("--model", default="mednca", help="mednca (default), mednca_paper, unet or unet_small")
+    made.add_argument("--config", choices=["2d", "3d"], help="configuration (default: the plan's)")
+    length = made.add_mutually_exclusive_group()
+    length.add_argument("--budget", help="time for the training loop, such as 90s, 20min, 1.5h; turned into iterations")
+    length.add_argument("--iterations", type=int, help="number of iterations (default: the plan's schedule)")
+    made.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1 or mps")
+    made.add_argument("--continue", dest="resume", action="store_true", help="go on from the last checkpoint")
+    made.add_argument("--force", action="store_true", help="train again what is there already, overwriting it")
+    made.add_argument("--val", action="store_true", help="only validate a trained fold again")
+    made.add_argument("--pretrained", help="start from these weights (final.safetensors of the same architecture)")
+    made.add_argument("--seed", type=int, default=0, help="seed of weights, samples and fire masks (default: 0)")
+    made.add_argument(
+        "-np", "--workers", type=int, default=1, help="processes that augment; 0: in this one (default: 1)"
+    )
+    made.add_argument("--threads", type=int, help="threads that compute (default: all cores)")
+    return made
+
+
+def main(argv: list[str] | None = None) -> int:
+    return run_command(parser(), _train, argv)
+
+
+def _train(arguments: argparse.Namespace) -> int | None:
+    from pathlib import Path
+
+    from ..training.fold import revalidate, train_fold
+    from ..training.options import TrainingOptions
+    from ..training.schedule import parse_budget
+    from ..workspace import fold_name, open_workspace
+    from .progress import EpochPrinter
+
+    workspace = open_workspace(arguments.root)
+    options = TrainingOptions(
+        dataset=arguments.dataset,
+        fold=fold_name(arguments.fold),
+        model=arguments.model,
+        config=arguments.config,
+        budget_s=parse_budget(arguments.budget) if arguments.budget else None,
+        iterations=arguments.iterations,
+        device=arguments.device,
+        seed=arguments.seed,
+        workers=arguments.workers,
+        threads=arguments.threads,
+        resume=arguments.resume,
+        force=arguments.force,
+        pretrained=Path(arguments.pretrained) if arguments.pretrained else None,
+        command=" ".join(["mednca_train", *(sys.argv[1:] if arguments.argv is None else arguments.argv)]),
+    )
+    if arguments.val:
+        revalidate(workspace, options)
+        return None
+    with EpochPrinter(quiet=arguments.quiet) as printer:
+        folder = train_fold(workspace, options, printer.epoch, printer.case)
+    if not arguments.quiet:
+        print(f"Results: {folder}")
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

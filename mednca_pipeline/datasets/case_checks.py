@@ -1,0 +1,206 @@
+"""Findings in the voxels and the geometry of one case."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mednca_runtime.errors import InputError
+from mednca_runtime.geometry import Geometry, differences
+from mednca_runtime.images import Image, read_image, read_labels
+from mednca_runtime.labels import Labels
+
+from .dataset import Case, Dataset
+from .findings import FATAL, NOTE, WARNING, Finding, from_error
+
+
+@dataclass(frozen=True)
+class CaseCheck:
+    """What one case contributes to the report of its dataset. Hashes are "" and `ndim` 0 where nothing could be read.
+
+    image_sha256, label_sha256: of the voxels. present: names of the labels that occur.
+    """
+
+    name: str
+    findings: tuple[Finding, ...]
+    ndim: int = 0
+    image_sha256: str = ""
+    label_sha256: str = ""
+    present: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LoadedCase:
+    """A case read once for all that need it; image and label are None where they could not be read.
+
+    findings: of reading, and of comparing the channels' geometries.
+    """
+
+    image: Image | None
+    label: Image | None
+    findings: tuple[Finding, ...]
+
+
+def check_case(case: Case, dataset: Dataset) -> CaseCheck:
+    """Reads and checks one case. Never raises for a damaged file. Only the dataset's facts are used, not its cases."""
+    return check_loaded(case, load_case(case), dataset)
+
+
+def check_loaded(case: Case, loaded: LoadedCase, dataset: Dataset) -> CaseCheck:
+    """As `check_case`, of a case that was read already."""
+    image, label = loaded.image, loaded.label
+    findings = [*loaded.findings, *check_arrays(case, image, label, dataset)]
+    present = tuple(name for name, mask in dataset.labels.masks(label.array) if mask.any()) if label else ()
+    return CaseCheck(
+        case.name,
+        tuple(findings),
+        image.geometry.ndim if image else 0,
+        voxels_sha256(image.array) if image else "",
+        voxels_sha256(label.array) if label else "",
+        present,
+    )
+
+
+def load_case(case: Case) -> LoadedCase:
+    """Reads a case channel by channel. Files that do not exist are passed over: `check_files` names them."""
+    findings: list[Finding] = []
+    channels = [(file, _read(read_image, case, file, findings)) for file in case.images if file.is_file()]
+    label = _read(read_labels, case, case.label, findings) if case.label and case.label.is_file() else None
+    read = [(file, image) for file, image in channels if image is not None]
+    if len(read) < len(case.images):
+        return LoadedCase(None, label, tuple(findings))
+    first_file, first = read[0]
+    for file, image in read[1:]:
+        findings += compare_geometry(case, file, image.geometry, first_file, first.geometry)
+    if len(read) == 1:
+        return LoadedCase(first, label, tuple(findings))
+    if any(image.array.shape[1:] != first.array.shape[1:] for _, image in read):
+        return LoadedCase(None, label, tuple(findings))
+    array = np.concatenate([image.array for _, image in read])  # (C, *spatial)
+    return LoadedCase(Image(array, first.spacing_mm, first.geometry), label, tuple(findings))
+
+
+def check_arrays(case: Case, image: Image | None, label: Image | None, dataset: Dataset) -> list[Finding]:
+    """Findings in what was read of a case: image (C, *spatial), label (1, *spatial); None is passed over."""
+    findings: list[Finding] = []
+    if image is not None:
+        findings += _check_channels(case, image, dataset)
+        findings += _check_intensities(case, image)
+    if label is not None:
+        findings += _check_labels(case, label.array, dataset.labels)
+    if image is not None and label is not None:
+        findings += compare_geometry(case, case.label, label.geometry, case.images[0], image.geometry)
+    return findings
+
+
+def compare_geometry(case: Case, file: Path, found: Geometry, reference: Path, expected: Geometry) -> Iterator[Finding]:
+    """One finding per quantity in which two files of a case differ beyond the tolerances of mednca_runtime.geometry.
+
+    Shape and spacing are fatal. Origin and direction are a warning, as in nnU-Net, while both files store their axes
+    in the same order and direction, so that voxel still lies on voxel; otherwise fatal: reading both in LPS would
+    mirror or turn one against the other.
+    """
+    same_order = (found.axes, found.flips) == (expected.axes, expected.flips)
+    for difference in differences(found, expected):
+        placed = difference.quantity in ("origin", "direction")
+        remedy = (
+            f"Copy the header of {reference.name} to {file.name} if their voxels match one to one; else resample it."
+            if placed
+            else f"Resample {file.name} onto the grid of {reference.name}, labels with nearest neighbour."
+        )
+        tolerance = "" if difference.tolerance == "none" else f" (tolerance {difference.tolerance})"
+        yield Finding(
+            WARNING if placed and same_order else FATAL,
+            case.name,
+            file,
+            f"{difference.quantity} {difference.found}",
+            f"{difference.quantity} {difference.expected} of {reference.name}{tolerance}",
+            remedy,
+        )
+
+
+def voxels_sha256(array: np.ndarray) -> str:
+    """Of shape and values, whatever the type of integer or float they are stored in."""
+    values = np.ascontiguousarray(array, dtype=np.float32)
+    return hashlib.sha256(str(array.shape).encode() + values.tobytes()).hexdigest()
+
+
+def _read(reader, case: Case, file: Path, findings: list[Finding]) -> Image | None:
+    try:
+        return reader(file)
+    except InputError as error:
+        findings.append(from_error(case.name, file, error))
+    except MemoryError:
+        found = f"an image too large for this machine's memory ({file.stat().st_size / 1e6:.0f} MB on disk)"
+        remedy = "Check it with a viewer: a damaged header may name a wrong size. Else crop it, or leave this case out."
+        findings.append(Finding(FATAL, case.name, file, found, "an image that fits into memory", remedy))
+    return None
+
+
+def _check_channels(case: Case, image: Image, dataset: Dataset) -> Iterator[Finding]:
+    found, expected = image.array.shape[0], len(dataset.channel_names)
+    if found == expected or len(case.images) not in (1, expected):  # another number of files is already reported
+        return
+    file, number = case.images[0], f"{found} channel{'s' * (found > 1)}"
+    expectation = f"{expected}: {', '.join(dataset.channel_names)}"
+    remedy = 'Correct "channel_names" in dataset.json, or store another number of channels.'
+    if found == 1 and len(case.images) == 1 and f"{case.name}_0000" in file.name:
+        number = f"no such file, and 1 channel in {file.name}"
+        file = file.with_name(file.name.replace(f"{case.name}_0000", f"{case.name}_0001"))
+        remedy = "Add the files of the other channels, or leave this case out."
+    elif (found, expected) == (3, 1):
+        remedy = 'Colour images need three "channel_names" (R, G, B) in dataset.json; else store the image in grey.'
+    yield Finding(FATAL, case.name, file, number, expectation, remedy)
+
+
+def _check_intensities(case: Case, image: Image) -> Iterator[Finding]:
+    constant: list[tuple[int, float]] = []
+    for index, channel in enumerate(image.array):
+        low, high = float(channel.min()), float(channel.max())  # NaN shows in both
+        if not (np.isfinite(low) and np.isfinite(high)):
+            nans, infinite = int(np.isnan(channel).sum()), int(np.isinf(channel).sum())
+            found = f"{nans} NaN and {infinite} infinite voxels{_which(case, image, index)}"
+            remedy = "Replace them, for example by 0, or leave this case out."
+            yield Finding(FATAL, case.name, _channel_file(case, index), found, "finite intensities", remedy)
+        elif low == high:
+            constant.append((index, low))
+    severity = FATAL if len(constant) == image.array.shape[0] else WARNING
+    for index, value in constant:
+        remedy = "Export the image again, or leave this case out."
+        if severity == WARNING:
+            remedy = "Nothing, if this channel is missing on purpose; else export it again."
+        found = f"the value {value:g} everywhere{_which(case, image, index)}"
+        yield Finding(severity, case.name, _channel_file(case, index), found, "an image that varies", remedy)
+
+
+def _check_labels(case: Case, array: np.ndarray, labels: Labels) -> Iterator[Finding]:
+    values = set(np.unique(array).tolist())
+    unknown = sorted(values - labels.valid_values)
+    if unknown:
+        expected = f"only {', '.join(str(value) for value in sorted(labels.valid_values))}, as in dataset.json"
+        found = f"label value{'s' * (len(unknown) > 1)} {', '.join(str(value) for value in unknown[:8])}"
+        found += ", ..." if len(unknown) > 8 else ""
+        yield Finding(FATAL, case.name, case.label, found, expected, _label_remedy(unknown, labels))
+    elif values <= {0, labels.ignore}:
+        found = "only background" if labels.ignore not in values else "only background and ignored voxels"
+        remedy = "Nothing, if there is nothing to see in this image; else label it."
+        yield Finding(NOTE, case.name, case.label, found, "some foreground (empty labels are allowed)", remedy)
+
+
+def _label_remedy(unknown: list[int], labels: Labels) -> str:
+    if unknown == [255]:
+        return "Map 255 to 1 (mednca_convert pairs --map 255:1)."
+    if labels.ignore is None:
+        return 'Correct the label, name the value in "labels" of dataset.json, or declare it as "ignore".'
+    return 'Correct the label, or name the value in "labels" of dataset.json.'
+
+
+def _channel_file(case: Case, index: int) -> Path:
+    return case.images[index] if len(case.images) > 1 and index < len(case.images) else case.images[0]
+
+
+def _which(case: Case, image: Image, index: int) -> str:
+    """Names the channel where one file holds several."""
+    return f" in channel {index}" if len(case.images) == 1 and image.array.shape[0] > 1 else ""

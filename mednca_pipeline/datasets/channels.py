@@ -1,0 +1,51 @@
+"""Which files are the channels of one image: nnU-Net's suffixes _0000, _0001, ... and names without them."""
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+_SUFFIXED = re.compile(r"(.+)_(\d{4})")
+
+
+def group_channels(
+    files: Iterable[Path], file_ending: str, n_channels: int, case_names: Collection[str] = ()
+) -> tuple[list[tuple[str, tuple[Path, ...]]], list[str]]:
+    """Groups image files into cases. Returns [(case, its files in channel order)], sorted by case, and notes.
+
+    files: those without `file_ending` (compared in lower case) are passed over.
+    n_channels: of the dataset. One file may hold all channels of its case, such as RGB; the number of files is not
+        judged here.
+    case_names: names known to be whole cases, from their labels: where "scan_0001" is one of them and "scan" is not,
+        scan_0001.nii.gz is a case and not the second channel of "scan".
+    Four digits at the end that cannot be channel numbers (no _0000 beside them, or beyond `n_channels`) belong to the
+    name. A case may come twice when it has a file with and one without a suffix.
+    """
+    known = set(case_names)
+    suffixed: dict[str, dict[int, Path]] = defaultdict(dict)
+    whole: list[tuple[str, Path]] = []
+    for file in sorted(Path(file) for file in files):
+        if not file.name.lower().endswith(file_ending.lower()):
+            continue
+        stem = file.name[: -len(file_ending)]
+        match = _SUFFIXED.fullmatch(stem)
+        if match and not (stem in known and match[1] not in known):
+            suffixed[match[1]][int(match[2])] = file
+        else:
+            whole.append((stem, file))
+    cases: list[tuple[str, tuple[Path, ...]]] = []
+    for name, channels in suffixed.items():
+        if name in known or 0 in channels or (n_channels > 1 and max(channels) < n_channels):
+            cases.append((name, tuple(channels[index] for index in sorted(channels))))
+        else:
+            whole += [(f"{name}_{index:04d}", file) for index, file in channels.items()]
+    cases += [(name, (file,)) for name, file in whole]
+    return sorted(cases), _notes(whole)
+
+
+def _notes(whole: list[tuple[str, Path]]) -> list[str]:
+    if not whole:
+        return []
+    name, file = min(whole)
+    count = "1 image has" if len(whole) == 1 else f"{len(whole)} images have"
+    return [f"{count} no channel suffix such as _0000: {file.name} is taken as the whole image of case {name}."]

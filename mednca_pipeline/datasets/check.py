@@ -1,0 +1,114 @@
+"""The integrity check of a dataset: every file opened once, one case in memory per worker, all findings in a report."""
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from .case_checks import CaseCheck, check_case
+from .dataset import Dataset
+from .file_checks import check_files
+from .findings import FATAL, NOTE, SEVERITIES, WARNING, Finding, Report
+from .parallel import run_in_order
+
+_SMALL_BYTES = 100_000_000  # below this, reading takes about as long as starting the workers
+
+
+def check_dataset(
+    dataset: Dataset, workers: int | None = None, progress: Callable[[str], None] | None = None
+) -> Report:
+    """Checks every file of `dataset`. Test images are checked as well, but nothing in them is fatal.
+
+    workers: processes that share the work; 0 is this one, None chooses. progress: called with each case's name.
+    A damaged file never ends the check. Raises InputError naming the cases that a killed worker left unchecked.
+    """
+    workers = default_workers(dataset) if workers is None else workers
+    facts = replace(dataset, training=(), test=(), notes=())  # all that a worker needs of the dataset
+    tasks = [(check_case, case) for case in (*dataset.training, *dataset.test)]
+    checks = run_in_order(tasks, facts, workers, progress or (lambda name: None))
+    n_training = len(dataset.training)
+    return make_report(dataset, checks[:n_training], checks[n_training:])
+
+
+def default_workers(dataset: Dataset) -> int:
+    """0 (this process) for small datasets, else one worker per processor, at most 8."""
+    files = [file for case in dataset.training + dataset.test for file in case.images if file.is_file()]
+    if sum(os.stat(file).st_size for file in files) < _SMALL_BYTES:
+        return 0
+    return min(8, os.cpu_count() or 1)
+
+
+def make_report(dataset: Dataset, training: Sequence[CaseCheck], test: Sequence[CaseCheck] = ()) -> Report:
+    """Joins the checks of all cases with what shows only in the whole: odd numbers of axes, absent labels, twins."""
+    files = {case.name: case.images[0] for case in dataset.training}
+    test_files = {case.name: case.images[0] for case in dataset.test}
+    findings = check_files(dataset)
+    findings += [finding for check in training for finding in check.findings]
+    findings += [_harmless(finding) for check in test for finding in check.findings]
+    findings += _odd_axes(training, files)
+    findings += _absent_labels(dataset, training)
+    twins = _twins(training)
+    for group in twins:
+        findings.append(_twin_finding(group, files))
+    findings += _leaks(training, test, test_files)
+    ranked = sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))  # stable
+    return Report(tuple(ranked), tuple(tuple(check.name for check in group) for group in twins))
+
+
+def _harmless(finding: Finding) -> Finding:
+    return replace(finding, severity=WARNING) if finding.severity == FATAL else finding
+
+
+def _odd_axes(checks: Sequence[CaseCheck], files: dict[str, Path]) -> Iterator[Finding]:
+    """2D images among 3D ones, or the other way round."""
+    counts = Counter(check.ndim for check in checks if check.ndim)
+    if len(counts) < 2:
+        return
+    usual = counts.most_common(1)[0][0]
+    for check in checks:
+        if check.ndim not in (0, usual):
+            expected = f"{usual} axes, as {counts[usual]} other cases have"
+            remedy = "Leave this case out, or make a dataset of its own of such images."
+            yield Finding(FATAL, check.name, files[check.name], f"{check.ndim} axes", expected, remedy)
+
+
+def _absent_labels(dataset: Dataset, checks: Sequence[CaseCheck]) -> Iterator[Finding]:
+    """Labels of dataset.json that no case has. Says nothing while some labels cannot be read."""
+    if not all(check.label_sha256 for check in checks):
+        return
+    present = {name for check in checks for name in check.present}
+    absent = [name for name in dataset.labels.names if name not in present]
+    if absent:
+        found = f"no voxel of {', '.join(absent)} in any of {len(checks)} labels"
+        severity = WARNING if present else FATAL
+        remedy = 'Correct the values of "labels" in dataset.json, or remove what is never labelled.'
+        yield Finding(severity, "", dataset.folder / "dataset.json", found, "every label in some case", remedy)
+
+
+def _twins(checks: Sequence[CaseCheck]) -> list[list[CaseCheck]]:
+    groups: dict[str, list[CaseCheck]] = defaultdict(list)
+    for check in checks:
+        if check.image_sha256:
+            groups[check.image_sha256].append(check)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _twin_finding(group: list[CaseCheck], files: dict[str, Path]) -> Finding:
+    first, *others = (check.name for check in group)
+    found = f"the same image as {', '.join(others)}"
+    if len({check.label_sha256 for check in group}) > 1:
+        remedy = "Keep one of them: their labels differ. Until then they share a fold."
+        return Finding(WARNING, first, files[first], f"{found}, with another label", "different images", remedy)
+    remedy = "Nothing: they share a fold. Remove the copies if they are there by mistake."
+    return Finding(NOTE, first, files[first], found, "different images", remedy)
+
+
+def _leaks(training: Sequence[CaseCheck], test: Sequence[CaseCheck], test_files: dict[str, Path]) -> Iterator[Finding]:
+    """Test images that are training images as well."""
+    owners = {check.image_sha256: check.name for check in training if check.image_sha256}
+    for check in test:
+        if check.image_sha256 in owners:
+            found = f"the same image as training case {owners[check.image_sha256]}"
+            remedy = "Remove it from imagesTs or from imagesTr: a test on it would flatter the model."
+            yield Finding(WARNING, check.name, test_files[check.name], found, "an unseen image", remedy)

@@ -1,0 +1,167 @@
+"""A raw dataset in nnU-Net's format: dataset.json, imagesTr, labelsTr and, where present, imagesTs, labelsTs."""
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mednca_runtime.errors import InputError
+from mednca_runtime.images import output_ending, split_ending
+from mednca_runtime.labels import Labels
+
+from .channels import group_channels
+from .description import Description, read_description
+
+__all__ = ["Case", "Dataset", "group_channels", "label_files", "load_dataset", "visible_files"]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One patient's image: a file per channel in order, or one file with all channels; and its label file."""
+
+    name: str
+    images: tuple[Path, ...]
+    label: Path | None = None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A raw dataset as its files say, before any of them is opened.
+
+    spacing_known: False where distances can only be given in voxels. notes: what was accepted though unusual.
+    num_training: "numTraining" of dataset.json. explicit: whether dataset.json names every file itself.
+    """
+
+    name: str
+    folder: Path
+    channel_names: tuple[str, ...]
+    labels: Labels
+    file_ending: str
+    spacing_known: bool
+    training: tuple[Case, ...]
+    test: tuple[Case, ...] = ()
+    notes: tuple[str, ...] = ()
+    num_training: int | None = None
+    explicit: bool = False
+
+
+def load_dataset(folder: Path | str) -> Dataset:
+    """Reads dataset.json and the names of the files.
+
+    Raises InputError when there is no valid dataset.json, no training case, or no image with a label of its name.
+    What is wrong with single files is left to `check_dataset`.
+    """
+    folder = Path(folder)
+    described = read_description(folder)
+    explicit = described.cases is not None
+    training, notes = _explicit_cases(described) if explicit else _cases(described, "imagesTr", "labelsTr")
+    if not training:
+        raise _no_images(described)
+    test, test_notes = _cases(described, "imagesTs", "labelsTs")
+    _check_names(described, training)
+    _check_names(described, test)
+    if not any(case.label for case in training):
+        raise _no_labels(described, training)
+    return Dataset(
+        folder.resolve().name,
+        folder,
+        described.channel_names,
+        described.labels,
+        described.file_ending,
+        described.spacing_known,
+        training,
+        test,
+        (*described.notes, *notes, *(f"imagesTs: {note}" for note in test_notes)),
+        described.num_training,
+        explicit,
+    )
+
+
+def visible_files(folder: Path) -> list[Path]:
+    """The entries of a folder without hidden ones (such as macOS's ._ files), sorted; [] when there is no folder."""
+    return sorted(path for path in folder.iterdir() if not path.name.startswith(".")) if folder.is_dir() else []
+
+
+def label_files(folder: Path, file_ending: str) -> dict[str, Path]:
+    """Label files by case name. Labels of JPEG images are PNG."""
+    endings = {file_ending, output_ending(file_ending)}
+    files = ((split_ending(file), file) for file in visible_files(folder))
+    return {stem: file for (stem, ending), file in files if ending in endings}
+
+
+def _cases(described: Description, images: str, labels: str) -> tuple[tuple[Case, ...], list[str]]:
+    labelled = label_files(described.folder / labels, described.file_ending)
+    files = visible_files(described.folder / images)
+    grouped, notes = group_channels(files, described.file_ending, len(described.channel_names), labelled)
+    return tuple(Case(name, paths, labelled.get(name)) for name, paths in grouped), notes
+
+
+def _explicit_cases(described: Description) -> tuple[tuple[Case, ...], list[str]]:
+    """The cases of "dataset" in dataset.json. Paths may be relative to the dataset and name environment variables."""
+    cases = []
+    for name, entry in sorted(described.cases.items()):
+        images = entry.get("images") if isinstance(entry, dict) else None
+        if isinstance(images, str):
+            images = [images]
+        if not images or not isinstance(images, list) or not isinstance(entry.get("label"), str):
+            raise InputError(
+                f'{described.file}: expected "dataset": {{"{name}": {{"images": [files], "label": file}}}}, '
+                f"found {entry!r}."
+            )
+        paths = tuple(_explicit_path(described, path) for path in images)
+        cases.append(Case(name, paths, _explicit_path(described, entry["label"])))
+    return tuple(cases), []
+
+
+def _explicit_path(described: Description, path: str) -> Path:
+    return described.folder / os.path.expandvars(path)  # an absolute path replaces the folder
+
+
+def _check_names(described: Description, cases: Sequence[Case]) -> None:
+    """Raises InputError where two images claim one case."""
+    owners: dict[str, Case] = {}
+    for case in cases:
+        owner = owners.setdefault(case.name, case)
+        if owner is not case:
+            raise InputError(
+                f"{described.folder}: expected one image for case {case.name}, found {owner.images[0].name} and "
+                f"{case.images[0].name}. Rename or remove one of them."
+            )
+
+
+def _no_images(described: Description) -> InputError:
+    folder = described.folder / "imagesTr"
+    if described.cases is not None:
+        return InputError(f'{described.file}: expected cases in "dataset", found none. Add them, or remove the key.')
+    if not folder.is_dir():
+        return InputError(f"{described.folder}: expected the training images in a folder imagesTr, found none.")
+    endings = sorted({split_ending(file)[1] or "no ending" for file in visible_files(folder)})
+    found = f"files with {', '.join(endings)}" if endings else "an empty folder"
+    hint = f' Correct "file_ending" in {described.file}.' if endings else " Put the images there."
+    return InputError(f"{folder}: expected images ending in {described.file_ending}, found {found}.{hint}")
+
+
+def _no_labels(described: Description, training: Sequence[Case]) -> InputError:
+    """Nothing fits together: most often the suffix _0000 is missing, or one too many (nnU-Net: n_samples=1)."""
+    ending, case = described.file_ending, training[0]
+    wanted = f"{case.name}{output_ending(ending)}"
+    labels = list(label_files(described.folder / "labelsTr", ending).values())
+    if not labels:
+        folder = described.folder / "labelsTr"
+        return InputError(f"{folder}: expected a label file for each image, such as {wanted}; found none.")
+    found = f"{_examples(case.images)} in imagesTr and {_examples(labels)} in labelsTr"
+    if len(case.images) > len(described.channel_names):
+        first = case.images[0].name
+        renamed = f"{first[: -len(ending)]}_0000{first[-len(ending) :]}"
+        advice = (
+            f"{len(case.images)} files look like the channels of one case {case.name!r}. If each is a case of its "
+            f"own, add the channel suffix: rename {first} to {renamed}, and so on; then name its label {first}."
+        )
+    else:
+        advice = f"Name each label after its case: the label of {case.images[0].name} is {wanted}."
+    return InputError(f"{described.folder}: expected labels named after their images, found {found}. {advice}")
+
+
+def _examples(files: Iterable[Path]) -> str:
+    names = [file.name for file in files]
+    return ", ".join(names[:3]) + (f", ... ({len(names)} files)" if len(names) > 3 else "")

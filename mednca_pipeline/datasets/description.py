@@ -1,0 +1,88 @@
+"""What dataset.json says, in nnU-Net's second form and, where that is unambiguous, in its first."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mednca_runtime.errors import InputError
+from mednca_runtime.files import read_json
+from mednca_runtime.images import SUPPORTED, split_ending
+from mednca_runtime.labels import Labels
+
+NAME = "dataset.json"
+PICTURES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")  # formats whose pixels have no known size
+_UNSUITED = (".dcm",)  # a series is a folder, not a file of a raw dataset
+
+
+@dataclass(frozen=True)
+class Description:
+    """The validated contents of dataset.json. cases: its explicit "dataset", or None. notes: what was assumed."""
+
+    folder: Path
+    channel_names: tuple[str, ...]
+    labels: Labels
+    file_ending: str
+    spacing_known: bool
+    num_training: int | None
+    cases: dict[str, Any] | None
+    notes: tuple[str, ...]
+
+    @property
+    def file(self) -> Path:
+        return self.folder / NAME
+
+
+def read_description(folder: Path) -> Description:
+    """Reads `folder`/dataset.json. Raises InputError naming the key that is missing or wrong."""
+    file = folder / NAME
+    if not file.is_file():
+        raise InputError(
+            f"{file} does not exist: expected a dataset in nnU-Net's raw format (dataset.json, imagesTr, labelsTr). "
+            "mednca_convert makes one from images and masks."
+        )
+    data = read_json(file)
+    if not isinstance(data, dict):
+        raise InputError(f"{file}: expected an object with channel_names, labels and file_ending, found {data!r:.80}.")
+    labels = Labels.from_dataset_json(data.get("labels"), data.get("regions_class_order"), file)
+    ending, notes = _file_ending(data, folder)
+    spacing_known = data.get("spacing_known", ending not in PICTURES)
+    if not isinstance(spacing_known, bool):
+        raise InputError(f'{file}: expected true or false for "spacing_known", found {spacing_known!r}.')
+    count = data.get("numTraining")
+    if count is not None and (isinstance(count, bool) or not isinstance(count, int)):
+        raise InputError(f'{file}: expected a whole number for "numTraining", found {count!r}.')
+    cases = data.get("dataset")
+    if cases is not None and not isinstance(cases, dict):
+        raise InputError(f'{file}: expected "dataset" to be an object of cases, found {cases!r:.80}.')
+    return Description(folder, _channel_names(data, file), labels, ending, spacing_known, count, cases, notes)
+
+
+def _channel_names(data: dict, file: Path) -> tuple[str, ...]:
+    names = data.get("channel_names", data.get("modality"))
+    if isinstance(names, list):
+        names = {str(index): name for index, name in enumerate(names)}
+    if not isinstance(names, dict) or sorted(names) != sorted(str(index) for index in range(len(names))) or not names:
+        raise InputError(f'{file}: expected "channel_names" such as {{"0": "T1", "1": "T2"}}, found {names!r}.')
+    return tuple(str(names[str(index)]) for index in range(len(names)))
+
+
+def _file_ending(data: dict, folder: Path) -> tuple[str, tuple[str, ...]]:
+    """The ending in lower case. The first form of dataset.json has none: then it is that of the training images."""
+    ending = data.get("file_ending")
+    if ending is not None:
+        if isinstance(ending, str) and ending.lower() in SUPPORTED and ending.lower() not in _UNSUITED:
+            return ending.lower(), ()
+        raise InputError(f'{folder / NAME}: expected one of {_choices()} for "file_ending", found {ending!r}.')
+    images = folder / "imagesTr"
+    files = (file for file in images.iterdir() if not file.name.startswith(".")) if images.is_dir() else ()
+    found = sorted({split_ending(file)[1] for file in files} & (set(SUPPORTED) - set(_UNSUITED)))
+    if len(found) != 1:
+        raise InputError(
+            f'{folder / NAME}: expected "file_ending", one of {_choices()}; found none, and in imagesTr '
+            f"{' and '.join(found) or 'no image'}. Add it."
+        )
+    return found[0], (f'dataset.json has no "file_ending": {found[0]} is taken, as of the files in imagesTr.',)
+
+
+def _choices() -> str:
+    return ", ".join(ending for ending in SUPPORTED if ending not in _UNSUITED)

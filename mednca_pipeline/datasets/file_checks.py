@@ -1,0 +1,113 @@
+"""Findings that need no file to be opened: missing, extra and misnamed files."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from mednca_runtime.images import output_ending, split_ending
+
+from .dataset import Case, Dataset, label_files, visible_files
+from .findings import FATAL, WARNING, Finding
+
+_COMPANIONS = (".raw", ".zraw")  # of .mhd: the voxels lie in a second file
+
+
+def check_files(dataset: Dataset) -> list[Finding]:
+    """Compares the names of the files with dataset.json and with each other."""
+    findings = []
+    if dataset.num_training is not None and dataset.num_training != len(dataset.training):
+        findings.append(
+            Finding(
+                WARNING,
+                "",
+                dataset.folder / "dataset.json",
+                f"numTraining {dataset.num_training}",
+                f"{len(dataset.training)}, the number of training images",
+                'Look for missing or extra files; else correct "numTraining".',
+            )
+        )
+    for case in dataset.training:
+        findings += _training_case(case, dataset)
+    for case in dataset.test:
+        findings += _channel_files(case, dataset, WARNING)
+    if not dataset.explicit:
+        findings += _orphans(dataset)
+        for folder in ("imagesTr", "labelsTr", "imagesTs"):
+            findings += _strangers(dataset, dataset.folder / folder)
+    return findings
+
+
+def _training_case(case: Case, dataset: Dataset) -> Iterator[Finding]:
+    yield from _channel_files(case, dataset, FATAL)
+    wanted = case.label or dataset.folder / "labelsTr" / f"{case.name}{output_ending(dataset.file_ending)}"
+    if case.label is None or not case.label.is_file():
+        remedy = "Add the label, or move the image to imagesTs."
+        yield Finding(FATAL, case.name, wanted, "no such file", f"the label of {case.images[0].name}", remedy)
+
+
+def _channel_files(case: Case, dataset: Dataset, severity: str) -> Iterator[Finding]:
+    """One file per channel, or one for all. What a single file holds is seen when it is read."""
+    for file in case.images:
+        if not file.is_file():
+            remedy = "Correct the path in dataset.json, or add the file."
+            yield Finding(severity, case.name, file, "no such file", f"an image of case {case.name}", remedy)
+    names = [f"{case.name}_{index:04d}{dataset.file_ending}" for index in range(len(dataset.channel_names))]
+    present = [file.name for file in case.images]
+    if len(present) == 1 and (dataset.explicit or present[0] in (names[0], f"{case.name}{dataset.file_ending}")):
+        return
+    if len(present) == len(names) and (dataset.explicit or _lower(present) == _lower(names)):
+        return
+    missing = [name for name in names if name.lower() not in _lower(present)]
+    extra = [name for name in present if name.lower() not in _lower(names)]
+    if missing and not dataset.explicit:
+        found = f"no such file, but {', '.join(present)}"
+        remedy = "Add the channel's file, or leave this case out."
+        yield Finding(severity, case.name, case.images[0].with_name(missing[0]), found, _channels(dataset), remedy)
+    else:
+        remedy = (
+            'Remove the extra channels, or name them in "channel_names" of dataset.json. If these are separate cases, '
+            f"add _0000 to each name: {_renamed(case.images[-1])}."
+        )
+        file = case.images[-1].with_name(extra[0]) if extra else case.images[-1]
+        yield Finding(severity, case.name, file, f"{len(present)} files: {_list(present)}", _channels(dataset), remedy)
+
+
+def _orphans(dataset: Dataset) -> Iterator[Finding]:
+    cases = {case.name for case in dataset.training}
+    for name, file in label_files(dataset.folder / "labelsTr", dataset.file_ending).items():
+        if name not in cases:
+            expected = f"imagesTr/{name}_0000{dataset.file_ending}"
+            remedy = "Add the image, rename the label after its image, or remove it."
+            yield Finding(FATAL, name, file, "a label without an image", expected, remedy)
+
+
+def _strangers(dataset: Dataset, folder: Path) -> Iterator[Finding]:
+    """Files that are neither images nor labels of this dataset."""
+    expected = {dataset.file_ending}
+    if folder.name == "labelsTr":
+        expected.add(output_ending(dataset.file_ending))
+    allowed = expected | (set(_COMPANIONS) if dataset.file_ending == ".mhd" else set())
+    for path in visible_files(folder):
+        if path.is_file() and split_ending(path)[1] in allowed:
+            continue
+        found = "a folder" if path.is_dir() else f"a file ending in {split_ending(path)[1] or 'nothing'}"
+        wanted = f"only files ending in {' or '.join(sorted(expected))}"
+        remedy = 'It is not used. Convert it to the dataset\'s "file_ending", or move it elsewhere.'
+        yield Finding(WARNING, "", path, found, wanted, remedy)
+
+
+def _channels(dataset: Dataset) -> str:
+    names = ", ".join(dataset.channel_names)
+    return f"{len(dataset.channel_names)} channel{'s' * (len(dataset.channel_names) > 1)}: {names}"
+
+
+def _renamed(file: Path) -> str:
+    stem, ending = split_ending(file)
+    return f"{stem}_0000{ending}"
+
+
+def _list(names: list[str]) -> str:
+    return ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
+
+
+def _lower(names: list[str]) -> list[str]:
+    return [name.lower() for name in names]

@@ -1,0 +1,125 @@
+"""python -m mednca_pipeline.demo: the whole pipeline on phantoms, with the commands that a user would type."""
+
+import argparse
+import shlex
+import sys
+import time
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+from .cli.common import command_parser, run_command
+
+DATASET = "Dataset001_Phantom"
+MODELS = ("mednca", "unet_small")
+EXAMPLES = """\
+  python -m mednca_pipeline.demo                       everything in ./mednca_demo, in under four minutes
+  python -m mednca_pipeline.demo --budget 5min         longer trainings, better segmentations
+  python -m mednca_pipeline.demo --root /tmp/demo      somewhere else"""
+
+
+@dataclass(frozen=True)
+class DemoSize:
+    """How much the demo does: number of phantoms and their size (z, y, x) in voxels, and the length of a training."""
+
+    n_train: int = 20
+    n_test: int = 4
+    size: tuple[int, int, int] = (36, 50, 35)
+    training: tuple[str, ...] = ("--budget", "20s")
+
+
+class StepFailed(Exception):
+    """A command of the demo ended with another exit code than 0."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"the command above ended with exit code {code}")
+        self.code = code
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = command_parser(
+        "python -m mednca_pipeline.demo",
+        "Makes phantoms in the look of hippocampus MRI, trains Med-NCA and a small UNet on two of five folds, compares "
+        "them, and segments unseen phantoms. Run again, it goes on with what is missing.",
+        EXAMPLES,
+    )
+    parser.set_defaults(root="mednca_demo")
+    parser.add_argument("--budget", default="20s", help="time of each of the four trainings (default: 20s)")
+    return run_command(parser, _demo, argv)
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    try:
+        run_demo(Path(arguments.root), DemoSize(training=("--budget", arguments.budget)))
+    except StepFailed as failure:
+        print(f"error: {failure}", file=sys.stderr)
+        return failure.code
+    return 0
+
+
+def run_demo(root: Path, size: DemoSize) -> None:
+    """Runs every step in the workspace `root`, which is made if absent. Raises StepFailed at the first that fails."""
+    start = time.perf_counter()
+    raw = root / "raw" / DATASET
+    predictions, pictures = root / "predictions", root / "pictures"
+    place = ("--root", str(root))
+    _write_phantoms(raw, size)
+    _command("plan_and_preprocess", "-d", "1", "--config", "2d", *place)
+    _command("crossval", "1", "--models", *MODELS, "--folds", "0", "1", *size.training, "--jobs", "2", *place)
+    images, labels = str(raw / "imagesTs"), str(raw / "labelsTs")
+    _command("predict", "-i", images, "-o", str(predictions), "-d", "1", *place)
+    _command("evaluate", "-p", str(predictions), "-l", labels, "-d", "1", *place)
+    _command("plot", "-i", images, "-p", str(predictions), "-l", labels, "-o", str(pictures), *place)
+    _print_results(root, predictions, pictures)
+    print(f"\nThe demo took {(time.perf_counter() - start) / 60:.1f} minutes.")
+
+
+def _write_phantoms(folder: Path, size: DemoSize) -> None:
+    from .phantom import write_phantom_dataset
+
+    if (folder / "dataset.json").is_file():
+        print(f"Going on with the phantoms in {folder} (delete the folder {folder.parents[1]} to begin anew).")
+        return
+    print(f"Making {size.n_train} labelled and {size.n_test} unseen phantoms in {folder}")
+    write_phantom_dataset(folder, size.n_train, size.n_test, size=size.size)
+
+
+def _command(name: str, *arguments: str) -> None:
+    """Prints a command as a user would type it and runs it in this process."""
+    print(f"\n$ mednca_{name} {shlex.join(arguments)}", flush=True)
+    code = import_module(f".cli.{name}", __package__).main(list(arguments))
+    if code:
+        raise StepFailed(code)
+
+
+def _print_results(root: Path, predictions: Path, pictures: Path) -> None:
+    from rich.console import Console
+
+    from mednca_runtime.files import read_json
+
+    from .cli.tables import comparison_table
+    from .evaluation.comparison import compare
+    from .evaluation.results import collect_results
+    from .workspace import open_workspace
+
+    workspace = open_workspace(root)
+    results = workspace.results_folder(DATASET)
+    folds = read_json(workspace.splits_file(DATASET))["folds"]
+    print()
+    Console().print(comparison_table(compare(collect_results(results, len(folds)))))
+    picture = min(pictures.glob("*.png"))
+    print("(incomplete): two of the five folds are trained; mednca_crossval trains the others.\n")
+    for what, path in (
+        ("comparison", results / "comparison.md"),
+        ("its figure", results / "comparison.png"),
+        ("reasons of the plan", workspace.plans_file(DATASET)),
+        ("trained models", results),
+        ("segmentations", predictions),
+        ("their quality", predictions / "quality.csv"),
+        ("segmentation and truth", picture),
+    ):
+        print(f"{what:>24}  {path}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

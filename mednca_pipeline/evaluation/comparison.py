@@ -1,0 +1,141 @@
+"""The numbers of the comparison table: every model and class, and every pair of models on the same cases."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from mednca_runtime.quality import FOREGROUND
+
+from .results import ModelResults
+from .statistics import bootstrap_interval, holm, wilcoxon_p
+
+COMPARED = ("dice", "hd95", "nsd")
+HIGHER_IS_BETTER = {"dice": True, "hd95": False, "nsd": True}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """rows: one dict per model and class. pairs: one dict per metric, class and pair of models. notes: sentences."""
+
+    rows: tuple[dict[str, Any], ...]
+    pairs: tuple[dict[str, Any], ...]
+    notes: tuple[str, ...]
+    distance_unit: str
+
+
+def compare(models: Sequence[ModelResults]) -> Comparison:
+    """Compares the models' out-of-fold cases. Models without any finished fold only appear in the notes."""
+    notes = [note for results in models for note in results.notes]
+    notes += [_missing_note(results) for results in models if results.missing]
+    present = [results for results in models if results.folds]
+    rows = [row for results in present for row in _model_rows(results)]
+    pairs = []
+    for metric in COMPARED:
+        pairs += _pairs(present, metric)
+    for first, second in combinations(present, 2):
+        common = set(first.cases) & set(second.cases)
+        if len(common) < max(len(first.cases), len(second.cases)):
+            notes.append(
+                f"{first.name} and {second.name} are paired on the {len(common)} cases that both have "
+                f"(of {len(first.cases)} and {len(second.cases)})"
+            )
+    units = {results.units["distance"] for results in present}
+    if len(units) > 1:
+        notes.append("distances are in mm for some models and in voxels for others: compare them no further")
+    return Comparison(tuple(rows), tuple(pairs), tuple(notes), "/".join(sorted(units)) or "mm")
+
+
+def class_values(cases: Mapping[str, Mapping[str, Any]], name: str, metric: str) -> dict[str, float]:
+    """{case: value} of one class and metric."""
+    return {case: entry["classes"][name][metric] for case, entry in cases.items() if name in entry["classes"]}
+
+
+def class_names(models: Sequence[ModelResults]) -> list[str]:
+    """All class names of the models' cases, in the order of their first appearance, the merged foreground last."""
+    names = dict.fromkeys(name for results in models for entry in results.cases.values() for name in entry["classes"])
+    return sorted(names, key=lambda name: name == FOREGROUND)
+
+
+def _missing_note(results: ModelResults) -> str:
+    done = ", ".join(str(result.fold) for result in results.folds) or "none"
+    missing = ", ".join(map(str, results.missing))
+    return f"{results.name} is incomplete: folds {done} of {len(results.expected)} are averaged, missing {missing}"
+
+
+def _model_rows(results: ModelResults) -> list[dict[str, Any]]:
+    costs = _costs(results)
+    folds = {
+        "folds": " ".join(str(result.fold) for result in results.folds),
+        "missing_folds": " ".join(map(str, results.missing)),
+    }
+    rows = []
+    for name in class_names([results]):
+        row: dict[str, Any] = {"model": results.name, "class": name, **folds}
+        row["cases"] = len(class_values(results.cases, name, "dice"))
+        for metric in COMPARED:
+            values = list(class_values(results.cases, name, metric).values())
+            low, high = bootstrap_interval(values)
+            row[f"{metric}_mean"] = float(np.mean(values))
+            row[f"{metric}_sd"] = float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
+            row[f"{metric}_ci_low"], row[f"{metric}_ci_high"] = low, high
+        rows.append({**row, **costs})
+    return rows
+
+
+def _costs(results: ModelResults) -> dict[str, float]:
+    """What a model costs: training minutes as the mean over folds, memory as their maximum, seconds over cases."""
+    runs = [result.run for result in results.folds]
+    seconds = [entry["seconds"] for entry in results.cases.values() if entry.get("seconds") is not None]
+    return {
+        "parameters": _largest(runs, "parameters"),
+        "file_bytes": _largest(runs, "file_bytes"),
+        "training_minutes": _mean([run["training_minutes"] for run in runs if run.get("training_minutes") is not None]),
+        "seconds_per_case": _mean(seconds),
+        "peak_memory_bytes": _largest(runs, "peak_memory_bytes"),
+    }
+
+
+def _largest(runs: Sequence[Mapping[str, Any]], key: str) -> float:
+    return max((run[key] for run in runs if run.get(key) is not None), default=math.nan)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else math.nan
+
+
+def _pairs(models: Sequence[ModelResults], metric: str) -> list[dict[str, Any]]:
+    """Paired tests of one metric; Holm's family is all its classes and pairs of models.
+
+    The merged foreground of a single class is that class, and is not tested twice.
+    """
+    rows = []
+    names = class_names(models)
+    for name in names if len(names) > 2 else names[:1]:
+        for first, second in combinations(models, 2):
+            values = class_values(first.cases, name, metric), class_values(second.cases, name, metric)
+            common = sorted(set(values[0]) & set(values[1]))
+            if not common:
+                continue
+            ours, theirs = ([side[case] for case in common] for side in values)
+            difference = np.subtract(ours, theirs)
+            better = difference if HIGHER_IS_BETTER[metric] else -difference
+            rows.append(
+                {
+                    "metric": metric,
+                    "class": name,
+                    "first": first.name,
+                    "second": second.name,
+                    "cases": len(common),
+                    "mean_difference": float(difference.mean()),
+                    "wins_first": int((better > 0).sum()),
+                    "wins_second": int((better < 0).sum()),
+                    "ties": int((better == 0).sum()),
+                    "p_wilcoxon": wilcoxon_p(ours, theirs),
+                }
+            )
+    corrected = holm([row["p_wilcoxon"] for row in rows])
+    return [{**row, "p_holm": p} for row, p in zip(rows, corrected, strict=True)]

@@ -1,0 +1,154 @@
+"""Writes comparison.csv, comparison_pairs.csv, comparison.md and comparison.png."""
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mednca_runtime.files import write_text
+from mednca_runtime.quality import FOREGROUND
+
+from .comparison import COMPARED, Comparison, compare
+from .figures import comparison_figure
+from .metrics import POLICY
+from .provenance import provenance
+from .results import ModelResults
+from .statistics import BOOTSTRAP_RESAMPLES, BOOTSTRAP_SEED
+
+_TITLES = {"dice": "Dice", "hd95": "HD95", "nsd": "NSD"}
+
+
+def write_comparison(folder: Path, dataset: str, models: Sequence[ModelResults], command: str) -> list[Path]:
+    """Writes the comparison of `models` into `folder` (results/<dataset>) and returns the files' paths.
+
+    command: the command line that asked for it, quoted in the table.
+    """
+    comparison = compare(models)
+    files = [folder / f"comparison{ending}" for ending in (".csv", "_pairs.csv", ".md", ".png")]
+    write_text(files[0], _csv(comparison.rows))
+    write_text(files[1], _csv(comparison.pairs))
+    write_text(files[2], comparison_markdown(dataset, models, comparison, command))
+    comparison_figure(files[3], dataset, [results for results in models if results.folds])
+    return files
+
+
+def comparison_markdown(dataset: str, models: Sequence[ModelResults], comparison: Comparison, command: str) -> str:
+    """The tables as Markdown, with what is missing first and the origin last."""
+    parts = [f"# {dataset}: models compared on out-of-fold cases\n"]
+    if comparison.notes:
+        parts.append("**Read this first**\n\n" + "\n".join(f"- {note}." for note in comparison.notes) + "\n")
+    parts.append(_accuracy_table(comparison))
+    parts.append(_cost_table(comparison))
+    if comparison.pairs:
+        parts.append(_pair_table(comparison))
+    parts.append(_origin(models, command))
+    return "\n".join(parts)
+
+
+def _accuracy_table(comparison: Comparison) -> str:
+    rows = [
+        [
+            row["model"],
+            row["class"],
+            row["cases"],
+            row["folds"] + (f" (missing {row['missing_folds']})" if row["missing_folds"] else ""),
+            *(_spread(row, metric) for metric in COMPARED),
+        ]
+        for row in comparison.rows
+    ]
+    header = ["model", "class", "cases", "folds", "Dice", f"HD95 ({comparison.distance_unit})", "NSD"]
+    caption = f'Mean ± sd over cases [95 % bootstrap interval of the mean]. "{FOREGROUND}" is all classes merged.\n\n'
+    return "## Accuracy\n\n" + caption + _table(header, rows)
+
+
+def _cost_table(comparison: Comparison) -> str:
+    rows = [
+        [
+            row["model"],
+            _number(row["parameters"], "{:,.0f}"),
+            _number(row["file_bytes"] / 1024, "{:,.0f}"),
+            _number(row["training_minutes"], "{:.1f}"),
+            _number(row["seconds_per_case"], "{:.2f}"),
+            _number(row["peak_memory_bytes"] / 2**20, "{:,.0f}"),
+        ]
+        for row in {row["model"]: row for row in comparison.rows}.values()
+    ]
+    header = ["model", "parameters", "weights file (KiB)", "training (min per fold)", "inference (s per case)"]
+    return "## Cost\n\n" + _table([*header, "peak memory (MiB)"], rows)
+
+
+def _pair_table(comparison: Comparison) -> str:
+    rows = [
+        [
+            _TITLES[pair["metric"]],
+            pair["class"],
+            f"{pair['first']} – {pair['second']}",
+            pair["cases"],
+            f"{pair['mean_difference']:+.4f}",
+            f"{pair['wins_first']} / {pair['wins_second']} / {pair['ties']}",
+            f"{pair['p_wilcoxon']:.2g}",
+            f"{pair['p_holm']:.2g}",
+        ]
+        for pair in comparison.pairs
+    ]
+    header = ["metric", "class", "models", "common cases", "mean difference", "wins / losses / ties", "p", "p (Holm)"]
+    caption = (
+        "Two-sided Wilcoxon signed-rank test on the cases that both models have (equal pairs dropped); Holm's "
+        "correction over all classes and pairs of a metric. Wins are cases in which the first model is better.\n\n"
+    )
+    return "## Paired comparison\n\n" + caption + _table(header, rows)
+
+
+def _origin(models: Sequence[ModelResults], command: str) -> str:
+    origin = provenance()
+    lines = [
+        f"- Table: `{command}`",
+        f"- Commit {origin['commit']}, {origin['date']}, Python {origin['python']}; {origin['machine']}",
+        f"- Bootstrap: percentile method, {BOOTSTRAP_RESAMPLES} resamples, seed {BOOTSTRAP_SEED}",
+        f"- Metrics: {POLICY} No postprocessing is applied in these tables",
+    ]
+    for results in models:
+        for fold in results.folds:
+            run = fold.run
+            lines.append(
+                f"- {results.name} fold {fold.fold}: `{_command(run.get('command'))}`, seed {run.get('seed')}, "
+                f"{run.get('iterations')} iterations, {run.get('device')}, {run.get('threads')} threads, "
+                f"plans {run.get('digest')}"
+            )
+    return "## Origin\n\n" + "\n".join(lines) + "\n"
+
+
+def _command(command: Any) -> str:
+    return " ".join(map(str, command)) if isinstance(command, (list, tuple)) else str(command)
+
+
+def _spread(row: Mapping[str, Any], metric: str) -> str:
+    digits = 2 if metric == "hd95" else 4
+    mean, sd, low, high = (row[f"{metric}_{part}"] for part in ("mean", "sd", "ci_low", "ci_high"))
+    if math.isnan(low):
+        return f"{mean:.{digits}f}"
+    return f"{mean:.{digits}f} ± {sd:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+
+
+def _number(value: float, form: str) -> str:
+    return "–" if math.isnan(value) else form.format(value)
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + "\n"
+
+
+def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows of equal keys as CSV; NaN is written as an empty field."""
+    if not rows:
+        return ""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        empty = {key: "" for key, value in row.items() if isinstance(value, float) and math.isnan(value)}
+        writer.writerow({**row, **empty})
+    return text.getvalue()

@@ -1,0 +1,140 @@
+"""Reads what the folds of each trained model left in results/<dataset>, and names what must not be averaged."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mednca_runtime.errors import InputError
+from mednca_runtime.files import read_json
+
+from ..planning.plans import MODELS, read_plans
+from .summary import SCHEMA as SUMMARY_SCHEMA
+
+RUN_SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class FoldResult:
+    """A finished fold: its number, run.json and summary.json."""
+
+    fold: int
+    folder: Path
+    run: dict[str, Any]
+    summary: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ModelResults:
+    """The finished folds of one model and configuration that were trained with the same plans.
+
+    expected: all folds of the splits. notes: what was left out, and why, as sentences.
+    """
+
+    name: str
+    folder: Path
+    folds: tuple[FoldResult, ...]
+    expected: tuple[int, ...]
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def missing(self) -> tuple[int, ...]:
+        """Folds of the splits that are not among `folds`."""
+        present = {result.fold for result in self.folds}
+        return tuple(fold for fold in self.expected if fold not in present)
+
+    @property
+    def cases(self) -> dict[str, dict[str, Any]]:
+        """The cases of all folds: {case: entry of summary.json}."""
+        return {case: entry for result in self.folds for case, entry in result.summary["cases"].items()}
+
+    @property
+    def units(self) -> dict[str, Any]:
+        return self.folds[0].summary["units"]
+
+
+def is_finished(fold_folder: Path) -> bool:
+    """Whether a fold is trained to its end and evaluated: run.json says finished, and summary.json is there."""
+    run = read_run(fold_folder)
+    return bool(run and run.get("finished")) and (fold_folder / "summary.json").is_file()
+
+
+def read_run(fold_folder: Path) -> dict[str, Any] | None:
+    """The fold's run.json, or None when there is none. Raises InputError when it cannot be read."""
+    file = fold_folder / "run.json"
+    return read_json(file, schema=RUN_SCHEMA) if file.is_file() else None
+
+
+def collect_results(results_folder: Path, n_folds: int, models: Sequence[str] | None = None) -> list[ModelResults]:
+    """The results of every model folder `<model>_<config>` with a finished fold, in the registry's order.
+
+    n_folds: number of folds in the splits. models: names of model folders to read; all by default.
+    Folds trained with other plans than the model folder's plans.json (without one: than most of the folds), and folds
+    that hold a case of another fold, are left out and named in `notes`.
+    """
+    folders = [path for path in results_folder.iterdir() if path.is_dir()] if results_folder.is_dir() else []
+    known = [folder for folder in folders if folder.name.rpartition("_")[0] in MODELS]
+    if models is not None:
+        known = [folder for folder in known if folder.name in models]
+    known.sort(key=lambda folder: (folder.name.rpartition("_")[2], MODELS.index(folder.name.rpartition("_")[0])))
+    collected = [_collect_model(folder, n_folds) for folder in known]
+    return [results for results in collected if results.folds or results.notes]
+
+
+def _collect_model(folder: Path, n_folds: int) -> ModelResults:
+    notes: list[str] = []
+    finished: list[FoldResult] = []
+    for fold in range(n_folds):
+        fold_folder = folder / f"fold_{fold}"
+        try:
+            if is_finished(fold_folder):
+                summary = read_json(fold_folder / "summary.json", schema=SUMMARY_SCHEMA)
+                finished.append(FoldResult(fold, fold_folder, read_run(fold_folder), summary))
+        except InputError as error:
+            notes.append(f"fold {fold} of {folder.name} is left out: {error}")
+    kept = _of_same_plans(folder, finished, notes)
+    kept = _with_own_cases(folder, kept, notes)
+    counts = {result.run.get("iterations") for result in kept}
+    if len(counts) > 1:
+        each = ", ".join(f"fold {result.fold}: {result.run.get('iterations')}" for result in kept)
+        notes.append(f"the folds of {folder.name} were trained for different numbers of iterations ({each})")
+    return ModelResults(folder.name, folder, tuple(kept), tuple(range(n_folds)), tuple(notes))
+
+
+def _of_same_plans(folder: Path, finished: list[FoldResult], notes: list[str]) -> list[FoldResult]:
+    expected = current_digest(folder)
+    if expected is None and finished:
+        expected = Counter(result.run.get("digest") for result in finished).most_common(1)[0][0]
+    for result in finished:
+        found = result.run.get("digest")
+        if found != expected:
+            notes.append(
+                f"fold {result.fold} of {folder.name} is left out: it was trained with other plans "
+                f"(digest {found}, expected {expected}); train it again with --force"
+            )
+    return [result for result in finished if result.run.get("digest") == expected]
+
+
+def current_digest(folder: Path) -> str | None:
+    """Digest of the plans kept in a model folder `<model>_<config>`, or None when there are none."""
+    if not (folder / "plans.json").is_file():
+        return None
+    model, _, config = folder.name.rpartition("_")
+    return read_plans(folder / "plans.json").digest(config, model)
+
+
+def _with_own_cases(folder: Path, finished: list[FoldResult], notes: list[str]) -> list[FoldResult]:
+    seen: dict[str, int] = {}
+    kept = []
+    for result in finished:
+        shared = sorted(set(result.summary["cases"]) & set(seen))
+        if shared:
+            notes.append(
+                f"fold {result.fold} of {folder.name} is left out: case {shared[0]} is also in fold {seen[shared[0]]}, "
+                "so the splits changed between them; train it again with --force"
+            )
+            continue
+        seen |= dict.fromkeys(result.summary["cases"], result.fold)
+        kept.append(result)
+    return kept

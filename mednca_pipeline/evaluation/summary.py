@@ -1,0 +1,169 @@
+"""summary.json: the metrics of all cases of a fold or of any folder of predictions, with means."""
+
+import logging
+import re
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mednca_runtime.errors import InputError
+from mednca_runtime.formats import WRITABLE, split_ending
+from mednca_runtime.geometry import differences
+from mednca_runtime.images import Image, read_labels
+from mednca_runtime.labels import Labels
+
+from ..processes import worker_pool
+from .metrics import METRICS, POLICY, TOLERANCE_MM, TOLERANCE_VOXELS, evaluate_case
+
+SCHEMA = 1
+
+_PIXELS = (".png", ".tif", ".tiff", ".bmp")  # formats that say nothing reliable about millimetres
+_MAP = re.compile(r"(.+?)(?:_variance|_probabilities_.+)")
+
+_log = logging.getLogger(__name__)
+
+
+def make_summary(cases: Mapping[str, Mapping[str, Any]], spacing_known: bool, **more: Any) -> dict[str, Any]:
+    """The contents of summary.json.
+
+    cases: {case: {"classes": evaluate_case(...), "seconds": float | None, "quality": dict | None}}; "seconds" is the
+        time that the case's prediction took.
+    more: further entries, such as "missing".
+    """
+    names = list(dict.fromkeys(name for case in cases.values() for name in case["classes"]))
+    mean, sd = {}, {}
+    for name in names:
+        rows = [case["classes"][name] for case in cases.values() if name in case["classes"]]
+        values = {metric: np.array([row[metric] for row in rows], float) for metric in METRICS}
+        mean[name] = {metric: float(value.mean()) for metric, value in values.items()}
+        sd[name] = {metric: float(value.std(ddof=1)) if len(value) > 1 else 0.0 for metric, value in values.items()}
+    filled = {case: {"seconds": None, "quality": None, **entry} for case, entry in cases.items()}
+    units = (
+        {"distance": "mm", "volume": "mm^dimensions", "nsd_tolerance": TOLERANCE_MM}
+        if spacing_known
+        else {"distance": "voxels", "volume": "voxels", "nsd_tolerance": TOLERANCE_VOXELS}
+    )
+    return {
+        "schema": SCHEMA,
+        "policy": POLICY,
+        "units": units,
+        "cases": filled,
+        "mean": mean,
+        "sd": sd,
+        **more,
+    }
+
+
+def evaluate_folder(
+    predictions: Path,
+    references: Path,
+    labels: Labels,
+    spacing_known: bool = True,
+    workers: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Evaluates each label file in `references` against the prediction of the same name (whatever its ending).
+
+    workers: processes; 0 evaluates in this one. progress: called with (done, total) after each case.
+    Returns the contents of summary.json, with "missing" (references without prediction), "unmatched" (predictions
+    without reference) and "failed" ({case: reason}). Raises InputError when nothing can be compared.
+    """
+    predicted, true = label_files(predictions), label_files(references)
+    pairs = {case: (predicted[case], true[case]) for case in true if case in predicted}
+    if not pairs:
+        raise InputError(
+            f"expected predictions in {predictions} named like the label files in {references}, found "
+            f"{_some(predicted)} there and {_some(true)} here: give the two folders with -p and -l."
+        )
+    evaluate = partial(_evaluate_pair, labels=labels, spacing_known=spacing_known)
+    cases, failed = {}, {}
+    for done, (case, result) in enumerate(_run(evaluate, pairs, workers), start=1):
+        if isinstance(result, str):
+            failed[case] = result
+            _log.warning("%s: %s", case, result)
+        else:
+            cases[case] = {"classes": result}
+        if progress:
+            progress(done, len(pairs))
+    missing = [case for case in true if case not in predicted]
+    unmatched = [case for case in predicted if case not in true]
+    return make_summary(cases, spacing_known, missing=missing, unmatched=unmatched, failed=failed)
+
+
+def label_files(folder: Path) -> dict[str, Path]:
+    """{case: file} of the label files in `folder`, sorted by case. Raises InputError when there are none.
+
+    Probability and variance maps that mednca_predict wrote beside a case's label file are passed over.
+    """
+    if not folder.is_dir():
+        raise InputError(f"expected a folder of label files, found no folder {folder}.")
+    files = {}
+    for file in sorted(folder.iterdir()):
+        case, ending = split_ending(file)
+        if file.name.startswith(".") or ending not in WRITABLE:
+            continue
+        if case in files:
+            raise InputError(f"expected one file per case in {folder}, found {files[case].name} and {file.name}.")
+        files[case] = file
+    if not files:
+        raise InputError(f"expected label files ({', '.join(WRITABLE)}) in {folder}, found none.")
+    return {case: file for case, file in sorted(files.items()) if not _is_map(case, files)}
+
+
+def found_labels(*folders: Path) -> Labels:
+    """Labels named after the integer values found in the files of `folders`, for labels without a dataset.json."""
+    values: set[int] = set()
+    for folder in folders:
+        for file in label_files(folder).values():
+            values |= set(np.unique(read_labels(file).array).tolist())
+    values.discard(0)
+    if not values:
+        raise InputError(f"expected labels in {' or '.join(map(str, folders))}, found only background.")
+    return Labels.from_dataset_json(
+        {"background": 0, **{f"label {value}": value for value in sorted(values)}}, None, source=folders[0]
+    )
+
+
+def have_spacing(folder: Path) -> bool:
+    """Whether the label files in `folder` are of formats that store a spacing."""
+    return not any(split_ending(file)[1] in _PIXELS for file in label_files(folder).values())
+
+
+def _run(evaluate: Callable, pairs: Mapping[str, tuple[Path, Path]], workers: int):
+    if not workers:
+        yield from map(evaluate, pairs.items())
+        return
+    with worker_pool(min(workers, len(pairs))) as pool:
+        yield from pool.map(evaluate, pairs.items())
+
+
+def _evaluate_pair(item: tuple[str, tuple[Path, Path]], labels: Labels, spacing_known: bool) -> tuple[str, Any]:
+    """(case, its metrics), or (case, what is wrong with it): one bad file must not lose the others."""
+    case, (predicted_file, true_file) = item
+    try:
+        predicted, true = read_labels(predicted_file), read_labels(true_file)
+        _check_geometry(case, predicted, true, spacing_known)
+        return case, evaluate_case(predicted.array[0], true.array[0], true.spacing_mm, labels, spacing_known)
+    except InputError as error:
+        return case, f"{error} (prediction {predicted_file}, reference {true_file})"
+
+
+def _is_map(name: str, files: Mapping[str, Path]) -> bool:
+    match = _MAP.fullmatch(name)
+    return bool(match) and match[1] in files
+
+
+def _check_geometry(case: str, predicted: Image, true: Image, spacing_known: bool) -> None:
+    for difference in differences(predicted.geometry, true.geometry):
+        message = f"{difference.quantity}: expected the reference's {difference.expected}, found {difference.found}"
+        if difference.quantity == "shape" or (difference.quantity == "spacing" and spacing_known):
+            raise InputError(f"{message} (tolerance {difference.tolerance}). Predict on the image of the reference.")
+        _log.warning("%s: %s (compared voxel by voxel)", case, message)
+
+
+def _some(files: Mapping[str, Path]) -> str:
+    names = [path.name for path in list(files.values())[:3]]
+    return ", ".join(names) + (", …" if len(files) > len(names) else "")

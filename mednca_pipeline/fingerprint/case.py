@@ -1,0 +1,60 @@
+"""The fingerprint of one case, from its arrays."""
+
+import zlib
+
+import cc3d
+import numpy as np
+
+from mednca_runtime.cropping import crop_to, nonzero_box
+from mednca_runtime.labels import Labels
+
+from .fingerprint import CaseFingerprint, ClassStatistics
+from .intensities import intensity_statistics, significant
+
+SAMPLED_VOXELS = 10_000
+CONNECTIVITY = {2: 8, 3: 26}
+
+
+def case_fingerprint(
+    name: str,
+    image: np.ndarray,
+    labels: np.ndarray,
+    spacing_mm: tuple[float, ...],
+    definition: Labels,
+    foreground: np.ndarray,
+    image_sha256: str,
+) -> CaseFingerprint:
+    """image: (C, *spatial) in LPS. labels: (*spatial). foreground: (C, n), what `sampled_foreground` gives."""
+    cropped = crop_to(image, nonzero_box(image))
+    return CaseFingerprint(
+        name=name,
+        shape=tuple(labels.shape),
+        cropped_shape=tuple(cropped.shape[1:]),
+        spacing_mm=tuple(significant(value) for value in spacing_mm),
+        image=tuple(intensity_statistics(channel) for channel in cropped),
+        foreground=tuple(intensity_statistics(channel) for channel in foreground) if foreground.size else (),
+        classes={output: class_statistics(mask) for output, mask in definition.masks(labels)},
+        image_sha256=image_sha256,
+    )
+
+
+def sampled_foreground(image: np.ndarray, labels: np.ndarray, definition: Labels, name: str) -> np.ndarray:
+    """(C, n): up to 10,000 labelled voxels, the same ones whenever a case of this name is read."""
+    found = np.flatnonzero(definition.foreground(labels))
+    if found.size > SAMPLED_VOXELS:
+        rng = np.random.default_rng(zlib.crc32(name.encode()))
+        found = np.sort(rng.choice(found, SAMPLED_VOXELS, replace=False))
+    return image.reshape(image.shape[0], -1)[:, found]
+
+
+def class_statistics(mask: np.ndarray) -> ClassStatistics:
+    """Volume, components and the largest component's extent per axis of a bool mask (*spatial)."""
+    box = nonzero_box(mask[None])
+    inside = np.ascontiguousarray(crop_to(mask[None], box)[0])
+    voxels = int(np.count_nonzero(inside))
+    if voxels == 0:
+        return ClassStatistics(0, (), 0)
+    components, count = cc3d.connected_components(inside, connectivity=CONNECTIVITY[mask.ndim], return_N=True)
+    largest = int(np.bincount(components.reshape(-1), minlength=count + 1)[1:].argmax()) + 1
+    extent = nonzero_box((components == largest)[None])
+    return ClassStatistics(voxels, tuple(stop - start for start, stop in extent), int(count))

@@ -1,0 +1,115 @@
+"""Reads every training case once: checks it, and takes its fingerprint."""
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from mednca_pipeline.datasets.case_checks import CaseCheck, check_case, check_loaded, load_case
+from mednca_pipeline.datasets.check import make_report
+from mednca_pipeline.datasets.dataset import Case, Dataset
+from mednca_pipeline.datasets.findings import FATAL, Report
+from mednca_pipeline.datasets.parallel import run_in_order
+from mednca_runtime.errors import InputError
+
+from .case import case_fingerprint, sampled_foreground
+from .fingerprint import CaseFingerprint, Fingerprint
+from .intensities import intensity_statistics
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What one training case gives: its check, and, unless that is fatal, its fingerprint and sampled voxels."""
+
+    check: CaseCheck
+    fingerprint: CaseFingerprint | None = None
+    foreground: np.ndarray | None = None  # (C, sampled voxels)
+
+
+def check_and_extract(
+    dataset: Dataset, workers: int = 0, progress: Progress | None = None
+) -> tuple[Report, Fingerprint | None]:
+    """The report of `check_dataset` and the fingerprint, from one reading; no fingerprint when a finding is fatal.
+
+    workers: processes that share the work, each with one case in memory; 0 is this one. progress: called with the name
+    of each case. An unexpected error names its case and keeps the worker's own traceback.
+    """
+    facts = replace(dataset, training=(), test=(), notes=())  # all that a worker needs of the dataset
+    tasks = [(examine, case) for case in dataset.training] + [(check_case, case) for case in dataset.test]
+    results = run_in_order(tasks, facts, workers, progress or (lambda name: None))
+    examined, tested = results[: len(dataset.training)], results[len(dataset.training) :]
+    report = make_report(dataset, [one.check for one in examined], tested)
+    if report.fatal:
+        return report, None
+    return report, _joined(dataset, examined)
+
+
+def extract_fingerprint(dataset: Dataset, workers: int = 0, progress: Progress | None = None) -> Fingerprint:
+    """The fingerprint alone. Raises InputError naming what the check finds fatal."""
+    report, fingerprint = check_and_extract(dataset, workers, progress)
+    if fingerprint is None:
+        first = report.fatal[0]
+        raise InputError(
+            f"{dataset.name}: {len(report.fatal)} fatal findings, the first in {first.file}: expected "
+            f"{first.expected}, found {first.found}. {first.remedy} mednca_check -d {dataset.name} shows all."
+        )
+    return fingerprint
+
+
+def examine(case: Case, facts: Dataset) -> Examined:
+    """The unit of work of a worker process. Only the dataset's facts are used, not its cases."""
+    loaded = load_case(case)
+    check = check_loaded(case, loaded, facts)
+    if loaded.image is None or loaded.label is None or any(found.severity == FATAL for found in check.findings):
+        return Examined(check)
+    image, labels = loaded.image.array, loaded.label.array[0]
+    voxels = sampled_foreground(image, labels, facts.labels, case.name)
+    fingerprint = case_fingerprint(
+        case.name, image, labels, loaded.image.spacing_mm, facts.labels, voxels, check.image_sha256
+    )
+    return Examined(check, fingerprint, voxels)
+
+
+def raw_sha256(dataset: Dataset) -> str:
+    """Of dataset.json and the bytes of all training files, under their names."""
+    files = [dataset.folder / "dataset.json"]
+    for case in dataset.training:
+        files += [file for path in (*case.images, *([case.label] if case.label else [])) for file in _files(path)]
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as threads:
+        digests = threads.map(_file_sha256, files)
+        lines = [f"{file.name} {digest}\n" for file, digest in zip(files, digests, strict=True)]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _files(path: Path) -> list[Path]:
+    return sorted(path.iterdir()) if path.is_dir() else [path]
+
+
+def _file_sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        return "missing"
+
+
+def _joined(dataset: Dataset, examined: Sequence[Examined]) -> Fingerprint:
+    cases = tuple(sorted((one.fingerprint for one in examined), key=lambda case: case.name))
+    order = sorted(examined, key=lambda one: one.check.name)
+    pooled = np.concatenate([one.foreground for one in order], axis=1)  # (C, voxels of all cases)
+    return Fingerprint(
+        dataset=dataset.name,
+        channel_names=dataset.channel_names,
+        labels=dataset.labels,
+        file_ending=dataset.file_ending,
+        spacing_known=dataset.spacing_known,
+        foreground=tuple(intensity_statistics(channel) for channel in pooled) if pooled.size else (),
+        cases=cases,
+        raw_sha256=raw_sha256(dataset),
+    )

@@ -1,0 +1,92 @@
+"""What a dataset looks like: the facts of every training case that planning needs, and nothing else."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mednca_runtime.files import from_dict, read_json, write_json
+from mednca_runtime.labels import Labels
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class IntensityStatistics:
+    """Of one channel. Percentiles and moments are of sampled voxels, minimum and maximum of all."""
+
+    mean: float
+    sd: float
+    median: float
+    percentile_00_5: float
+    percentile_99_5: float
+    minimum: float
+    maximum: float
+
+
+@dataclass(frozen=True)
+class ClassStatistics:
+    """Of one foreground output in one case; a class that is absent has 0 voxels, 0 components and extent ().
+
+    extent: voxels per LPS array axis of the bounding box of the class's largest connected component.
+    """
+
+    voxels: int
+    extent: tuple[int, ...]
+    components: int
+
+
+@dataclass(frozen=True)
+class CaseFingerprint:
+    """One training case. Shapes and spacing are per LPS array axis, (z, y, x) or (y, x); cropping keeps the spacing.
+
+    image: per channel, over the image cropped to non-zero. foreground: per channel, () when nothing is labelled.
+    classes: per foreground output of the dataset's labels. image_sha256: of the pixel values, all channels.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    cropped_shape: tuple[int, ...]
+    spacing_mm: tuple[float, ...]
+    image: tuple[IntensityStatistics, ...]
+    foreground: tuple[IntensityStatistics, ...]
+    classes: dict[str, ClassStatistics]
+    image_sha256: str
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """A dataset, with the parts of its dataset.json that a plan copies, and its training cases in order of name.
+
+    foreground: per channel, over voxels sampled from all cases alike (nnU-Net's statistics for CT).
+    raw_sha256: of dataset.json and of every training file; another value means that the raw data changed.
+    """
+
+    dataset: str
+    channel_names: tuple[str, ...]
+    labels: Labels
+    file_ending: str
+    spacing_known: bool
+    foreground: tuple[IntensityStatistics, ...]
+    cases: tuple[CaseFingerprint, ...]
+    raw_sha256: str
+    schema: int = SCHEMA
+
+    @property
+    def ndim(self) -> int:
+        """2 or 3 spatial axes."""
+        return len(self.cases[0].shape)
+
+    def identical_images(self) -> tuple[tuple[str, ...], ...]:
+        """Groups of cases whose images have the same pixel values."""
+        groups: dict[str, list[str]] = {}
+        for case in self.cases:
+            groups.setdefault(case.image_sha256, []).append(case.name)
+        return tuple(tuple(names) for names in groups.values() if len(names) > 1)
+
+
+def read_fingerprint(path: Path) -> Fingerprint:
+    """Raises InputError when the file is missing or of another schema."""
+    return from_dict(Fingerprint, read_json(path, schema=SCHEMA))
+
+
+def write_fingerprint(path: Path, fingerprint: Fingerprint) -> None:
+    write_json(path, fingerprint)

@@ -1,0 +1,118 @@
+"""From image files to label files: one case, and the validation cases of a fold."""
+
+import math
+import re
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mednca_runtime.errors import InputError
+from mednca_runtime.images import output_ending, read_image, split_ending, volume_ending, write_labels, write_volume
+
+from ..datasets.dataset import Case
+from .inputs import InputCase
+from .predictor import Prediction, Predictor, output_names
+from .ranges import range_warnings
+from .table import Row, volume_unit
+
+_ODD = re.compile(r"[^\w.-]+")  # in a class's name, and not wanted in a file's
+
+
+def predict_case(
+    predictor: Predictor, case: InputCase, out: Path, save_probabilities: bool = False, save_variance: bool = False
+) -> Row:
+    """Predicts one input, writes its label file (last) and the maps asked for, and returns its row of quality.csv.
+
+    Raises InputError, naming the file, for an input that cannot be predicted.
+    """
+    start = time.perf_counter()
+    if case.problem:
+        raise InputError(case.problem)
+    image = read_image(case.files)
+    prediction = _predict(predictor, image, case.files)
+    maps = map_files(predictor, case, save_probabilities, save_variance)
+    if save_probabilities:
+        for name, volume in prediction.probability_maps():
+            write_volume(out / maps[name], volume, image.geometry)
+    if save_variance:
+        write_volume(out / maps[None], prediction.variance, image.geometry)
+    write_labels(out / case.output, prediction.labels, image.geometry)
+    warnings = range_warnings(image.array, image.spacing_mm, predictor.plans)
+    return _row(predictor, case, prediction, image.spacing_mm, time.perf_counter() - start, warnings)
+
+
+def map_files(
+    predictor: Predictor, case: InputCase, save_probabilities: bool, save_variance: bool
+) -> dict[str | None, str]:
+    """File name of each map to save: by output name for probabilities, by None for the variance."""
+    ending = volume_ending(case.ending)
+    names = output_names(predictor.plans) if save_probabilities else ()
+    files: dict[str | None, str] = {name: f"{case.name}_probabilities_{_ODD.sub('_', name)}{ending}" for name in names}
+    return files | ({None: f"{case.name}_variance{ending}"} if save_variance else {})
+
+
+def predict_cases(
+    predictor: Predictor,
+    cases: Sequence[Case],
+    out_folder: Path,
+    progress: Callable[[str], None] | None = None,
+    overwrite: bool = True,
+) -> dict[str, dict[str, Any]]:
+    """Predicts the cases of a dataset, such as a fold's validation cases, into `out_folder`, in order.
+
+    Label files have the case's name, geometry and ending (JPEG .png, DICOM .nii.gz). Returns per case
+    {"seconds", "quality": {"runs": {"2": {"foreground": score, class: score}, ...}} or None}, as summary.json has it;
+    both None where an existing file was kept (`overwrite` False). `progress` is called with each case's name when done.
+    Raises InputError naming the case.
+    """
+    results = {}
+    for case in cases:
+        path = Path(out_folder) / f"{case.name}{output_ending(split_ending(case.images[0])[1])}"
+        results[case.name] = {"seconds": None, "quality": None}
+        if overwrite or not path.is_file():
+            start = time.perf_counter()
+            image = read_image(case.images)
+            prediction = _predict(predictor, image, case.images)
+            write_labels(path, prediction.labels, image.geometry)
+            results[case.name] = {"seconds": time.perf_counter() - start, "quality": _summary_scores(prediction)}
+        if progress:
+            progress(case.name)
+    return results
+
+
+def _predict(predictor: Predictor, image, files: Sequence[Path]) -> Prediction:
+    try:
+        return predictor.predict(image.array, image.spacing_mm)
+    except InputError as error:
+        raise InputError(f"{', '.join(str(file) for file in files[:4])}: {error}") from error
+
+
+def _summary_scores(prediction: Prediction) -> dict[str, Any] | None:
+    if not prediction.scores:
+        return None
+    runs = {
+        str(count): {name: score if math.isfinite(score) else None for name, score in scores.items()}
+        for count, scores in prediction.scores.items()
+    }
+    return {"runs": runs}
+
+
+def _row(
+    predictor: Predictor,
+    case: InputCase,
+    prediction: Prediction,
+    spacing_mm: tuple[float, ...],
+    seconds: float,
+    warnings: list[str],
+) -> Row:
+    plans = predictor.plans
+    row = {"case": case.name, "file": case.output, "flag": prediction.flag, "seconds": f"{seconds:.2f}"}
+    for name, score in prediction.quality.items():
+        row[f"quality_{name}"] = f"{score:.4f}" if math.isfinite(score) else ""
+    voxel = math.prod(spacing_mm) if plans.spacing_known else 1.0
+    for name, mask in plans.labels.masks(prediction.labels):
+        row[f"{volume_unit(plans)}_{name}"] = f"{np.count_nonzero(mask) * voxel:.6g}"
+    return row | {"warnings": "; ".join(warnings), "made_with": predictor.describe()}

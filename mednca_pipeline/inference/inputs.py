@@ -1,0 +1,137 @@
+"""What `-i` names: a folder of images with or without channel suffixes, DICOM series below it, or one file."""
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mednca_runtime.errors import InputError
+from mednca_runtime.formats.dicom import Series, choose_series, find_series, is_dicom
+from mednca_runtime.images import SUPPORTED, output_ending, split_ending
+
+from ..datasets.dataset import group_channels
+
+DICOM = ".dcm"
+_CHANNEL = re.compile(r"(.+)_\d{4}")
+
+
+@dataclass(frozen=True)
+class InputCase:
+    """One input. `ending` is that of its files (".dcm" for DICOM); `problem` says why it cannot be predicted."""
+
+    name: str
+    files: tuple[Path, ...]
+    ending: str
+    problem: str | None = None
+
+    @property
+    def output(self) -> str:
+        """Name of the label file."""
+        return f"{self.name}{output_ending(self.ending)}"
+
+
+def find_inputs(path: Path | str, n_channels: int, series: Sequence[str] = ()) -> tuple[list[InputCase], list[str]]:
+    """The inputs at `path`, sorted by name, and notes for the user.
+
+    n_channels: of the trained model, to tell channel suffixes from names. series: the DICOM series to take from
+    folders that hold several: uids, numbers within the folder, or "all".
+    Raises InputError when there is nothing to predict or a series that does not exist is asked for. What is wrong
+    with one input only (a folder with several series, a name taken twice) is that input's `problem`.
+    """
+    path = Path(path)
+    if path.is_file():
+        cases, notes = _from_files(_siblings(path, n_channels), n_channels)
+    elif path.is_dir():
+        cases, notes = _from_files(sorted(file for file in path.iterdir() if _is_image(file)), n_channels)
+        cases += _from_series(find_series(path), series)
+    else:
+        raise InputError(f"-i {path}: expected a folder of images or one file, found nothing there. Check the path.")
+    if not cases:
+        raise InputError(
+            f"-i {path}: expected images ({', '.join(SUPPORTED)}) in this folder, or DICOM series in it or below it, "
+            "found none."
+        )
+    return _without_collisions(sorted(cases, key=lambda case: (case.name, case.ending))), notes
+
+
+def check_output_folder(source: Path, cases: Sequence[InputCase], out: Path) -> None:
+    """Raises InputError when outputs in `out` would overwrite inputs or be taken for inputs the next time."""
+    inputs = {file.resolve() for case in cases for file in case.files}
+    if out.resolve() == source.resolve() or any((out / case.output).resolve() in inputs for case in cases):
+        raise InputError(f"-o {out}: expected another folder than the images', whose files would be overwritten.")
+
+
+def _is_image(file: Path) -> bool:
+    ending = split_ending(file)[1]
+    return file.is_file() and not file.name.startswith(".") and ending in SUPPORTED and ending != DICOM
+
+
+def _siblings(file: Path, n_channels: int) -> list[Path]:
+    """The file, and the other channels of its case where the model takes several and it is named as one of them."""
+    stem, ending = split_ending(file)
+    match = _CHANNEL.fullmatch(stem)
+    if n_channels == 1 or not match:
+        return [file]
+    same_case = re.compile(re.escape(match[1]) + r"_\d{4}")
+    others = (other for other in file.parent.iterdir() if split_ending(other)[1] == ending)
+    return sorted(other for other in others if same_case.fullmatch(split_ending(other)[0]))
+
+
+def _from_files(files: Sequence[Path], n_channels: int) -> tuple[list[InputCase], list[str]]:
+    by_ending: dict[str, list[Path]] = defaultdict(list)
+    for file in files:
+        by_ending[_ending(file)].append(file)
+    cases, notes = [], []
+    for ending, some in by_ending.items():
+        if ending == DICOM:  # a single slice that was named
+            cases += [InputCase(split_ending(file)[0], (file,), DICOM) for file in some]
+            continue
+        grouped, more = group_channels(some, ending, n_channels)
+        cases += [InputCase(name, tuple(paths), ending) for name, paths in grouped]
+        notes += more
+    return cases, notes
+
+
+def _ending(file: Path) -> str:
+    ending = split_ending(file)[1]
+    if ending in SUPPORTED:
+        return ending
+    if is_dicom(file):
+        return DICOM
+    raise InputError(f"{file}: expected a file ending in {', '.join(SUPPORTED)}, or DICOM; found {ending or 'none'}.")
+
+
+def _from_series(found: Sequence[Series], choices: Sequence[str]) -> list[InputCase]:
+    known = {"all"} | {text for series in found for text in (series.uid, str(series.index))}
+    if not known.issuperset(choices):
+        choose_series(found, choices)  # raises, listing what there is
+    by_folder: dict[Path, list[Series]] = defaultdict(list)
+    for series in found:
+        by_folder[series.folder].append(series)
+    cases = []
+    for folder, several in by_folder.items():
+        here = {"all"} | {text for series in several for text in (series.uid, str(series.index))}
+        try:
+            chosen = choose_series(several, [choice for choice in choices if choice in here])
+            cases += [InputCase(series.name, series.files, DICOM) for series in chosen]
+        except InputError as error:
+            name = several[0].name.removesuffix("_series1")
+            cases.append(InputCase(name, several[0].files, DICOM, problem=f"{folder}: {error}"))
+    return cases
+
+
+def _without_collisions(cases: Sequence[InputCase]) -> list[InputCase]:
+    """Marks every input whose output an earlier one already has."""
+    owners: dict[str, InputCase] = {}
+    checked = []
+    for case in cases:
+        owner = owners.setdefault(case.output, case)
+        if owner is not case:
+            problem = (
+                f"{case.files[0]}: expected a name of its own, found that {owner.files[0]} gives {case.output} "
+                "as well. Rename one of them."
+            )
+            case = replace(case, problem=problem)
+        checked.append(case)
+    return checked

@@ -1,0 +1,203 @@
+"""From an image in memory to its segmentation, with a quality score: the same for Python and for mednca_predict."""
+
+import logging
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from pathlib import Path
+
+import numpy as np
+
+from mednca_runtime.errors import InputError
+from mednca_runtime.files import read_json
+from mednca_runtime.preprocessing import Frame, preprocess_image, restore_labels, restore_volume
+from mednca_runtime.quality import FOREGROUND, flag
+
+from ..device import choose_device
+from ..evaluation.postprocessing import SCHEMA, apply_postprocessing
+from ..planning.plans import Plans, read_plans
+from .calibration import Thresholds, read_thresholds
+from .ensemble import run_ensemble
+from .network import TorchNetwork, load_network
+from .trained import Fold, check_fold, choose_folds
+
+log = logging.getLogger(__name__)
+DEFAULT_RUNS = 10
+BACKGROUND = "background"
+
+
+def output_names(plans: Plans) -> tuple[str, ...]:
+    """The network's outputs in order: the background and the classes, or the regions alone."""
+    return plans.labels.names if plans.labels.has_regions else (BACKGROUND, *plans.labels.names)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The segmentation of one image.
+
+    labels: integer, (z, y, x) or (y, x) as the image. flag: one of mednca_runtime.quality.FLAGS.
+    scores: number of runs per fold, from 2 -> "foreground" or class -> quality score of the first so many runs
+        (0: they all agree), averaged over the folds. Empty for a single run or a model whose runs do not differ.
+    """
+
+    labels: np.ndarray
+    flag: str
+    scores: dict[int, dict[str, float]]
+    mean: np.ndarray = field(repr=False)  # (K, S, H, W) probabilities in preprocessed space
+    spread: np.ndarray = field(repr=False)  # (S, H, W) variance in preprocessed space
+    frame: Frame = field(repr=False)
+    plans: Plans = field(repr=False)
+    config: str
+
+    @property
+    def quality(self) -> dict[str, float]:
+        """ "foreground" or class -> quality score over all runs; empty when there were no runs to compare."""
+        return self.scores[max(self.scores)] if self.scores else {}
+
+    def probability_maps(self) -> Iterator[tuple[str, np.ndarray]]:
+        """Name and float32 probabilities (z, y, x) or (y, x) of each output, one at a time; the background first."""
+        for name, volume in zip(output_names(self.plans), self.mean, strict=True):
+            yield name, self._restored(volume, outside=1.0 if name == BACKGROUND else 0.0)
+
+    @cached_property
+    def probabilities(self) -> np.ndarray:
+        """(K, z, y, x) or (K, y, x) float32: all of probability_maps at once."""
+        return np.stack([volume for _, volume in self.probability_maps()])
+
+    @cached_property
+    def variance(self) -> np.ndarray:
+        """(z, y, x) or (y, x) float32: variance over runs and folds, summed over the outputs."""
+        return self._restored(self.spread)
+
+    def _restored(self, volume: np.ndarray, outside: float = 0.0) -> np.ndarray:
+        return restore_volume(volume, self.frame, self.plans.config(self.config).preprocessing, outside)
+
+
+class Predictor:
+    """Trained folds of one model, ready to predict.
+
+    networks: fold -> network. runs: stochastic runs over all folds, rounded up to the same number per fold.
+    """
+
+    def __init__(
+        self,
+        plans: Plans,
+        config: str,
+        model: str,
+        networks: Mapping[Fold, TorchNetwork],
+        *,
+        runs: int = DEFAULT_RUNS,
+        seed: int = 0,
+        postprocessing: tuple[str, ...] = (),
+        thresholds: Thresholds | None = None,
+    ) -> None:
+        if runs < 1:
+            raise InputError(f"--runs {runs}: expected at least 1.")
+        self.plans, self.config, self.model, self.networks, self.seed = plans, config, model, dict(networks), seed
+        self.stochastic = all(network.stochastic for network in self.networks.values())
+        self.runs_per_fold = math.ceil(runs / len(self.networks)) if self.stochastic else 1
+        self.postprocessing, self.thresholds = postprocessing, thresholds or {}
+        total = self.runs_per_fold * len(self.networks)
+        if self.stochastic and total != runs:
+            log.info("%d runs over %d folds: rounded up to %d per fold.", runs, len(self.networks), self.runs_per_fold)
+
+    @classmethod
+    def from_folder(
+        cls,
+        model_folder: Path | str,
+        folds: Sequence[Fold] | None = None,
+        device: str = "auto",
+        runs: int = DEFAULT_RUNS,
+        seed: int = 0,
+        postprocess: bool = True,
+    ) -> "Predictor":
+        """Loads `results/<dataset>/<model>_<config>`; `folds` None means all finished ones.
+
+        Raises InputError when a fold is missing, does not fit, or was trained with other plans.
+        """
+        model_folder = Path(model_folder)
+        model, _, config = model_folder.resolve().name.rpartition("_")
+        plans = read_plans(model_folder / "plans.json")
+        chosen, torch_device = choose_folds(model_folder, folds), choose_device(device)
+        networks = {}
+        for fold in chosen:
+            check_fold(model_folder, fold, plans, model, config)
+            networks[fold] = load_network(model_folder, fold, plans, model, config, torch_device)
+        stored = model_folder / "postprocessing.json"
+        return cls(
+            plans,
+            config,
+            model,
+            networks,
+            runs=runs,
+            seed=seed,
+            postprocessing=_postprocessed_classes(stored, plans.digest(config, model)) if postprocess else (),
+            thresholds=read_thresholds(model_folder),
+        )
+
+    def predict(self, array: np.ndarray, spacing_mm: Sequence[float]) -> Prediction:
+        """array: (C, z, y, x) or (C, y, x), raw intensities; spacing_mm per axis in the array's order.
+
+        Raises InputError for another number of channels or axes than trained on, and for values that are not finite.
+        The result depends on the image, the model, the number of runs and the seed alone.
+        """
+        chosen, labels = self.plans.config(self.config), self.plans.labels
+        self._check(array, spacing_mm)
+        image, frame = preprocess_image(array, tuple(spacing_mm), chosen.preprocessing)
+        runs = [partial(network.probabilities, image, self.seed) for network in self.networks.values()]
+        ensemble = run_ensemble(runs, self.runs_per_fold, labels)
+        segmentation = restore_labels(ensemble.mean, frame, chosen.preprocessing, labels)
+        if self.postprocessing:
+            segmentation = apply_postprocessing(segmentation, self.postprocessing, labels)
+        return Prediction(
+            labels=segmentation,
+            flag=self._flag(ensemble.scores, empty=not labels.foreground(segmentation).any()),
+            scores=ensemble.scores,
+            mean=ensemble.mean,
+            spread=ensemble.variance,
+            frame=frame,
+            plans=self.plans,
+            config=self.config,
+        )
+
+    @property
+    def device(self) -> str:
+        return str(next(iter(self.networks.values())).device)
+
+    def describe(self) -> str:
+        """One line that says what the outputs were made with."""
+        folds = " ".join(str(fold) for fold in self.networks)
+        runs = f", {self.runs_per_fold} runs per fold, seed {self.seed}" if self.stochastic else ""
+        kept = f", largest component of {' and '.join(self.postprocessing)}" if self.postprocessing else ""
+        return f"{self.plans.dataset} {self.model}_{self.config}, folds {folds}{runs}{kept}"
+
+    def _flag(self, scores: dict[int, dict[str, float]], empty: bool) -> str:
+        score = scores.get(self.runs_per_fold, {}).get(FOREGROUND, math.nan)
+        threshold = self.thresholds.get(self.runs_per_fold)
+        return flag(score, threshold and threshold.value, empty=empty, stochastic=self.stochastic)
+
+    def _check(self, array: np.ndarray, spacing_mm: Sequence[float]) -> None:
+        channels = self.plans.channel_names
+        axes = len(self.plans.training_range.extent_mm)
+        if array.ndim != axes + 1 or len(spacing_mm) != axes:
+            raise InputError(
+                f"Expected a {axes}D image, as {self.plans.dataset} was trained on, found an array of shape "
+                f"{tuple(array.shape)} (channels first) with spacing {tuple(spacing_mm)}."
+            )
+        if array.shape[0] != len(channels):
+            raise InputError(
+                f"Expected {len(channels)} channel(s) ({', '.join(channels)}), as {self.plans.dataset} was trained on, "
+                f"found {array.shape[0]}. Give one file per channel, named case_0000, case_0001, ... in this order."
+            )
+        if not np.isfinite(array).all():
+            raise InputError(
+                f"Expected finite intensities, found {int((~np.isfinite(array)).sum())} NaN or infinite voxels. "
+                "Replace them, or export the image again."
+            )
+
+
+def _postprocessed_classes(path: Path, digest: str) -> tuple[str, ...]:
+    """The classes of which only the largest component is kept; none when it was not chosen yet for these plans."""
+    stored = read_json(path, schema=SCHEMA) if path.is_file() else {}
+    return tuple(stored["classes"]) if stored.get("digest") == digest else ()

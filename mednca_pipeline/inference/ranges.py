@@ -1,0 +1,39 @@
+"""Warnings about an input that differs from what training saw."""
+
+import numpy as np
+
+from mednca_runtime.cropping import crop_to, nonzero_box
+
+from ..planning.plans import Plans
+
+TOLERANCE = 1e-3  # relative; headers store spacings as float32
+
+
+def range_warnings(image: np.ndarray, spacing_mm: tuple[float, ...], plans: Plans) -> list[str]:
+    """Sentences on spacing, extent and intensity outside training's 0.5 to 99.5 percentiles; empty when all is inside.
+
+    image: (C, z, y, x) or (C, y, x), raw intensities. Axes are named as in the array; extents are in voxels where the
+    dataset's spacing is not known. Intensity is the channel's mean over the image cropped to non-zero.
+    """
+    seen, shape = plans.training_range, image.shape[1:]
+    axes = "zyx"[-len(shape) :]
+    unit = "mm" if plans.spacing_known else "voxels"
+    scale = spacing_mm if plans.spacing_known else (1.0,) * len(shape)
+    checks = []
+    if plans.spacing_known:
+        checks += [(f"spacing {axis}", s, r, " mm") for axis, s, r in zip(axes, scale, seen.spacing_mm, strict=True)]
+    extents = [size * step for size, step in zip(shape, scale, strict=True)]
+    checks += [(f"extent {axis}", e, r, f" {unit}") for axis, e, r in zip(axes, extents, seen.extent_mm, strict=True)]
+    means = _cropped_means(image)
+    channels = [f"mean intensity of {name}" for name in plans.channel_names]
+    checks += [(name, mean, r, "") for name, mean, r in zip(channels, means, seen.intensity, strict=True)]
+    return [
+        f"{name} {value:.4g}{unit} outside training's {low:.4g} to {high:.4g}"
+        for name, value, (low, high), unit in checks
+        if not low - TOLERANCE * abs(low) <= value <= high + TOLERANCE * abs(high)
+    ]
+
+
+def _cropped_means(image: np.ndarray) -> list[float]:
+    cropped = crop_to(image, nonzero_box(image))
+    return [float(channel.mean(dtype=np.float64)) for channel in cropped]

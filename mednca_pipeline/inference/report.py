@@ -1,0 +1,47 @@
+"""The run report of a prediction: what was run, with which versions and device, how long, and what came out."""
+
+import platform
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from mednca_runtime.files import write_json
+
+from .batch import Outcome, Settings
+
+SCHEMA = 1
+PACKAGES = ("mednca_pipeline", "torch", "numpy", "nibabel", "SimpleITK", "monai", "safetensors")
+
+
+def write_report(
+    path: Path, settings: Settings, outcome: Outcome, out: Path, runtime_s: float, command: Sequence[str]
+) -> None:
+    report: dict[str, Any] = {
+        "schema": SCHEMA,
+        "command": list(command),
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+        "machine": platform.platform(),
+        "device": outcome.device,
+        "runtime_s": round(runtime_s, 2),
+        "model": {
+            "folder": str(settings.model_folder),
+            "made_with": outcome.made_with,
+            "seed": settings.seed,
+            "runs_per_fold": outcome.runs_per_fold,
+        },
+        "outputs": {
+            "folder": str(out),
+            "written": outcome.written,
+            "kept": outcome.kept,
+            "failed": {name: str(error) for name, error in outcome.failures.items()},
+        },
+    }
+    write_json(path, report)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,95 @@
+"""Levels of an NCA: downscale factors per level and axis, and steps per level."""
+
+import math
+from collections.abc import Sequence
+
+from .rule import Chosen, power_of_two_below, times
+
+Factor = tuple[int, ...]
+
+SMALLEST_CELLS = 3  # cells of the coarsest grid that the smallest structure spans at least
+FIRST_LEVELS = 3  # /4, /2, /1
+MOST_LEVELS = 5  # /16
+MIN_STEPS, MAX_STEPS = 8, 32
+FINER_STEPS, FINEST_STEPS = 6, 4
+WHOLE_CELLS = {2: 64**2, 3: 24**3}  # the largest coarsest grid that training sees as a whole
+
+
+def largest_factors(extents: Sequence[float]) -> Factor:
+    """Per axis the largest power of two that leaves a structure of `extents` working voxels at least 3 cells."""
+    return tuple(power_of_two_below(extent / SMALLEST_CELLS + 1e-6) for extent in extents)
+
+
+def isotropic_factor(scale: int, spacing_mm: Sequence[float]) -> Factor:
+    """Factors that bring all axes closest to `scale` times the finest spacing; an axis that is as coarse keeps 1."""
+    finest = min(spacing_mm)
+    wanted = (scale * finest / value for value in spacing_mm)
+    return tuple(max(1, 2 ** math.floor(math.log2(ratio) + 0.5)) for ratio in wanted)
+
+
+def grid_shape(image_shape: Sequence[float], factor: Sequence[int]) -> tuple[int, ...]:
+    """Cells per axis of a level's whole grid."""
+    return tuple(math.ceil(side / f) for side, f in zip(image_shape, factor, strict=True))
+
+
+def can_cross(grid: Sequence[int], fire_rate: float) -> bool:
+    """Whether MAX_STEPS carry knowledge from the middle of the grid to its ends, and training can see all of it."""
+    return wanted_steps(grid, fire_rate) <= MAX_STEPS and math.prod(grid) <= WHOLE_CELLS[len(grid)]
+
+
+def wanted_steps(grid: Sequence[int], fire_rate: float) -> int:
+    """Steps in which knowledge travels half the longest side, at one cell per fired step."""
+    return math.ceil(0.5 * max(grid) / fire_rate)
+
+
+def level_factors(
+    image_shape: Sequence[float], extents: Sequence[float], spacing_mm: Sequence[float], fire_rate: float
+) -> Chosen:
+    """Factors, coarsest first: /4, /2, /1, coarser levels where needed, as far as the smallest structure allows.
+
+    image_shape: working voxels per axis of a large image. extents: working voxels of the smallest structure.
+    """
+    largest = largest_factors(extents)
+    factors: list[Factor] = []
+    for index in range(MOST_LEVELS):
+        wished = isotropic_factor(2**index, spacing_mm)
+        allowed = tuple(min(pair) for pair in zip(wished, largest, strict=True))
+        forbidden = allowed != wished
+        if not factors or allowed != factors[0]:
+            factors.insert(0, allowed)
+        if index + 1 >= FIRST_LEVELS and can_cross(grid_shape(image_shape, factors[0]), fire_rate):
+            break
+    grid = grid_shape(image_shape, factors[0])
+    reason = (
+        f"the smallest structure ({times(round(extent, 1) for extent in extents)} voxels) spans at least "
+        f"{SMALLEST_CELLS} cells of the coarsest grid ({times(grid)})"
+    )
+    if not can_cross(grid, fire_rate):
+        more = "a coarser level is not possible: it would lose that structure" if forbidden else "no coarser is allowed"
+        reason += f"; {MAX_STEPS} steps do not cross that grid, but {more}"
+    elif len(factors) > FIRST_LEVELS:
+        reason += f"; more than {FIRST_LEVELS} levels, so that the coarsest grid can be crossed in its steps"
+    return Chosen(tuple(factors), reason)
+
+
+def level_steps(image_shape: Sequence[float], factors: Sequence[Factor], fire_rate: float) -> Chosen:
+    """Steps per level, coarsest first."""
+    grid = grid_shape(image_shape, factors[0])
+    wanted = wanted_steps(grid, fire_rate)
+    first = min(max(wanted, MIN_STEPS), MAX_STEPS)
+    rest = len(factors) - 1
+    steps = (first, *(FINER_STEPS,) * (rest - 1), *(FINEST_STEPS,) * min(rest, 1))
+    reason = f"coarsest: half of its {max(grid)} cells at fire rate {fire_rate:g} takes {wanted}"
+    if first != wanted:
+        reason += f", kept within {MIN_STEPS} to {MAX_STEPS}"
+    return Chosen(steps, reason + ("; full-resolution steps cost most, so few" if rest else ""))
+
+
+def common_multiple(*factors: Sequence[int]) -> Factor:
+    """Per axis the least multiple of several factors that are powers of two."""
+    return tuple(max(column) for column in zip(*factors, strict=True))
+
+
+def describe_factors(factors: Sequence[Factor]) -> str:
+    """Such as "/4, /2, /1", or per axis where they differ: "/1x4x4"."""
+    return ", ".join("/" + (str(factor[0]) if len(set(factor)) == 1 else times(factor)) for factor in factors)

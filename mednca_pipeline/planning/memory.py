@@ -1,0 +1,100 @@
+"""How much memory a training step takes, before anything is run.
+
+The factors were fitted to the peak resident memory of these models' training steps in float32 on a CPU (torch 2.13);
+benchmarks check them against the peak of real trainings. The interpreter and torch itself, some 500 MB, come on top.
+"""
+
+import math
+import re
+from collections.abc import Callable, Sequence
+
+from mednca_runtime.errors import InputError
+
+from .levels import Factor, grid_shape
+from .plans import LevelPlan
+
+FLOAT_BYTES = 4
+DEFAULT_BYTES = 4_000_000_000
+PROCESS_BYTES = 500_000_000  # the interpreter, torch and its libraries
+LIBRARY_BYTES = 30_000_000  # workspaces that the first step allocates
+WEIGHT_COPIES = 5  # weights, gradient, two moments of the optimiser, moving average
+
+# Maps that autograd keeps of each cell and step, as multiples of the hidden units and of the channels.
+KEPT_PER_STEP = {
+    ("matrix", 2): (3.2, 2.5),
+    ("matrix", 3): (5.0, 3.0),
+    ("paper", 2): (2.0, 5.3),
+    ("paper", 3): (3.0, 6.0),
+}
+GRADIENT_MAPS = 4  # of the hidden units, alive at once in the backward pass of one step
+IMAGE_MAPS = 8  # float32 maps of image and targets per sample at full resolution, per channel and output
+KEPT_PER_CONVOLUTION = {2: 2.7, 3: 2.0}  # feature maps of a UNet: input, output and normalised
+LOSS_MAPS = 6  # of the outputs, per supervised head
+
+_UNITS = {"": 1, "B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+
+
+def parse_memory(text: str) -> int:
+    """`4GB`, `1.5 GiB`, `800MB` -> bytes. Raises InputError for anything else."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*", text)
+    unit = _UNITS.get(match[2].upper()) if match else None
+    if unit is None or float(match[1]) <= 0:
+        raise InputError(f"Memory {text!r}: expected an amount such as 4GB, 1.5GiB or 800MB.")
+    return int(float(match[1]) * unit)
+
+
+def available_bytes(memory_bytes: int) -> int:
+    """What is left of a budget for the training step itself."""
+    return max(memory_bytes - PROCESS_BYTES, 0)
+
+
+def nca_step_bytes(
+    levels: Sequence[LevelPlan],
+    size: Sequence[int],
+    n_image: int,
+    n_outputs: int,
+    channels: int,
+    hidden: int,
+    perception: str,
+    batch_size: int,
+) -> int:
+    """Peak of one training step of a Med-NCA: autograd keeps every step of every level.
+
+    size: of the images (*spatial); levels without a patch see the whole of it.
+    """
+    of_hidden, of_channels = KEPT_PER_STEP[perception, len(size)]
+    kept = of_hidden * hidden + of_channels * channels + 2  # and the fire mask
+    grids = [level.patch or grid_shape(size, level.factor) for level in levels]
+    cell_steps = sum(math.prod(grid) * level.steps for grid, level in zip(grids, levels, strict=True))
+    largest = max(math.prod(grid) for grid in grids)
+    floats = cell_steps * kept + largest * GRADIENT_MAPS * hidden + math.prod(size) * (n_image + n_outputs) * IMAGE_MAPS
+    return int(batch_size * floats * FLOAT_BYTES) + LIBRARY_BYTES
+
+
+def unet_step_bytes(
+    patch: Sequence[int],
+    strides: Sequence[Factor],
+    features: Sequence[int],
+    n_image: int,
+    n_outputs: int,
+    parameters: int,
+    batch_size: int,
+) -> int:
+    """Peak of one training step of a DynUNet with deep supervision."""
+    kept, size = 0.0, list(patch)
+    heads = max(1, min(len(features) - 2, 3))
+    for stage, (stride, width) in enumerate(zip(strides, features, strict=True)):
+        size = [math.ceil(side / step) for side, step in zip(size, stride, strict=True)]
+        convolutions = 2 if stage == len(features) - 1 else 5  # the decoder adds two, the first on twice the channels
+        kept += convolutions * KEPT_PER_CONVOLUTION[len(patch)] * width * math.prod(size)
+    voxels = math.prod(patch)
+    floats = kept + voxels * (3 * features[0] + n_image + heads * LOSS_MAPS * n_outputs)
+    return int(FLOAT_BYTES * (batch_size * floats + WEIGHT_COPIES * parameters)) + LIBRARY_BYTES
+
+
+def largest_batch(most: int, memory_bytes: int, step_bytes: Callable[[int], int]) -> int:
+    """`most`, halved until a step fits what is left of the budget; at least 1, even if that does not fit."""
+    batch = most
+    while batch > 1 and step_bytes(batch) > available_bytes(memory_bytes):
+        batch //= 2
+    return batch

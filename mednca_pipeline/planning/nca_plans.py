@@ -1,0 +1,115 @@
+"""The plan of `mednca`, our network."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from mednca_runtime.errors import InputError
+
+from .facts import Facts
+from .levels import Factor, describe_factors, level_factors, level_steps
+from .memory import available_bytes, largest_batch, nca_step_bytes
+from .overrides import Overrides
+from .patch import PATCH_LIMITS, containing, patch_sizes
+from .plans import LevelPlan, NCAPlan, TrainingPlan
+from .rule import Chosen, round_up
+from .schedule import training_minutes
+
+FIRE_RATE = 0.75  # findings: 0.5 is slower, 1.0 starts faster and ends lower
+NORM, BORDER = "rms", "replicate"
+HIDDEN_STATE, CHANNEL_MULTIPLE = 12, 8
+MOST_HIDDEN = 96
+BATCH_SIZE = {2: 8, 3: 4}
+MUON_RATE, EMA_DECAY = 0.02, 0.99
+
+
+def channels(n_image: int, n_outputs: int) -> Chosen:
+    """Image channels, outputs and at least 12 for hidden state, rounded up to a multiple of 8."""
+    value = round_up(n_image + n_outputs + HIDDEN_STATE, CHANNEL_MULTIPLE)
+    return Chosen(
+        value,
+        f"{n_image} of the image, {n_outputs} of the outputs and at least {HIDDEN_STATE} hidden, rounded up to a "
+        f"multiple of {CHANNEL_MULTIPLE}",
+    )
+
+
+def hidden_units(n_channels: int) -> Chosen:
+    return Chosen(min(4 * n_channels, MOST_HIDDEN), f"4 for each channel, {MOST_HIDDEN} at most")
+
+
+def factors_of(facts: Facts, user: Overrides) -> Chosen:
+    """Downscale factors of `mednca`, coarsest first."""
+    if user.levels:
+        return Chosen(user.levels, "you chose it with --levels")
+    return level_factors(facts.large_shape, facts.extents, facts.spacing_mm, FIRE_RATE)
+
+
+def steps_of(facts: Facts, factors: Sequence[Factor], user: Overrides) -> Chosen:
+    """Steps per level of `mednca`. Raises InputError when the user's are not one per level."""
+    if user.steps and len(user.steps) != len(factors):
+        levels = describe_factors(factors)
+        raise InputError(
+            f"--steps {' '.join(map(str, user.steps))}: expected one number for each of the {len(factors)} levels "
+            f"({levels}), found {len(user.steps)}. Give as many, or choose the levels as well with --levels."
+        )
+    if user.steps:
+        return Chosen(user.steps, "you chose it with --steps")
+    return level_steps(facts.large_shape, factors, FIRE_RATE)
+
+
+def plan_mednca(
+    facts: Facts, size: tuple[int, ...], factors: Sequence[Factor], steps: Sequence[int], user: Overrides
+) -> tuple[NCAPlan, Chosen, Chosen]:
+    """Our network for images of `size`; with the choices of its patches and its batch size."""
+    n_channels = user.channels or channels(facts.n_image, facts.n_outputs).value
+    if n_channels <= facts.n_image + facts.n_outputs:
+        raise InputError(
+            f"--channels {n_channels}: expected more than the {facts.n_image} image channels and {facts.n_outputs} "
+            "outputs, so that something is left for the hidden state."
+        )
+    hidden = hidden_units(n_channels).value
+    step_bytes = partial(step_bytes_of, facts, size, n_channels, hidden, "matrix")
+    patches, levels = _patches(facts, size, factors, steps, user, step_bytes)
+    batch = largest_batch(BATCH_SIZE[facts.dim], facts.memory_bytes, partial(step_bytes, levels))
+    batch_choice = _batch_decision(batch, BATCH_SIZE[facts.dim], facts, step_bytes(levels, batch))
+    training = TrainingPlan("muon", MUON_RATE, batch, EMA_DECAY, training_minutes("mednca", size, facts.n_cases))
+    plan = NCAPlan(n_channels, hidden, FIRE_RATE, NORM, BORDER, "matrix", levels, training)
+    return plan, patches, batch_choice
+
+
+def _patches(facts, size, factors, steps, user: Overrides, step_bytes) -> tuple[Chosen, tuple[LevelPlan, ...]]:
+    """The largest patches with which at least a batch of two fits the memory budget."""
+    for limit in PATCH_LIMITS:
+        patches = patch_sizes(size, factors, limit)
+        if user.patch:
+            patches = Chosen(containing(user.patch, size, factors, patches.value), "you chose it with --patch")
+        levels = levels_of(factors, steps, patches.value)
+        if user.patch or step_bytes(levels, 2) <= available_bytes(facts.memory_bytes):
+            break
+    return patches, levels
+
+
+def step_bytes_of(facts: Facts, size, n_channels: int, hidden: int, perception: str, levels, batch: int) -> int:
+    return nca_step_bytes(levels, size, facts.n_image, facts.n_outputs, n_channels, hidden, perception, batch)
+
+
+def levels_of(factors, steps, patches) -> tuple[LevelPlan, ...]:
+    return tuple(LevelPlan(*level) for level in zip(factors, steps, patches, strict=True))
+
+
+def _batch_decision(batch: int, wished: int, facts: Facts, step_bytes: int) -> Chosen:
+    budget = f"the memory budget of {facts.memory_bytes / 1e9:.3g} GB"
+    takes = f"a training step takes about {step_bytes / 1e6:.0f} MB"
+    if step_bytes > available_bytes(facts.memory_bytes):
+        return Chosen(batch, f"the least there is, yet {takes}, more than {budget} leaves: give more with --memory")
+    if batch < wished:
+        return Chosen(batch, f"{takes}, the most that fits {budget}")
+    return Chosen(batch, f"{wished} is enough in {facts.dim}D, and {takes} of {budget}")
+
+
+def parameters(plan: NCAPlan, dim: int, n_image: int) -> int:
+    """Weights of a planned network, as `models.nca` builds it."""
+    c, h, taps = plan.channels, plan.hidden, 3**dim
+    if plan.perception == "paper":
+        return len(plan.levels) * (2 * (c * c * taps + c) + 3 * c * h + h + h * c)
+    bias = h if plan.norm == "none" else 2 * h
+    return len(plan.levels) * (c * taps * h + bias + h * (c - n_image))

@@ -1,0 +1,102 @@
+"""The user's own decisions: --levels, --steps, --spacing, --patch, --channels, per configuration."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from mednca_runtime.errors import InputError
+
+from .levels import Factor
+
+FLAGS = ("levels", "steps", "spacing", "patch", "channels")
+EXAMPLES = {"levels": "4 2 1", "steps": "10 6 4", "spacing": "0.8 0.8", "patch": "24 24", "channels": "16"}
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """Of one configuration; None is the planner's to decide.
+
+    levels: factors per axis, coarsest first. spacing_mm: one value per resampled axis. patch: cells per axis of the
+    finest level.
+    """
+
+    levels: tuple[Factor, ...] | None = None
+    steps: tuple[int, ...] | None = None
+    spacing_mm: tuple[float, ...] | None = None
+    patch: tuple[int, ...] | None = None
+    channels: int | None = None
+
+
+def merged(earlier: Mapping[str, str], flags: Mapping[str, str | None], configs: Iterable[str]) -> dict[str, str]:
+    """Overrides as plans.json keeps them, {"2d.steps": "10 6 4"}: earlier ones, replaced by this command's."""
+    given = {f"{config}.{flag}": text for config in configs for flag, text in flags.items() if text is not None}
+    return dict(sorted({**earlier, **given}.items()))
+
+
+def parse_overrides(texts: Mapping[str, str], config: str, dim: int) -> Overrides:
+    """The overrides of one configuration. Raises InputError naming the flag and what it takes."""
+    found = {flag: texts[f"{config}.{flag}"] for flag in FLAGS if f"{config}.{flag}" in texts}
+    levels = _levels(found["levels"], dim) if "levels" in found else None
+    steps = _counts("steps", found["steps"]) if "steps" in found else None
+    if levels and steps and len(levels) != len(steps):
+        raise InputError(
+            f"--levels {found['levels']} --steps {found['steps']}: expected as many steps as levels, found "
+            f"{len(steps)} for {len(levels)} levels."
+        )
+    channels = _counts("channels", found["channels"]) if "channels" in found else None
+    if channels is not None and len(channels) != 1:
+        raise _malformed("channels", found["channels"], "one whole number")
+    return Overrides(
+        levels,
+        steps,
+        _spacing(found["spacing"], dim) if "spacing" in found else None,
+        _per_axis("patch", found["patch"], dim) if "patch" in found else None,
+        channels[0] if channels else None,
+    )
+
+
+def _levels(text: str, dim: int) -> tuple[Factor, ...]:
+    tokens = [token.removeprefix("/") for token in text.split()]
+    levels = tuple(_per_axis("levels", token.replace("x", " "), dim) for token in tokens)
+    if not levels or set(levels[-1]) != {1}:
+        raise _malformed("levels", text, "downscale factors from the coarsest to 1")
+    for coarse, fine in zip(levels, levels[1:], strict=False):
+        if coarse == fine or any(c % f for c, f in zip(coarse, fine, strict=True)):
+            raise _malformed("levels", text, "each factor a multiple of the next")
+    return levels
+
+
+def _per_axis(flag: str, text: str, dim: int) -> tuple[int, ...]:
+    values = _counts(flag, text)
+    if len(values) not in (1, dim):
+        raise _malformed(flag, text, f"one value, or one for each of the {dim} axes of this configuration")
+    return values if len(values) == dim else values * dim
+
+
+def _counts(flag: str, text: str) -> tuple[int, ...]:
+    try:
+        values = tuple(int(token) for token in text.split())
+    except ValueError:
+        values = ()
+    if not values or min(values) < 1:
+        raise _malformed(flag, text, "whole numbers from 1")
+    return values
+
+
+def _spacing(text: str, dim: int) -> tuple[float, ...]:
+    """One value for all axes, one per axis of the configuration, or (z, y, x), whose last two are the 2D ones."""
+    try:
+        values = tuple(float(token) for token in text.split())
+    except ValueError:
+        values = ()
+    if not values or not all(0 < value < math.inf for value in values) or len(values) not in (1, 2, 3):
+        raise _malformed("spacing", text, "positive numbers")
+    if len(values) == 1:
+        return values * dim
+    if len(values) < dim:
+        raise _malformed("spacing", text, f"one value, or one for each of the {dim} axes of this configuration")
+    return values[-dim:]
+
+
+def _malformed(flag: str, text: str, expected: str) -> InputError:
+    return InputError(f"--{flag} {text}: expected {expected}, such as --{flag} {EXAMPLES[flag]}.")

@@ -1,0 +1,60 @@
+"""The plan of `mednca_paper`: the network and recipe as published.
+
+Source: Kalkhof, González, Mukhopadhyay, Med-NCA, IPMI 2023, section 3.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+
+from .facts import Facts
+from .levels import Factor, describe_factors, grid_shape
+from .memory import available_bytes, largest_batch
+from .nca_plans import channels, levels_of, step_bytes_of
+from .patch import aligned_patch
+from .plans import NCAPlan, TrainingPlan
+from .rule import Chosen, round_up, times
+from .schedule import training_minutes
+
+FACTOR, SMALLEST_AXIS = 4, 16  # an axis below 16 voxels is not downscaled
+CHANNELS, HIDDEN_PER_CHANNEL, FIRE_RATE = 32, 4, 0.5
+SMALL_IMAGE, STEPS_SMALL_IMAGE, STEPS = 64, 16, 64
+RATE, BETAS, BATCH = 16e-4, (0.5, 0.5), 48
+
+
+def plan_paper(facts: Facts, size: tuple[int, ...]) -> tuple[NCAPlan, Chosen]:
+    """The published network for images of `size`: two levels, the finest on a patch as large as the coarse grid."""
+    factors = paper_factors(facts.large_shape)
+    coarse = grid_shape(size, factors[0])
+    patch = aligned_patch(_ceil_to(coarse, factors[0]), grid_shape(size, factors[1]), factors[1], factors[0])
+    small = max(facts.large_shape) <= SMALL_IMAGE
+    steps = STEPS_SMALL_IMAGE if small else STEPS
+    levels = levels_of(factors, (steps, steps), (None, None if patch == tuple(size) else patch))
+    n_channels = max(CHANNELS, channels(facts.n_image, facts.n_outputs).value)
+    hidden = HIDDEN_PER_CHANNEL * n_channels
+    step_bytes = partial(step_bytes_of, facts, size, n_channels, hidden, "paper", levels)
+    batch = largest_batch(BATCH, facts.memory_bytes, step_bytes)
+    training = TrainingPlan(
+        "adam",
+        RATE,
+        batch,
+        0.0,
+        training_minutes("mednca_paper", size, facts.n_cases),
+        betas=BETAS,
+    )
+    plan = NCAPlan(n_channels, hidden, FIRE_RATE, "none", "reflect", "paper", levels, training)
+    memory = "" if batch == BATCH else f"; the batch is {batch} of the paper's {BATCH}, for memory"
+    if step_bytes(batch) > available_bytes(facts.memory_bytes):
+        memory = f"; even one image takes {step_bytes(batch) / 1e9:.1f} GB, more than the memory budget leaves"
+    return plan, Chosen(
+        f"{describe_factors(factors)}, {steps} steps each, {n_channels} channels, patch {times(patch)}, batch {batch}",
+        "the published network and recipe (Kalkhof et al., Med-NCA, 2023); 16 steps up to 64x64, 64 above" + memory,
+    )
+
+
+def paper_factors(large_shape: Sequence[float]) -> tuple[Factor, Factor]:
+    """/4 and /1; an axis too short to be seen at a quarter keeps its cells."""
+    return tuple(FACTOR if side >= SMALLEST_AXIS else 1 for side in large_shape), (1,) * len(large_shape)
+
+
+def _ceil_to(grid: Sequence[int], multiple: Sequence[int]) -> tuple[int, ...]:
+    return tuple(round_up(side, step) for side, step in zip(grid, multiple, strict=True))

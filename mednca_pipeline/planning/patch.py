@@ -1,0 +1,78 @@
+"""What training sees of each level: the whole grid, or a patch of it."""
+
+import math
+from collections.abc import Sequence
+
+from mednca_runtime.errors import InputError
+
+from .levels import WHOLE_CELLS, Factor, grid_shape
+from .rule import Chosen, times
+
+SMALL_IMAGE = 64
+PATCH_SMALL, PATCH = 24, 32  # cells per axis
+PATCH_LIMITS = (PATCH, 16, 8)  # tried in turn until a training step fits the memory budget
+
+
+def patch_sizes(size: Sequence[int], factors: Sequence[Factor], most_side: int = PATCH) -> Chosen:
+    """Per level, what training sees in the level's own cells, or None for the whole grid.
+
+    size: the image size, a multiple of the coarsest factor. A grid of more cells than a patch is worth gets a patch,
+    whose window is a multiple of the coarsest factor, so that windows of finer levels lie in those of coarser ones.
+    """
+    dim = len(size)
+    limit = min(patch_limit(size), most_side)
+    most = min(most_side, PATCH) ** 2 if dim == 2 else limit**3
+    patches = []
+    for index, factor in enumerate(factors):
+        grid = grid_shape(size, factor)
+        enough = WHOLE_CELLS[dim] if index == 0 else most
+        side = round(enough ** (1 / dim)) if index == 0 else limit
+        whole = math.prod(grid) <= enough
+        patches.append(None if whole else aligned_patch((side,) * dim, grid, factor, factors[0]))
+    if patches[-1] is None:
+        return Chosen(tuple(patches), f"every level is seen as a whole: its grid has at most {most} cells")
+    coarse = ""
+    if patches[0] is not None:
+        grid = times(grid_shape(size, factors[0]))
+        coarse = f"; even the coarsest grid ({grid}) is too large to be trained as a whole"
+    return Chosen(
+        tuple(patches),
+        f"grids of more than {most} cells are trained on patches of up to {times((limit,) * dim)}, "
+        f"half of them placed on the foreground{coarse}",
+    )
+
+
+def patch_limit(size: Sequence[int]) -> int:
+    """Cells per axis of a patch: small images need the smaller one, and so does 3D for its cost."""
+    return PATCH_SMALL if len(size) == 3 or max(size) < SMALL_IMAGE else PATCH
+
+
+def aligned_patch(
+    wished: Sequence[int], grid: Sequence[int], factor: Sequence[int], coarsest: Sequence[int]
+) -> tuple[int, ...]:
+    """The largest patch up to `wished` cells, inside the grid, whose window is a multiple of the coarsest factor."""
+    patch = []
+    for side, cells, own, coarse in zip(wished, grid, factor, coarsest, strict=True):
+        unit = coarse // own
+        patch.append(min(max(side // unit, 1), -(-cells // unit)) * unit)
+    return tuple(patch)
+
+
+def containing(
+    finest: Sequence[int], size: Sequence[int], factors: Sequence[Factor], patches: Sequence[tuple[int, ...] | None]
+) -> tuple[tuple[int, ...] | None, ...]:
+    """`patches` with the user's at the finest level, the others grown where its window would not fit in theirs.
+
+    Raises InputError when the finest patch is no multiple of the coarsest factor or larger than the image.
+    """
+    finest = tuple(min(pair) for pair in zip(finest, size, strict=True))
+    if any(side % factor for side, factor in zip(finest, factors[0], strict=True)):
+        raise InputError(
+            f"--patch {times(finest)}: expected multiples of the coarsest level's factor {times(factors[0])}, so that "
+            f"its window fits whole cells of every level; the image size is {times(size)}."
+        )
+    grown = [
+        patch and tuple(max(side, f // own) for side, f, own in zip(patch, finest, factor, strict=True))
+        for patch, factor in zip(patches[:-1], factors[:-1], strict=True)
+    ]
+    return (*grown, None if finest == tuple(size) else finest)

@@ -1,0 +1,185 @@
+"""From a fingerprint to plans: every rule in turn, each decision with its reason."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from mednca_pipeline.fingerprint.fingerprint import Fingerprint
+from mednca_runtime.errors import InputError
+from mednca_runtime.preprocessing import PreprocessingPlan
+
+from .cost import default_config, nca_pass_flop
+from .facts import Facts
+from .levels import describe_factors
+from .memory import DEFAULT_BYTES
+from .nca_plans import channels, factors_of, hidden_units, parameters, plan_mednca, steps_of
+from .normalisation import clipping, ct_statistics, schemes
+from .overrides import FLAGS, Overrides, parse_overrides
+from .paper_plan import paper_factors, plan_paper
+from .plans import ConfigPlan, Decision, Plans, TrainingRange
+from .rule import Chosen, times
+from .schedule import schedule_decision
+from .sizes import image_size, preprocessed_shapes, smallest_extents_mm, spacings_mm, typical_large_shape
+from .spacing import slicing_axis, target_spacing, working_spacing
+from .unet_plans import plan_unet, plan_unet_small
+
+RANGE_PERCENTILES = (0.5, 99.5)
+
+
+def possible_configs(fingerprint: Fingerprint) -> tuple[str, ...]:
+    """("2d",) for 2D images, ("2d", "3d") for volumes."""
+    return ("2d",) if fingerprint.ndim == 2 else ("2d", "3d")
+
+
+def make_plans(
+    fingerprint: Fingerprint, overrides: Mapping[str, str] | None = None, memory_bytes: int = DEFAULT_BYTES
+) -> Plans:
+    """All configurations of a dataset; the same plans whenever the same fingerprint, overrides and budget are given.
+
+    overrides: as in plans.json, {"2d.steps": "10 6 4"}. memory_bytes: of a training process.
+    Raises InputError for overrides that do not fit, and for a dataset without foreground.
+    """
+    overrides = dict(overrides or {})
+    configs, decisions = {}, []
+    for name in possible_configs(fingerprint):
+        configs[name], made = _plan_config(fingerprint, name, overrides, memory_bytes)
+        decisions += made
+    _check_overrides(overrides, configs)
+    volume = configs.get("3d")
+    default = default_config(nca_pass_flop(volume.mednca, volume.image_size) if volume else None)
+    decisions.insert(0, Decision("all", "default configuration", default.value, default.because))
+    budget = f"{memory_bytes / 1e9:.3g} GB"
+    decisions.insert(1, Decision("all", "memory budget", budget, "of a training process; --memory changes it"))
+    return Plans(
+        dataset=fingerprint.dataset,
+        channel_names=fingerprint.channel_names,
+        labels=fingerprint.labels,
+        file_ending=fingerprint.file_ending,
+        spacing_known=fingerprint.spacing_known,
+        default_config=default.value,
+        configs=configs,
+        training_range=_training_range(fingerprint),
+        decisions=tuple(decisions),
+        overrides=overrides,
+        memory_bytes=memory_bytes,
+    )
+
+
+def _plan_config(
+    fingerprint: Fingerprint, name: str, overrides: Mapping[str, str], memory_bytes: int
+) -> tuple[ConfigPlan, list[Decision]]:
+    notes = _Notes(name)
+    preprocessing, facts, user = _preprocessing(fingerprint, name, overrides, memory_bytes, notes)
+    factors = factors_of(facts, user)
+    steps = steps_of(facts, factors.value, user)
+    multiple = tuple(map(math.lcm, factors.value[0], paper_factors(facts.large_shape)[0]))
+    size = image_size(facts.large_shape, multiple)
+    mednca, patches, batch = plan_mednca(facts, size.value, factors.value, steps.value, user)
+    paper, paper_choice = plan_paper(facts, size.value)
+    unet, unet_choice = plan_unet(facts, size.value)
+    unet_small, small_choice = plan_unet_small(facts, size.value)
+
+    notes.add("image size", times(size.value), size.because)
+    notes.add("levels", describe_factors(factors.value), factors.because, user.levels)
+    notes.add("steps", ", ".join(map(str, steps.value)), steps.because, user.steps)
+    seen = ", ".join(times(patch) if patch else "whole" for patch in patches.value)
+    notes.add("patch", seen, patches.because, user.patch)
+    width = channels(facts.n_image, facts.n_outputs)
+    because = "you chose it with --channels" if user.channels else width.because
+    notes.add("channels", str(mednca.channels), because, user.channels)
+    total = parameters(mednca, facts.dim, facts.n_image)
+    hidden = f"{hidden_units(mednca.channels).because}: {total:,} parameters in all"
+    notes.add("hidden units", str(mednca.hidden), hidden)
+    notes.add("batch size", str(mednca.training.batch_size), batch.because)
+    notes.add("mednca_paper", paper_choice.value, paper_choice.because)
+    notes.add("unet", unet_choice.value, unet_choice.because)
+    notes.add("unet_small", small_choice.value, small_choice.because)
+    schedule = schedule_decision(size.value, facts.n_cases)
+    notes.add("training time", schedule.value, schedule.because)
+    config = ConfigPlan(name, facts.dim, preprocessing, size.value, mednca, paper, unet, unet_small)
+    return config, notes.decisions
+
+
+def _preprocessing(
+    fingerprint: Fingerprint, name: str, overrides: Mapping[str, str], memory_bytes: int, notes: "_Notes"
+) -> tuple[PreprocessingPlan, Facts, Overrides]:
+    """Axes, spacing and normalisation, and the facts that follow from them for the networks."""
+    order = _axis_order(fingerprint, name, notes)
+    kept = 1 if name == "2d" and order else 0  # a slicing axis keeps its spacing
+    axes = order[kept:] or (0, 1)
+    user = parse_overrides(overrides, name, len(axes))
+    extents_mm, _ = smallest_extents_mm(fingerprint, axes)
+    if user.spacing_mm:
+        spacing = Chosen(user.spacing_mm, "you chose it with --spacing")
+    else:
+        spacing = _spacing(fingerprint, axes, extents_mm)
+    unit = "mm" if fingerprint.spacing_known else "voxels"
+    notes.add("target spacing", f"{times(spacing.value)} {unit}", spacing.because, user.spacing_mm)
+    scheme, clip = schemes(fingerprint.channel_names), clipping(fingerprint)
+    notes.add("normalisation", ", ".join(scheme.value), scheme.because)
+    if "zscore" in scheme.value:
+        notes.add("clipping", "0.5 to 99.5 %" if clip.value else "none", clip.because)
+    left = (None,) * (3 - len(axes))
+    statistics = ct_statistics(fingerprint) if "ct" in scheme.value else ()
+    plan = PreprocessingPlan(
+        order, (*left, *spacing.value), scheme.value, ct_statistics=statistics, clip_percentiles=clip.value
+    )
+    facts = Facts(
+        n_image=len(fingerprint.channel_names),
+        n_outputs=fingerprint.labels.n_outputs,
+        n_cases=len(fingerprint.cases),
+        large_shape=typical_large_shape(preprocessed_shapes(fingerprint, axes, spacing.value)),
+        extents=tuple(extent / value for extent, value in zip(extents_mm, spacing.value, strict=True)),
+        spacing_mm=spacing.value,
+        memory_bytes=memory_bytes,
+    )
+    return plan, facts, user
+
+
+def _axis_order(fingerprint: Fingerprint, name: str, notes: "_Notes") -> tuple[int, ...]:
+    """() for 2D images; the slicing axis first for slices; (0, 1, 2) for volumes."""
+    if fingerprint.ndim == 2:
+        return ()
+    if name == "3d":
+        return (0, 1, 2)
+    axis = slicing_axis(target_spacing(spacings_mm(fingerprint, (0, 1, 2))).value)
+    notes.add("slices", ("axial", "coronal", "sagittal")[axis.value], axis.because)
+    return (axis.value, *(other for other in range(3) if other != axis.value))
+
+
+def _spacing(fingerprint: Fingerprint, axes: Sequence[int], extents_mm: Sequence[float]) -> Chosen:
+    target = target_spacing(spacings_mm(fingerprint, axes))
+    median = np.median(preprocessed_shapes(fingerprint, axes, target.value), axis=0)
+    working = working_spacing(target.value, tuple(median), extents_mm)
+    return Chosen(working.value, "; ".join(filter(None, (target.because, working.because))))
+
+
+def _training_range(fingerprint: Fingerprint) -> TrainingRange:
+    cases = fingerprint.cases
+    extents = [np.multiply(case.shape, case.spacing_mm) for case in cases]
+    means = [[channel.mean for channel in case.image] for case in cases]
+    return TrainingRange(_ranges([case.spacing_mm for case in cases]), _ranges(extents), _ranges(means))
+
+
+def _ranges(values: Sequence[Sequence[float]]) -> tuple[tuple[float, float], ...]:
+    """(low, high) per column of (N, columns)."""
+    ends = np.percentile(np.array(values, float), RANGE_PERCENTILES, axis=0)  # (2, columns)
+    return tuple((float(f"{low:.6g}"), float(f"{high:.6g}")) for low, high in ends.T)
+
+
+def _check_overrides(overrides: Mapping[str, str], configs: Mapping[str, ConfigPlan]) -> None:
+    known = {f"{config}.{flag}" for config in configs for flag in FLAGS}
+    unknown = sorted(set(overrides) - known)
+    if unknown:
+        raise InputError(f"Overrides {', '.join(unknown)}: expected some of {', '.join(sorted(known))}.")
+
+
+class _Notes:
+    """Collects the decisions of one configuration."""
+
+    def __init__(self, config: str):
+        self.config, self.decisions = config, []
+
+    def add(self, name: str, value: str, because: str, by_user: object = None) -> None:
+        self.decisions.append(Decision(self.config, name, value, because, by_user is not None))

@@ -1,0 +1,29 @@
+"""What every planner rule returns."""
+
+import math
+from typing import Any, NamedTuple
+
+
+class Chosen(NamedTuple):
+    """A value and the sentence that says why."""
+
+    value: Any
+    because: str
+
+
+def times(sizes) -> str:
+    """(24, 24) -> "24x24"."""
+    return "x".join(f"{size:g}" for size in sizes)
+
+
+def power_of_two_below(value: float) -> int:
+    """The largest power of two that is not above `value`; 1 for anything below 2."""
+    power = 1
+    while power * 2 <= value:
+        power *= 2
+    return power
+
+
+def round_up(size: float, multiple: int) -> int:
+    """The smallest multiple of `multiple` that is not below `size`, at least one of them."""
+    return max(1, math.ceil(size / multiple)) * multiple

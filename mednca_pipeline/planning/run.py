@@ -1,0 +1,165 @@
+"""Plans a dataset of a workspace: check, fingerprint, plans and splits, each written below plans/<dataset>."""
+
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mednca_pipeline.datasets.dataset import Dataset
+from mednca_pipeline.datasets.findings import Report
+from mednca_pipeline.fingerprint.extract import check_and_extract, raw_sha256
+from mednca_pipeline.fingerprint.fingerprint import Fingerprint, read_fingerprint, write_fingerprint
+from mednca_pipeline.workspace import Workspace
+from mednca_runtime.errors import InputError
+
+from .memory import DEFAULT_BYTES
+from .overrides import merged
+from .planner import make_plans, possible_configs
+from .plans import Plans, read_plans, write_plans
+from .splits import DEFAULT_FOLDS, Fold, joined_groups, make_folds, read_groups, read_splits, unused_cases, write_splits
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class PlanOptions:
+    """What the user may decide. memory_bytes, n_folds: None keeps what was planned before, else the default.
+
+    flags: the texts of --levels, --steps, --spacing, --patch, --channels that were given. configs: those that the
+    flags are for and that will be preprocessed; () is all. force: read everything again and forget earlier flags.
+    """
+
+    memory_bytes: int | None = None
+    flags: Mapping[str, str] = field(default_factory=dict)
+    configs: tuple[str, ...] = ()
+    n_folds: int | None = None
+    groups: Path | None = None
+    force: bool = False
+    workers: int = 0
+
+
+@dataclass(frozen=True)
+class Planned:
+    """plans is None when the check found something fatal; report is None when nothing had to be read again.
+
+    notes: sentences on what was kept from before.
+    """
+
+    dataset: Dataset
+    report: Report | None
+    plans: Plans | None = None
+    configs: tuple[str, ...] = ()
+    folds: tuple[Fold, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def plan_dataset(
+    workspace: Workspace, dataset: Dataset, options: PlanOptions, progress: Progress | None = None
+) -> Planned:
+    """Writes fingerprint.json, plans.json and, unless it is there already, splits.json.
+
+    Raises InputError for options that do not fit the data, and for leaking or unknown cases in splits.json.
+    """
+    report, fingerprint = _fingerprint(workspace, dataset, options, progress)
+    if fingerprint is None:
+        return Planned(dataset, report)
+    notes = [] if report else ["Raw data unchanged since they were checked; mednca_check shows the findings again."]
+    configs = _configs(fingerprint, options)
+    earlier = _earlier_plans(workspace, dataset, options)
+    kept = earlier.overrides if earlier else {}
+    overrides = merged(kept, options.flags, configs)
+    memory = options.memory_bytes or (earlier.memory_bytes if earlier else default_memory_bytes())
+    plans = make_plans(fingerprint, overrides, memory)
+    unchanged = sorted(key for key in kept if overrides[key] == kept[key])
+    if unchanged:
+        notes.append(f"Kept from your earlier planning: {', '.join(unchanged)}. --force plans without them.")
+    folds = _splits(workspace, fingerprint, options, notes)
+    write_fingerprint(workspace.fingerprint_file(dataset.name), fingerprint)
+    write_plans(workspace.plans_file(dataset.name), plans)
+    return Planned(dataset, report, plans, configs, folds, tuple(notes))
+
+
+def default_memory_bytes() -> int:
+    """4 GB, or what this machine has where that is less."""
+    try:
+        return min(DEFAULT_BYTES, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, OSError, ValueError):  # not on Windows
+        return DEFAULT_BYTES
+
+
+def _fingerprint(
+    workspace: Workspace, dataset: Dataset, options: PlanOptions, progress: Progress | None
+) -> tuple[Report | None, Fingerprint | None]:
+    """(None, fingerprint) when the one in plans/ is of the raw data as they are now."""
+    path = workspace.fingerprint_file(dataset.name)
+    if path.exists() and not options.force:
+        try:
+            earlier = read_fingerprint(path)
+            if earlier.raw_sha256 == raw_sha256(dataset):
+                return None, earlier
+        except InputError as error:
+            log.info("%s The fingerprint is made anew.", error)
+    return check_and_extract(dataset, options.workers, progress)
+
+
+def _earlier_plans(workspace: Workspace, dataset: Dataset, options: PlanOptions) -> Plans | None:
+    path = workspace.plans_file(dataset.name)
+    if options.force or not path.exists():
+        return None
+    try:
+        return read_plans(path)
+    except InputError as error:
+        log.warning("%s It is made anew, without what you may have chosen before.", error)
+        return None
+
+
+def _configs(fingerprint: Fingerprint, options: PlanOptions) -> tuple[str, ...]:
+    possible = possible_configs(fingerprint)
+    impossible = [config for config in options.configs if config not in possible]
+    if impossible:
+        raise InputError(
+            f"--config {' '.join(impossible)}: the images of {fingerprint.dataset} are {fingerprint.ndim}D, so "
+            f"expected {' or '.join(possible)}."
+        )
+    return tuple(config for config in possible if config in options.configs or not options.configs)
+
+
+def _splits(workspace: Workspace, fingerprint: Fingerprint, options: PlanOptions, notes: list[str]) -> tuple[Fold, ...]:
+    """Reads the splits that are there, else writes new ones. Only --force with --folds or --groups replaces them."""
+    path = workspace.splits_file(fingerprint.dataset)
+    names = [case.name for case in fingerprint.cases]
+    groups = [*(read_groups(options.groups, names) if options.groups else []), *fingerprint.identical_images()]
+    replace = options.force and (options.n_folds is not None or options.groups is not None)
+    if path.exists() and not replace:
+        folds = read_splits(path, names, groups)
+        _check_count(path, folds, options.n_folds)
+        unused = unused_cases(folds, names)
+        if unused:
+            notes.append(
+                f"{len(unused)} of {len(names)} cases are in no fold of {path} ({', '.join(unused[:5])}): they are "
+                "never trained on. Delete the file for new folds of all cases."
+            )
+        return folds
+    folds = make_folds(names, options.n_folds or _fitting_count(names, groups, notes), groups)
+    write_splits(path, folds, groups)
+    return folds
+
+
+def _fitting_count(names: Sequence[str], groups: Sequence[Sequence[str]], notes: list[str]) -> int:
+    """5, or one per case for the smallest datasets."""
+    apart = len(joined_groups(sorted(names), groups))
+    if apart >= DEFAULT_FOLDS:
+        return DEFAULT_FOLDS
+    notes.append(f"{apart} folds instead of {DEFAULT_FOLDS}: there are no more cases to keep apart.")
+    return apart
+
+
+def _check_count(path: Path, folds: Sequence[Fold], n_folds: int | None) -> None:
+    if n_folds is not None and n_folds != len(folds):
+        raise InputError(
+            f"--folds {n_folds}: {path} already has {len(folds)} folds, and results may have been made with them. Add "
+            "--force to replace it, or leave --folds out."
+        )

@@ -1,0 +1,74 @@
+"""Sizes of images and structures over a dataset, in the (S, H, W) axes of a configuration."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mednca_pipeline.fingerprint.fingerprint import Fingerprint
+from mednca_runtime.errors import InputError
+
+from .rule import Chosen, round_up, times
+
+SMALLEST_PERCENTILE = 10
+IMAGE_SIZE_PERCENTILE = 95
+
+
+def reordered(values: Sequence, axes: Sequence[int]) -> tuple:
+    return tuple(values[axis] for axis in axes)
+
+
+def spacings_mm(fingerprint: Fingerprint, axes: Sequence[int]) -> np.ndarray:
+    """(N, len(axes)): every case's spacing along the given LPS array axes."""
+    return np.array([reordered(case.spacing_mm, axes) for case in fingerprint.cases], float)
+
+
+def cropped_shapes(fingerprint: Fingerprint, axes: Sequence[int]) -> np.ndarray:
+    """(N, len(axes)): every case's shape, cropped to non-zero, in its own voxels."""
+    return np.array([reordered(case.cropped_shape, axes) for case in fingerprint.cases], float)
+
+
+def preprocessed_shapes(
+    fingerprint: Fingerprint, axes: Sequence[int], spacing_mm: Sequence[float | None]
+) -> np.ndarray:
+    """(N, len(axes)): every case's shape at the target spacing (None: as it is)."""
+    shapes, found = cropped_shapes(fingerprint, axes), spacings_mm(fingerprint, axes)
+    target = np.array([[np.nan if value is None else value for value in spacing_mm]])
+    return np.maximum(np.rint(shapes * np.where(np.isnan(target), 1, found / target)), 1)
+
+
+def smallest_extents_mm(fingerprint: Fingerprint, axes: Sequence[int]) -> tuple[tuple[float, ...], tuple[str, ...]]:
+    """Per axis: the smallest of the classes' extents (10th percentile over the cases that show it), and that class.
+
+    Raises InputError when no case shows any class.
+    """
+    per_class = {}
+    for name in fingerprint.labels.names:
+        shown = [(case, case.classes[name]) for case in fingerprint.cases if case.classes[name].voxels]
+        extents = [
+            np.multiply(reordered(found.extent, axes), reordered(case.spacing_mm, axes)) for case, found in shown
+        ]
+        if extents:
+            per_class[name] = np.percentile(extents, SMALLEST_PERCENTILE, axis=0)
+    if not per_class:
+        raise InputError(
+            f"{fingerprint.dataset}: expected labelled voxels of {', '.join(fingerprint.labels.names)}, found none in "
+            "any of its training cases. Check that labelsTr holds the labels that dataset.json names."
+        )
+    names, extents = list(per_class), np.array(list(per_class.values()))
+    which = extents.argmin(axis=0)
+    return tuple(float(value) for value in extents.min(axis=0)), tuple(names[index] for index in which)
+
+
+def typical_large_shape(shapes: np.ndarray) -> tuple[float, ...]:
+    """95th percentile per axis of (N, axes) shapes."""
+    return tuple(float(value) for value in np.percentile(shapes, IMAGE_SIZE_PERCENTILE, axis=0))
+
+
+def image_size(large_shape: Sequence[float], multiple: Sequence[int]) -> Chosen:
+    """Images are padded up to this size in training and inference alike."""
+    size = tuple(round_up(side, factor) for side, factor in zip(large_shape, multiple, strict=True))
+    shape = times(round(side) for side in large_shape)
+    return Chosen(
+        size,
+        f"95 % of the preprocessed images are at most {shape}, rounded up to the coarsest factor {times(multiple)}",
+    )

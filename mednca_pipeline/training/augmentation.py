@@ -1,0 +1,82 @@
+"""Augmentation by batchgenerators, after nnU-Net's default (Isensee et al. 2021, supplementary note 4)."""
+
+import math
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from batchgenerators.transforms.abstract_transforms import AbstractTransform, Compose
+from batchgenerators.transforms.color_transforms import (
+    BrightnessMultiplicativeTransform,
+    ContrastAugmentationTransform,
+    GammaTransform,
+)
+from batchgenerators.transforms.noise_transforms import GaussianBlurTransform, GaussianNoiseTransform
+from batchgenerators.transforms.resample_transforms import SimulateLowResolutionTransform
+from batchgenerators.transforms.spatial_transforms import MirrorTransform, SpatialTransform
+
+ANGLE_2D, ANGLE_3D = math.radians(20), math.radians(15)
+FLAT = 3.0  # a first axis this much shorter than the longest is taken for thick slices: no rotation out of the plane
+
+
+def training_transforms(image_size: tuple[int, ...], mirror_axes: tuple[int, ...] = ()) -> AbstractTransform:
+    """The transforms for samples of `image_size` (2 or 3 axes); `mirror_axes` are flipped with probability 0.5 each.
+
+    Edges are replicated where a transform looks outside the image, in image and labels alike.
+    """
+    dim = len(image_size)
+    angle = ANGLE_2D if dim == 2 else ANGLE_3D
+    in_plane = dim == 2 or max(image_size) > FLAT * image_size[0]
+    out_of_plane = (0.0, 0.0) if in_plane else (-angle, angle)
+    spatial = SpatialTransform(
+        image_size,
+        random_crop=False,
+        do_elastic_deform=False,
+        angle_x=(-angle, angle),
+        angle_y=out_of_plane,
+        angle_z=out_of_plane,
+        p_rot_per_sample=0.3,
+        scale=(0.7, 1.4),
+        p_scale_per_sample=0.3,
+        order_data=3 if dim == 2 else 1,  # cubic in 3D costs ten times linear
+        border_mode_data="nearest",
+        order_seg=0,
+        border_mode_seg="nearest",
+    )
+    transforms = [
+        spatial,
+        GaussianNoiseTransform(p_per_sample=0.1),
+        GaussianBlurTransform((0.5, 1.0), p_per_sample=0.2, p_per_channel=0.5),
+        BrightnessMultiplicativeTransform((0.75, 1.25), p_per_sample=0.15),
+        ContrastAugmentationTransform(p_per_sample=0.15),
+        SimulateLowResolutionTransform((0.5, 1.0), p_per_channel=0.5, order_upsample=1, p_per_sample=0.15),
+        GammaTransform((0.7, 1.5), invert_image=True, per_channel=True, retain_stats=True, p_per_sample=0.1),
+        GammaTransform((0.7, 1.5), invert_image=False, per_channel=True, retain_stats=True, p_per_sample=0.3),
+    ]
+    if mirror_axes:
+        transforms.append(MirrorTransform(mirror_axes))
+    return Compose(transforms)
+
+
+def augment(
+    image: np.ndarray, labels: np.ndarray, transforms: AbstractTransform, entropy: np.random.SeedSequence
+) -> tuple[np.ndarray, np.ndarray]:
+    """image (C, *image_size) float32 and labels (*image_size), both transformed: a pure function of its arguments."""
+    with _global_generators(entropy):
+        out = transforms(data=image[None].copy(), seg=labels[None, None].astype(np.float32))
+    return out["data"][0].astype(np.float32, copy=False), out["seg"][0, 0].astype(labels.dtype)
+
+
+@contextmanager
+def _global_generators(entropy: np.random.SeedSequence) -> Iterator[None]:
+    """Seeds NumPy's and Python's global generators, which batchgenerators draws from, and puts them back after."""
+    numpy_state, python_state = np.random.get_state(), random.getstate()
+    words = entropy.generate_state(8)
+    np.random.seed(words[:4])
+    random.seed(words[4:].tobytes())
+    try:
+        yield
+    finally:
+        np.random.set_state(numpy_state)
+        random.setstate(python_state)

@@ -1,0 +1,133 @@
+"""Training batches, each sample a pure function of (seed, fold, iteration, index)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from acvl_utils.cropping_and_padding.bounding_boxes import crop_and_pad_nd
+
+from mednca_pipeline.preprocessing.store import CaseProperties, CaseStore
+from mednca_pipeline.training import sampling
+from mednca_pipeline.training.augmentation import augment, training_transforms
+from mednca_runtime.errors import InputError
+from mednca_runtime.labels import Labels
+
+
+@dataclass(frozen=True)
+class BatchRecipe:
+    """All that decides the batches of a training. Tuples of voxels have `dim` entries.
+
+    patch: the window that the finest level sees (image_size: the whole image). factor: its origin is a multiple of
+    this. foreground_share: of the samples, how many are forced to show foreground. mirror_axes: flipped at random.
+    """
+
+    store: Path
+    cases: tuple[str, ...]
+    labels: Labels
+    dim: int
+    image_size: tuple[int, ...]
+    patch: tuple[int, ...]
+    factor: tuple[int, ...]
+    batch_size: int
+    foreground_share: float = 0.5
+    seed: int = 0
+    fold: int | str = 0
+    augment: bool = True
+    mirror_axes: tuple[int, ...] = ()
+
+    def __post_init__(self):
+        if not self.cases:
+            raise InputError(f"No training cases in {self.store}: the fold's training list is empty.")
+        if not {len(self.image_size), len(self.patch), len(self.factor)} == {self.dim}:
+            raise ValueError(f"image_size, patch and factor need {self.dim} entries: {self}")
+        if any(window > size for window, size in zip(self.patch, self.image_size, strict=True)):
+            raise ValueError(f"patch {self.patch} is larger than image_size {self.image_size}")
+
+
+class Batch(NamedTuple):
+    """image: (B, C, *image_size) float32. labels: (B, *image_size) int16. origin: (B, dim) int64, of the patch."""
+
+    image: np.ndarray
+    labels: np.ndarray
+    origin: np.ndarray
+
+
+class Sampler:
+    """Makes the batches of a recipe; keeps the cases' properties in memory, never their arrays."""
+
+    def __init__(self, recipe: BatchRecipe):
+        self.recipe = recipe
+        self._store = CaseStore(recipe.store)
+        self._properties: dict[str, CaseProperties] = {}
+        self._transforms = training_transforms(recipe.image_size, recipe.mirror_axes) if recipe.augment else None
+
+    def batch(self, iteration: int) -> Batch:
+        """The batch of this iteration (0 is the first)."""
+        samples = [self.sample(iteration, index) for index in range(self.recipe.batch_size)]
+        images, labels, origins = zip(*samples, strict=True)
+        return Batch(np.stack(images), np.stack(labels), np.array(origins, dtype=np.int64))
+
+    def sample(self, iteration: int, index: int) -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:
+        """One sample: image (C, *image_size), labels (*image_size), origin. Errors carry the case's name."""
+        recipe = self.recipe
+        fold = 0 if recipe.fold == "all" else int(recipe.fold) + 1
+        choices, transforms = np.random.SeedSequence((recipe.seed, fold, iteration, index)).spawn(2)
+        rng = np.random.default_rng(choices)
+        case = recipe.cases[rng.integers(len(recipe.cases))]
+        forced = sampling.shows_foreground(iteration * recipe.batch_size + index, recipe.foreground_share)
+        try:
+            return self._sample(case, forced, rng, transforms)
+        except InputError:
+            raise
+        except Exception as error:
+            raise RuntimeError(
+                f"case {case} (iteration {iteration}, sample {index}): {type(error).__name__}: {error}"
+            ) from error
+
+    def _sample(self, case: str, forced: bool, rng: np.random.Generator, entropy: np.random.SeedSequence):
+        recipe = self.recipe
+        properties = self._case_properties(case)
+        output = sampling.choose_output(properties, rng) if forced else None
+        window = self._slice_window if recipe.dim == 2 else self._volume_window
+        box = window(case, properties, output, rng)  # over (S, H, W)
+        size = recipe.image_size
+        image = crop_and_pad_nd(self._store.image(case), box, pad_mode="edge")
+        labels = crop_and_pad_nd(self._store.labels(case), box, pad_mode="edge").astype(np.int16).reshape(size)
+        image = image.reshape(len(image), *size)  # (C, *image_size)
+        if self._transforms is not None:
+            image, labels = augment(image, labels, self._transforms, entropy)
+        voxel = self._patch_voxel(labels, output, rng)
+        return image, labels, sampling.patch_origin(size, recipe.patch, recipe.factor, voxel, rng)
+
+    def _slice_window(self, case, properties, output, rng) -> sampling.Box:
+        index = sampling.choose_slice(properties, output, rng)
+        shape = properties.shape[1:]
+        voxel = None
+        if output is not None and any(
+            extent > size for extent, size in zip(shape, self.recipe.image_size, strict=True)
+        ):
+            labels = self._store.labels(case)[index]  # decompresses this slice only
+            voxel = sampling.random_voxel(sampling.mask_of(labels, output, self.recipe.labels), rng)
+        return [[index, index + 1], *sampling.image_window(shape, self.recipe.image_size, voxel, rng)]
+
+    def _volume_window(self, case, properties, output, rng) -> sampling.Box:
+        voxel = None if output is None else sampling.choose_voxel(properties, output, rng)
+        return sampling.image_window(properties.shape, self.recipe.image_size, voxel, rng)
+
+    def _patch_voxel(self, labels, output, rng) -> tuple[int, ...] | None:
+        """A voxel of `output` to put the patch around; of any foreground where augmentation moved it out of sight."""
+        if output is None or self.recipe.patch == self.recipe.image_size:
+            return None
+        voxel = sampling.random_voxel(sampling.mask_of(labels, output, self.recipe.labels), rng)
+        return voxel or sampling.random_voxel(sampling.mask_of(labels, None, self.recipe.labels), rng)
+
+    def _case_properties(self, case: str) -> CaseProperties:
+        if case not in self._properties:
+            self._properties[case] = self._store.properties(case)
+        return self._properties[case]
+
+
+def make_batch(recipe: BatchRecipe, iteration: int) -> Batch:
+    """The batch of one iteration. For many of them a BatchSource is faster: it keeps what can be kept."""
+    return Sampler(recipe).batch(iteration)

@@ -1,0 +1,163 @@
+"""The training loop: iterations grouped into epochs, with checkpoints, a guard and a polite end on signals."""
+
+import logging
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mednca_runtime.labels import Labels
+
+from ..device import peak_memory_bytes
+from ..models.weights import save_weights
+from ..planning.plans import TrainingPlan
+from .batches import BatchRecipe
+from .guard import MAX_RESTORES
+from .schedule import cosine, epoch_length
+from .state import TrainingState, save_checkpoint
+from .step import train_step
+from .workers import BatchSource
+
+log = logging.getLogger(__name__)
+
+
+class TrainingDiverged(Exception):
+    """The training exploded again after every restore."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """The training was asked to stop; its checkpoint is saved."""
+
+
+def train(
+    state: TrainingState,
+    recipe: BatchRecipe,
+    plan: TrainingPlan,
+    labels: Labels,
+    *,
+    folder: Path,
+    digest: str,
+    workers: int,
+    score: Callable[[], dict[str, float]],
+    on_epoch: Callable[[TrainingState], None],
+) -> None:
+    """Trains until `state.iterations`, going on from `state.iteration`.
+
+    score: Dice per output of the EMA weights on a few validation samples. on_epoch: called after each epoch's row.
+    Raises Interrupted after SIGTERM or Ctrl-C, once the checkpoint is written, and TrainingDiverged.
+    """
+    device = next(state.model.parameters()).device
+    checkpoint = folder / "checkpoint.pt"
+    length = epoch_length(state.iterations)
+    good = state.snapshot()
+    with stop_signals() as stopped:
+        while state.iteration < state.iterations:
+            with BatchSource(recipe, state.iteration, workers) as batches:
+                started = time.perf_counter()
+                for batch in batches:
+                    generator = mask_generator(recipe, state.iteration, device)
+                    loss, magnitude = train_step(state, batch, plan, labels, generator)
+                    problem = state.guard.problem(loss, magnitude)
+                    if problem:
+                        go_back(state, good, problem)
+                        good = state.snapshot()
+                        save_checkpoint(checkpoint, good, digest)
+                        break
+                    state.iteration += 1
+                    add_to_epoch(state, loss, magnitude, time.perf_counter() - started)
+                    started = time.perf_counter()
+                    if state.iteration % length == 0 or state.iteration == state.iterations:
+                        end_epoch(state, plan, score(), peak_memory_bytes(device))
+                        if is_best(state):
+                            save_weights(folder / "best.safetensors", state.ema)
+                        good = state.snapshot()
+                        save_checkpoint(checkpoint, good, digest)
+                        on_epoch(state)
+                    if stopped.is_set():
+                        save_checkpoint(checkpoint, state.snapshot(), digest)
+                        raise Interrupted(
+                            f"Stopped at iteration {state.iteration} of {state.iterations}; the training is saved. "
+                            "Go on with --continue."
+                        )
+                    if state.iteration >= state.iterations:
+                        break
+
+
+def mask_generator(recipe: BatchRecipe, iteration: int, device: torch.device) -> torch.Generator:
+    """The generator of an iteration's fire masks: it depends on seed, fold and iteration alone."""
+    fold = 0 if recipe.fold == "all" else int(recipe.fold) + 1
+    key = np.random.SeedSequence((recipe.seed, fold, iteration)).generate_state(1, np.uint64)[0]
+    return torch.Generator(device).manual_seed(int(key))
+
+
+def go_back(state: TrainingState, good: dict, problem: str) -> None:
+    """Restores the last good state with a lower learning rate. Raises TrainingDiverged after too many times."""
+    failed_at, guard = state.iteration, state.guard
+    if guard.restores >= MAX_RESTORES:
+        raise TrainingDiverged(
+            f"Iteration {failed_at}: {problem}, after {guard.restores} restores with ever lower rates. Look at "
+            "progress.png for the hidden state's magnitude; fewer --steps or another --seed usually helps."
+        )
+    state.restore(good)
+    state.guard = state.guard.after_restore(guard)
+    log.warning(
+        "Iteration %d: %s. Back to iteration %d, learning rate times %.3g from now on (restore %d of %d).",
+        *(failed_at, problem, state.iteration, state.guard.rate_scale, state.guard.restores, MAX_RESTORES),
+    )
+
+
+def add_to_epoch(state: TrainingState, loss: float, magnitude: float, seconds: float) -> None:
+    sums = state.epoch_sums
+    sums["loss"] = sums.get("loss", 0.0) + loss
+    sums["count"] = sums.get("count", 0) + 1
+    sums["seconds"] = sums.get("seconds", 0.0) + seconds
+    sums["magnitude"] = max(sums.get("magnitude", 0.0), magnitude)
+    state.minutes += seconds / 60
+
+
+def end_epoch(state: TrainingState, plan: TrainingPlan, dice: dict[str, float], peak_bytes: int) -> None:
+    sums, state.epoch_sums = state.epoch_sums, {}
+    rate = plan.learning_rate * state.guard.rate_scale * cosine(state.iteration - 1, state.iterations)
+    known = [value for value in dice.values() if not math.isnan(value)]
+    state.rows.append(
+        {
+            "epoch": len(state.rows),
+            "iteration": state.iteration,
+            "train_loss": sums["loss"] / sums["count"],
+            "learning_rate": rate,
+            "hidden_magnitude": sums["magnitude"],
+            "seconds_per_iteration": sums["seconds"] / sums["count"],
+            "peak_memory_mb": peak_bytes / 2**20,
+            "restores": state.guard.restores,
+            "minutes": state.minutes,
+            "mean_dice": sum(known) / len(known) if known else 0.0,
+            **{f"dice_{name}": value for name, value in dice.items()},
+        }
+    )
+
+
+def is_best(state: TrainingState) -> bool:
+    better = state.rows[-1]["mean_dice"] > state.best_dice
+    state.best_dice = max(state.best_dice, state.rows[-1]["mean_dice"])
+    return better
+
+
+@contextmanager
+def stop_signals() -> Iterator[threading.Event]:
+    """Turns SIGTERM and Ctrl-C into an event, so that an iteration ends before the training does."""
+    stopped = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stopped
+        return
+    previous = {number: signal.signal(number, lambda *_: stopped.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stopped
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

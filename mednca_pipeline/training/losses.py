@@ -1,0 +1,49 @@
+"""Dice + cross-entropy at every level, with soft targets at the coarse ones."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mednca_runtime.labels import Labels
+
+DICE_SMOOTHING = 1e-5
+
+
+def encode_targets(labels: Tensor, definition: Labels) -> tuple[Tensor, Tensor | None]:
+    """labels: int (B, *spatial) -> targets float (B, n_outputs, *spatial) and, with an ignore label, weights
+    (B, 1, *spatial) that are 0 where the loss must not look."""
+    if definition.has_regions:
+        covered = [torch.isin(labels, labels.new_tensor(values)) for values in definition.values]
+    else:
+        covered = [labels == 0, *(torch.isin(labels, labels.new_tensor(values)) for values in definition.values)]
+    targets = torch.stack(covered, dim=1).float()
+    if definition.ignore is None:
+        return targets, None
+    return targets, (labels != definition.ignore).unsqueeze(1).float()
+
+
+def dice_and_cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor | None, sigmoid: bool) -> Tensor:
+    """logits and targets: (B, K, *spatial), targets in 0..1; weights: (B, 1, *spatial) or None. Returns a scalar.
+
+    Soft Dice is taken over the whole batch per output, without the background of a softmax.
+    """
+    logits = logits.float()
+    if sigmoid:
+        probabilities = logits.sigmoid()
+        entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction="none").mean(dim=1, keepdim=True)
+    else:
+        log_probabilities = logits.log_softmax(dim=1)
+        probabilities = log_probabilities.exp()
+        entropy = -(targets * log_probabilities).sum(dim=1, keepdim=True)
+    if weights is None:
+        cross_entropy = entropy.mean()
+    else:
+        cross_entropy = (entropy * weights).sum() / weights.sum().clamp_min(1.0)
+        probabilities, targets = probabilities * weights, targets * weights
+    if not sigmoid:
+        probabilities, targets = probabilities[:, 1:], targets[:, 1:]
+    axes = [0, *range(2, logits.ndim)]
+    overlap = (probabilities * targets).sum(axes)
+    total = probabilities.sum(axes) + targets.sum(axes)
+    dice = (2 * overlap + DICE_SMOOTHING) / (total + DICE_SMOOTHING)
+    return cross_entropy + 1 - dice.mean()

@@ -1,0 +1,34 @@
+"""What a user asks of one training."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mednca_runtime.errors import InputError
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """One fold of one model. At most one of `budget_s` and `iterations` is given; without both the plan decides."""
+
+    dataset: str
+    fold: int | str
+    model: str = "mednca"
+    config: str | None = None
+    budget_s: float | None = None
+    iterations: int | None = None
+    device: str = "auto"
+    seed: int = 0
+    workers: int = 1
+    threads: int | None = None
+    resume: bool = False
+    force: bool = False
+    pretrained: Path | None = None
+    command: str = ""
+
+    def __post_init__(self) -> None:
+        if self.budget_s is not None and self.iterations is not None:
+            raise InputError("--budget and --iterations exclude each other: give one of them.")
+        if self.iterations is not None and self.iterations < 1:
+            raise InputError(f"--iterations {self.iterations}: expected at least 1.")
+        if self.resume and self.force:
+            raise InputError("--continue and --force exclude each other: go on with a training, or start it again.")

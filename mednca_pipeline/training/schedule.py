@@ -1,0 +1,33 @@
+"""How long a training lasts and how its learning rate falls."""
+
+import math
+import re
+
+from mednca_runtime.errors import InputError
+
+_UNITS = {"s": 1, "sec": 1, "min": 60, "m": 60, "h": 3600}
+N_TIMED, N_WARMUP = 20, 5
+
+
+def parse_budget(text: str) -> float:
+    """`90s`, `20min`, `1.5h` -> seconds. Raises InputError for anything else."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*", text.lower())
+    if not match or match[2] not in _UNITS or float(match[1]) <= 0:
+        raise InputError(f"Budget {text!r}: expected a time such as 90s, 20min or 1.5h.")
+    return float(match[1]) * _UNITS[match[2]]
+
+
+def epoch_length(iterations: int) -> int:
+    """Iterations of an epoch: a hundredth of the training, so that every run has about 100 rows and checkpoints."""
+    return max(1, math.ceil(iterations / 100))
+
+
+def iterations_for(budget_s: float, seconds_per_iteration: float, seconds_per_epoch_end: float) -> int:
+    """How many iterations fit a budget, the ends of the hundred epochs included; at least one per epoch."""
+    left_s = budget_s - 100 * seconds_per_epoch_end
+    return max(100, int(max(left_s, 0.3 * budget_s) / seconds_per_iteration))
+
+
+def cosine(iteration: int, iterations: int) -> float:
+    """Share of the base learning rate: from 1 at the first iteration towards 0 after the last."""
+    return 0.5 * (1 + math.cos(math.pi * min(iteration / iterations, 1.0)))

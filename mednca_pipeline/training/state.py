@@ -1,0 +1,91 @@
+"""Everything that changes in a training, and its checkpoint."""
+
+import copy
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from mednca_runtime.errors import InputError
+from mednca_runtime.files import replacing
+
+from ..planning.plans import TrainingPlan
+from .guard import Guard
+from .muon import build_optimisers
+
+
+@dataclass
+class TrainingState:
+    """Weights, their exponential moving average, optimisers, and where the training stands."""
+
+    model: nn.Module
+    ema: nn.Module
+    optimisers: list[torch.optim.Optimizer]
+    iterations: int
+    iteration: int = 0
+    best_dice: float = -1.0
+    minutes: float = 0.0
+    guard: Guard = field(default_factory=Guard)
+    epoch_sums: dict[str, float] = field(default_factory=dict)
+    rows: list[dict[str, float]] = field(default_factory=list)
+
+    def snapshot(self) -> dict[str, Any]:
+        """A copy of the whole state, made of tensors and plain values only."""
+        return copy.deepcopy(
+            {
+                "model": self.model.state_dict(),
+                "ema": self.ema.state_dict(),
+                "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
+                "guard": asdict(self.guard),
+                "iterations": self.iterations,
+                "iteration": self.iteration,
+                "best_dice": self.best_dice,
+                "minutes": self.minutes,
+                "epoch_sums": self.epoch_sums,
+                "rows": self.rows,
+            }
+        )
+
+    def restore(self, snapshot: dict[str, Any]) -> None:
+        snapshot = copy.deepcopy(snapshot)
+        self.model.load_state_dict(snapshot["model"])
+        self.ema.load_state_dict(snapshot["ema"])
+        for optimiser, saved in zip(self.optimisers, snapshot["optimisers"], strict=True):
+            optimiser.load_state_dict(saved)
+        self.guard = Guard(**snapshot["guard"])
+        for name in ("iterations", "iteration", "best_dice", "minutes", "epoch_sums", "rows"):
+            setattr(self, name, snapshot[name])
+
+    @torch.no_grad()
+    def update_ema(self, decay: float) -> None:
+        """Moves the average towards the weights; it follows faster in the first iterations."""
+        decay = min(decay, (1 + self.iteration) / (10 + self.iteration))
+        torch._foreach_lerp_(list(self.ema.parameters()), list(self.model.parameters()), 1 - decay)
+
+
+def new_state(model: nn.Module, plan: TrainingPlan, iterations: int) -> TrainingState:
+    ema = copy.deepcopy(model).requires_grad_(False)
+    return TrainingState(model, ema, build_optimisers(model, plan.optimiser, plan.learning_rate), iterations)
+
+
+def save_checkpoint(path: Path, snapshot: dict[str, Any], digest: str) -> None:
+    with replacing(path) as temporary:
+        torch.save({**snapshot, "digest": digest}, temporary)
+
+
+def load_checkpoint(path: Path, digest: str, device: torch.device) -> dict[str, Any]:
+    """Raises InputError when the checkpoint is missing or was made with other plans."""
+    if not path.exists():
+        raise InputError(
+            f"Nothing to continue: {path} does not exist. Start the training without --continue, or check the fold, "
+            "--model and --config."
+        )
+    snapshot = torch.load(path, map_location=device, weights_only=True)
+    if snapshot.pop("digest") != digest:
+        raise InputError(
+            f"{path} was trained with other plans than the present plans.json. Plan as before, or start again with "
+            "--force (which overwrites this fold)."
+        )
+    return snapshot

@@ -1,0 +1,52 @@
+"""Installs mednca_pipeline, dataset_conversion and mednca_runtime, and the mednca_* commands."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (HERE / "mednca_pipeline" / "__init__.py").read_text(encoding="utf-8"))[1]
+README = HERE / "README.md"
+
+COMMANDS = ("convert", "check", "plan_and_preprocess", "train", "crossval", "predict", "evaluate", "plot")
+
+setup(
+    name="mednca_pipeline",
+    version=VERSION,
+    description="Automated medical image segmentation with Med-NCA for small hardware",
+    long_description=README.read_text(encoding="utf-8") if README.is_file() else "",
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.11",
+    package_dir={"mednca_runtime": "runtime/mednca_runtime"},
+    packages=find_packages(
+        include=["mednca_pipeline", "mednca_pipeline.*", "dataset_conversion", "dataset_conversion.*"]
+    )
+    + find_packages("runtime"),
+    install_requires=[
+        "torch>=2.13",
+        "numpy>=2.0",
+        "nibabel>=5.3",
+        "Pillow>=11",
+        "SimpleITK>=2.4",
+        "scipy>=1.14",
+        "pandas>=2.2",
+        "scikit-learn>=1.5",
+        "monai>=1.5",
+        "batchgenerators>=0.25.1",
+        "acvl_utils>=0.2.5",
+        "blosc2>=3.0",
+        "safetensors>=0.5",
+        "rich>=13",
+        "matplotlib>=3.9",
+        "connected-components-3d>=3.16",
+        "threadpoolctl>=3.5",
+        "psutil>=6; sys_platform == 'win32'",
+    ],
+    extras_require={"test": ["pytest>=8", "ruff>=0.9"]},
+    entry_points={
+        "console_scripts": [f"mednca_{command} = mednca_pipeline.cli.{command}:main" for command in COMMANDS],
+    },
+)

@@ -1,0 +1,183 @@
+"""The comparison table, on fabricated results folders."""
+
+import csv
+import math
+import re
+
+import pytest
+
+from mednca_pipeline.evaluation.comparison import compare
+from mednca_pipeline.evaluation.report import write_comparison
+from mednca_pipeline.evaluation.results import collect_results, is_finished
+from mednca_pipeline.evaluation.summary import make_summary
+from mednca_runtime.files import read_json, write_json
+
+CLASSES = ("organ", "lesion", "foreground")
+
+
+def metrics(dice):
+    return {"dice": dice, "hd95": 10 * (1 - dice), "nsd": dice, "volume_predicted": 1.0, "volume_reference": 1.0}
+
+
+def fold(results, model, number, dice_per_case, digest="plan-a", iterations=100, finished=True, classes=CLASSES, **run):
+    folder = results / model / f"fold_{number}"
+    cases = {
+        case: {"classes": dict.fromkeys(classes, metrics(dice)), "seconds": 0.5} for case, dice in dice_per_case.items()
+    }
+    write_json(folder / "summary.json", make_summary(cases, spacing_known=True))
+    record = {
+        "schema": 1, "finished": finished, "digest": digest, "iterations": iterations, "seed": 7, "device": "cpu",
+        "threads": 2, "command": "mednca_train 4", "parameters": 25_000, "file_bytes": 102_400,
+        "training_minutes": 10.0 + number, "peak_memory_bytes": (number + 1) * 2**20, **run,
+    }  # fmt: skip
+    write_json(folder / "run.json", record)
+    return folder
+
+
+@pytest.fixture
+def results(tmp_path):
+    """Two models, two folds of three cases; the second model is better by 0.02 in five cases, and equal in one."""
+    folder = tmp_path / "results" / "Dataset004_Hippocampus"
+    first = {case: 0.80 + 0.01 * index for index, case in enumerate("abcdef")}
+    second = {case: dice + (0.02 if case != "f" else 0) for case, dice in first.items()}
+    for model, values in (("mednca_2d", first), ("unet_small_2d", second)):
+        fold(folder, model, 0, {case: values[case] for case in "abc"})
+        fold(folder, model, 1, {case: values[case] for case in "def"})
+    return folder
+
+
+def row_of(comparison, model, name="organ"):
+    return next(row for row in comparison.rows if (row["model"], row["class"]) == (model, name))
+
+
+def test_means_are_over_cases_of_all_folds(results):
+    comparison = compare(collect_results(results, 2))
+    row = row_of(comparison, "mednca_2d")
+    assert row["cases"] == 6
+    assert row["dice_mean"] == pytest.approx(0.825)
+    assert row["dice_sd"] == pytest.approx(0.01 * math.sqrt(3.5))  # of 0..5: variance 17.5 / 5
+    assert row["dice_ci_low"] < 0.825 < row["dice_ci_high"]
+    assert row["training_minutes"] == pytest.approx(10.5)
+    assert row["peak_memory_bytes"] == 2 * 2**20
+    assert row["seconds_per_case"] == 0.5
+    assert comparison.notes == ()
+    assert {row["class"] for row in comparison.rows} == set(CLASSES)
+
+
+def test_pairs_count_wins_and_correct_p_for_all_classes(results):
+    comparison = compare(collect_results(results, 2))
+    pair = next(pair for pair in comparison.pairs if (pair["metric"], pair["class"]) == ("dice", "organ"))
+    assert (pair["first"], pair["second"]) == ("mednca_2d", "unet_small_2d")
+    assert (pair["wins_first"], pair["wins_second"], pair["ties"]) == (0, 5, 1)
+    assert pair["mean_difference"] == pytest.approx(-0.1 / 6)
+    assert pair["p_wilcoxon"] == pytest.approx(2 / 2**5, abs=0.03)  # five of one sign
+    assert pair["p_holm"] == pytest.approx(min(1, 3 * pair["p_wilcoxon"]))  # a family of three classes and one pair
+    distance = next(pair for pair in comparison.pairs if (pair["metric"], pair["class"]) == ("hd95", "organ"))
+    assert distance["wins_second"] == 5  # a lower distance wins
+    assert distance["mean_difference"] > 0
+
+
+def test_missing_fold_is_named_and_pairs_use_the_common_cases(results):
+    record = read_json(results / "unet_small_2d" / "fold_1" / "run.json")
+    write_json(results / "unet_small_2d" / "fold_1" / "run.json", {**record, "finished": False})
+    assert not is_finished(results / "unet_small_2d" / "fold_1")
+    comparison = compare(collect_results(results, 2))
+    assert row_of(comparison, "unet_small_2d")["cases"] == 3
+    assert row_of(comparison, "unet_small_2d")["missing_folds"] == "1"
+    assert all(pair["cases"] == 3 for pair in comparison.pairs)
+    assert any("unet_small_2d is incomplete" in note and "missing 1" in note for note in comparison.notes)
+    assert any("paired on the 3 cases" in note for note in comparison.notes)
+
+
+def test_folds_of_other_plans_are_left_out_and_named(results):
+    fold(results, "mednca_2d", 2, {"g": 0.1}, digest="plan-b")
+    (found, _) = collect_results(results, 3)
+    assert [result.fold for result in found.folds] == [0, 1]
+    assert "g" not in found.cases
+    assert any("fold 2 of mednca_2d is left out" in note and "plan-b" in note for note in found.notes)
+    assert found.missing == (2,)
+
+
+def test_folds_that_share_a_case_are_never_averaged(results):
+    fold(results, "mednca_2d", 2, {"a": 0.1})
+    (found, _) = collect_results(results, 3)
+    assert found.cases["a"]["classes"]["organ"]["dice"] == 0.80
+    assert any("case a is also in fold 0" in note for note in found.notes)
+
+
+def test_different_iterations_are_named(results):
+    fold(results, "mednca_2d", 2, {"g": 0.8}, iterations=999)
+    notes = compare(collect_results(results, 3)).notes
+    assert any("different numbers of iterations" in note and "fold 2: 999" in note for note in notes)
+
+
+def test_other_folders_and_fold_all_do_not_enter(results):
+    (results / "notes").mkdir()
+    (results / "mednca_2d" / "fold_1").rename(results / "mednca_2d" / "fold_all")
+    found = collect_results(results, 2)
+    assert "d" not in found[0].cases
+    assert [each.name for each in found] == ["mednca_2d", "unet_small_2d"]
+    assert collect_results(results / "nowhere", 2) == []
+
+
+def test_files_say_what_is_in_them_and_where_it_comes_from(results):
+    fold(results, "mednca_2d", 2, {"g": 0.8})
+    files = write_comparison(
+        results, "Dataset004_Hippocampus", collect_results(results, 3), "mednca_crossval 4 --folds 0 1"
+    )
+    assert [file.name for file in files] == [
+        "comparison.csv", "comparison_pairs.csv", "comparison.md", "comparison.png",
+    ]  # fmt: skip
+    with files[0].open(encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [(row["model"], row["class"], row["cases"]) for row in rows[1:4]] == [
+        ("mednca_2d", "organ", "7"), ("mednca_2d", "foreground", "7"), ("unet_small_2d", "lesion", "6"),
+    ]  # fmt: skip
+    assert rows[3]["missing_folds"] == "2"
+    text = files[2].read_text(encoding="utf-8")
+    for part in (
+        "unet_small_2d is incomplete", "mednca_crossval 4 --folds 0 1", "Commit", "seed 7", "cores", "100 iterations",
+        "| mednca_2d | 25,000 | 100 | 11.0 | 0.50 | 3 |", "0 / 5 / 1", "Empty in one of the two: Dice 0",
+    ):  # fmt: skip
+        assert part in text, part
+    assert files[3].read_bytes().startswith(b"\x89PNG")
+
+
+def test_unreadable_summary_leaves_its_fold_out(results):
+    (results / "mednca_2d" / "fold_1" / "summary.json").write_text("{")
+    (found, _) = collect_results(results, 2)
+    assert [result.fold for result in found.folds] == [0]
+    assert any("fold 1 of mednca_2d is left out" in note and "not valid JSON" in note for note in found.notes)
+
+
+def test_a_single_case_has_no_interval(tmp_path):
+    fold(tmp_path, "mednca_2d", 0, {"a": 0.5})
+    models = collect_results(tmp_path, 1)
+    row = row_of(compare(models), "mednca_2d")
+    assert row["dice_mean"] == 0.5
+    assert math.isnan(row["dice_ci_low"])
+    files = write_comparison(tmp_path, "Dataset001_A", models, "c")
+    assert "nan" not in files[0].read_text()
+    assert "nan" not in files[2].read_text()
+
+
+def test_the_foreground_of_a_single_class_is_not_tested_twice(tmp_path):
+    for model, dice in (("mednca_2d", 0.5), ("unet_2d", 0.6)):
+        fold(tmp_path, model, 0, {"a": dice, "b": dice}, classes=("organ", "foreground"))
+    comparison = compare(collect_results(tmp_path, 1))
+    assert [pair["class"] for pair in comparison.pairs] == ["organ"] * 3
+    assert len(comparison.rows) == 4
+
+
+def test_terminal_table_fits_80_columns_without_cutting_names(results, capsys):
+    from rich.console import Console
+
+    from mednca_pipeline.cli.tables import comparison_table
+
+    fold(results, "mednca_paper_2d", 0, {case: 0.5 for case in "abc"})
+    Console(width=80).print(comparison_table(compare(collect_results(results, 2))))
+    shown = capsys.readouterr().out
+    assert "…" not in shown
+    assert re.search("unet_small_2d +organ", shown)
+    assert "0.825 ± 0.019" in shown
+    assert "0 (incomplete)" in shown

@@ -1,0 +1,39 @@
+"""quality.json from the summaries of the folds."""
+
+import pytest
+from tiny_model import make_plans, save_model
+
+from mednca_pipeline.inference.calibration import calibrate, read_thresholds
+from mednca_runtime.files import write_json
+
+
+def _summary(folder, fold, points):
+    cases = {}
+    for index, (score, dice) in enumerate(points):
+        quality = {"runs": {str(runs): {"foreground": score * runs, "anterior": 9.0} for runs in (2, 3)}}
+        cases[f"case{fold}{index}"] = {"classes": {"foreground": {"dice": dice}}, "seconds": 1.0, "quality": quality}
+    write_json(folder / f"fold_{fold}" / "summary.json", {"schema": 1, "cases": cases})
+
+
+def test_separates_poor_from_good_cases_for_each_number_of_runs(tmp_path):
+    folder = save_model(tmp_path, make_plans(), folds=(0, 1, "all"))
+    _summary(folder, 0, [(0.1, 0.9), (0.2, 0.8), (0.4, 0.5), (0.5, 0.4)])
+    _summary(folder, 1, [(0.15, 0.9), (0.6, 0.3), (None or float("nan"), 0.0)])
+    _summary(folder, "all", [(0.0, 0.1)] * 5)  # has seen its cases in training: does not count
+    learned = calibrate(folder)
+    assert {runs: threshold.value for runs, threshold in learned.items()} == pytest.approx({2: 0.6, 3: 0.9})
+    assert read_thresholds(folder) == learned
+
+
+def test_a_fold_that_is_not_validated_yet_is_left_out(tmp_path):
+    folder = save_model(tmp_path, make_plans(), folds=(0, 1))
+    _summary(folder, 1, [(score, 0.9) for score in (0.1, 0.2, 0.3)])
+    assert calibrate(folder)[2].value == pytest.approx(0.4 + 0.9 * 0.2)  # 95th percentile of 0.2, 0.4, 0.6
+
+
+def test_model_without_runs_gets_no_file(tmp_path):
+    folder = save_model(tmp_path, make_plans(), model="unet_small", folds=(0,))
+    case = {"classes": {"foreground": {"dice": 0.9}}, "seconds": 1.0, "quality": None}
+    write_json(folder / "fold_0" / "summary.json", {"schema": 1, "cases": {"a": case}})
+    assert calibrate(folder) == {}
+    assert not (folder / "quality.json").exists() and read_thresholds(folder) == {}

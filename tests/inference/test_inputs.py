@@ -1,0 +1,96 @@
+"""What -i names: files, channels, DICOM series, and names taken twice."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mednca_pipeline.inference.inputs import find_inputs
+from mednca_runtime.errors import InputError
+
+UID = "1.2.826.0.1.3680043.2.1125.7"
+
+
+def touch(folder: Path, *names: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (folder / name).write_bytes(b"")
+    return folder
+
+
+def write_series(folder: Path, number: int) -> None:
+    sitk = pytest.importorskip("SimpleITK")
+    folder.mkdir(parents=True, exist_ok=True)
+    writer = sitk.ImageFileWriter()
+    writer.KeepOriginalImageUIDOn()
+    for index in range(3):
+        image = sitk.GetImageFromArray(np.full((1, 4, 5), index, np.int16))
+        tags = {"0008|0060": "MR", "0020|000e": f"{UID}.{number}", "0020|000d": UID, "0010|0010": "Doe^Jane"}
+        tags |= {"0020|0013": str(index), "0020|0032": f"0\\0\\{3 * index}", "0020|0037": "1\\0\\0\\0\\1\\0"}
+        for key, value in tags.items():
+            image.SetMetaData(key, value)
+        writer.SetFileName(str(folder / f"series{number}_{index}.dcm"))
+        writer.Execute(image)
+
+
+def names(cases):
+    return [case.name for case in cases]
+
+
+def test_with_and_without_channel_suffix(tmp_path):
+    cases, _ = find_inputs(touch(tmp_path, "a_0000.nii.gz", "b_0000.nii.gz", ".hidden.nii.gz", "notes.txt"), 1)
+    assert names(cases) == ["a", "b"] and [case.output for case in cases] == ["a.nii.gz", "b.nii.gz"]
+    cases, _ = find_inputs(touch(tmp_path / "plain", "a.nii.gz", "scan.b.nii.gz"), 1)
+    assert names(cases) == ["a", "scan.b"]
+
+
+def test_channels_are_one_case_in_order_also_from_one_of_them(tmp_path):
+    touch(tmp_path, "a_0001.nii.gz", "a_0000.nii.gz", "ab_0000.nii.gz", "ab_0001.nii.gz")
+    cases, _ = find_inputs(tmp_path, 2)
+    assert [[file.name for file in case.files] for case in cases][0] == ["a_0000.nii.gz", "a_0001.nii.gz"]
+    (case,), _ = find_inputs(tmp_path / "a_0001.nii.gz", 2)
+    assert [file.name for file in case.files] == ["a_0000.nii.gz", "a_0001.nii.gz"]
+
+
+def test_jpeg_gives_png_and_a_name_taken_twice_is_that_inputs_problem(tmp_path):
+    touch(tmp_path, "a.jpg", "a.png", "b.jpg", "Ü ñ.jpg")
+    cases, _ = find_inputs(tmp_path, 1)
+    assert [case.output for case in cases] == ["a.png", "a.png", "b.png", "Ü ñ.png"]
+    assert [case.name for case in cases if case.problem] == ["a"]
+    assert "Rename one" in next(case.problem for case in cases if case.problem)
+
+
+def test_series_below_a_folder(tmp_path):
+    write_series(tmp_path / "patient1" / "t1", 1)
+    write_series(tmp_path / "patient2", 2)
+    cases, _ = find_inputs(tmp_path, 1)
+    assert names(cases) == ["patient1_t1", "patient2"] and all(case.output.endswith(".nii.gz") for case in cases)
+    assert [len(case.files) for case in cases] == [3, 3]
+
+
+def test_several_series_in_one_folder_are_listed_and_chosen(tmp_path):
+    write_series(tmp_path / "one", 1)
+    for number in (2, 3):
+        write_series(tmp_path / "two", number)
+    cases, _ = find_inputs(tmp_path, 1)
+    assert names(cases) == ["one", "two"] and cases[0].problem is None
+    assert f"{UID}.2" in cases[1].problem and f"{UID}.3" in cases[1].problem and "--series" in cases[1].problem
+    cases, _ = find_inputs(tmp_path, 1, [f"{UID}.3"])
+    assert names(cases) == ["one", "two_series2"] and cases[1].problem is None
+    assert {file.name for file in cases[1].files} == {f"series3_{index}.dcm" for index in range(3)}
+    with pytest.raises(InputError, match="no series fits 9.9.9"):
+        find_inputs(tmp_path, 1, ["9.9.9"])
+
+
+def test_colour_image_in_one_file(tmp_path):
+    Image.fromarray(np.zeros((4, 5, 3), np.uint8)).save(tmp_path / "a.png")
+    (case,), _ = find_inputs(tmp_path, 3)
+    assert case.name == "a" and [file.name for file in case.files] == ["a.png"] and case.problem is None
+
+
+def test_nothing_there(tmp_path):
+    with pytest.raises(InputError, match="found none"):
+        find_inputs(touch(tmp_path / "empty", "notes.txt"), 1)
+    with pytest.raises(InputError, match="found .txt"):
+        find_inputs(tmp_path / "empty" / "notes.txt", 1)

@@ -1,0 +1,178 @@
+"""The predictor in memory: masks, averaging, quality, geometry of the result, and what it refuses."""
+
+import numpy as np
+import pytest
+import torch
+from tiny_model import SHAPE, SPACING, make_image, make_plans, save_model, with_regions
+
+from mednca_pipeline.inference.predictor import Predictor
+from mednca_runtime.errors import InputError
+from mednca_runtime.files import write_json
+from mednca_runtime.fire_masks import fire_masks
+from mednca_runtime.preprocessing import preprocess_image
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return save_model(tmp_path_factory.mktemp("model"), make_plans(), folds=(0, 1))
+
+
+@pytest.fixture(scope="module")
+def image():
+    return make_image()[None]
+
+
+def test_segments_in_the_images_own_shape_with_more_than_one_label(folder, image):
+    prediction = Predictor.from_folder(folder, runs=4).predict(image, SPACING)
+    assert prediction.labels.shape == SHAPE
+    assert len(np.unique(prediction.labels)) > 1
+    assert prediction.probabilities.shape == (3, *SHAPE)
+    assert prediction.probabilities.sum(axis=0) == pytest.approx(np.ones(SHAPE), abs=1e-4)
+    assert (prediction.probabilities.argmax(axis=0) == prediction.labels).mean() > 0.999
+
+
+def test_quality_and_mean_are_those_of_the_single_runs(folder, image):
+    predictor = Predictor.from_folder(folder, runs=4)
+    prediction = predictor.predict(image, SPACING)
+    preprocessed, _ = preprocess_image(image, SPACING, predictor.plans.config("2d").preprocessing)
+    runs = np.array(
+        [[network.probabilities(preprocessed, 0, run) for run in range(2)] for network in predictor.networks.values()],
+        dtype=float,
+    )  # (folds, runs, K, S, H, W)
+    mean, sd = runs.mean(axis=1), runs.std(axis=1)
+    anterior = np.mean([sd[fold, 1].sum() / mean[fold, 1].sum() for fold in range(2)])
+    whole = runs[:, :, 1:].sum(axis=2)
+    foreground = np.mean([whole[fold].std(axis=0).sum() / whole[fold].mean(axis=0).sum() for fold in range(2)])
+    assert prediction.quality["anterior"] == pytest.approx(anterior, rel=1e-4)
+    assert prediction.quality["foreground"] == pytest.approx(foreground, rel=1e-4)
+    assert prediction.quality["anterior"] > 0.001
+    assert prediction.mean == pytest.approx(runs.mean(axis=(0, 1)), abs=1e-5)
+    assert prediction.spread == pytest.approx(runs.reshape(4, *runs.shape[2:]).var(axis=0).sum(axis=0), abs=1e-5)
+
+
+def test_runs_count_over_all_folds_and_round_up(folder, image, caplog):
+    with caplog.at_level("INFO"):
+        assert Predictor.from_folder(folder, runs=5).runs_per_fold == 3
+    assert "rounded up to 3 per fold" in caplog.text
+    assert set(Predictor.from_folder(folder, runs=6).predict(image, SPACING).scores) == {2, 3}
+
+
+def test_result_depends_on_the_seed_and_on_nothing_before(folder, image):
+    predictor = Predictor.from_folder(folder, runs=2)
+    first = predictor.predict(image, SPACING)
+    predictor.predict(make_image(seed=5)[None], SPACING)
+    torch.rand(3)
+    again = predictor.predict(image, SPACING)
+    other = Predictor.from_folder(folder, runs=2, seed=1).predict(image, SPACING)
+    np.testing.assert_array_equal(first.mean, again.mean)
+    assert np.abs(first.mean - other.mean).max() > 1e-3
+
+
+@pytest.mark.parametrize("config", ["2d", "3d"])
+def test_network_gets_the_specified_masks(tmp_path, config, monkeypatch):
+    """The masks' grid is that of all slices in 2D, also when the slices go through in several batches."""
+    predictor = Predictor.from_folder(save_model(tmp_path, make_plans(), config=config, folds=(0,)))
+    network, seen = predictor.networks[0], []
+
+    def record(batch, fires):
+        seen.append(fires(1, 2, tuple(batch.shape[2:])))
+        return torch.zeros(len(batch), 3, *batch.shape[2:])
+
+    monkeypatch.setattr("mednca_pipeline.inference.network.CELLS_PER_BATCH", 16 * 16 * 2)
+    monkeypatch.setattr(network.module, "predict_logits", record)
+    probabilities = network.probabilities(np.ones((1, 5, 16, 16), np.float32), 7, 3)
+    assert probabilities.shape == (3, 5, 16, 16)
+    grid = (5, 16, 16) if config == "2d" else (6, 16, 16)
+    expected = fire_masks(7, 3, 1, 2, grid, 0.5)
+    masks = torch.cat(seen, dim=1)
+    assert len(seen) == (3 if config == "2d" else 1)
+    assert masks.shape == ((2, 5, 1, 16, 16) if config == "2d" else (2, 1, 1, 6, 16, 16))
+    np.testing.assert_array_equal(masks.numpy().reshape(expected.shape), expected)
+
+
+def test_batches_of_slices_change_nothing(folder, image, monkeypatch):
+    whole = Predictor.from_folder(folder, runs=2).predict(image, SPACING)
+    monkeypatch.setattr("mednca_pipeline.inference.network.CELLS_PER_BATCH", 1)
+    sliced = Predictor.from_folder(folder, runs=2).predict(image, SPACING)
+    np.testing.assert_allclose(whole.mean, sliced.mean, atol=1e-5)
+
+
+def test_small_image_is_padded_and_cropped_back(folder):
+    small = make_image(shape=(3, 5, 4))[None]
+    assert Predictor.from_folder(folder, runs=2).predict(small, SPACING).labels.shape == (3, 5, 4)
+
+
+def test_unet_slides_over_images_larger_than_its_patch_and_has_no_quality(tmp_path, image):
+    folder = save_model(tmp_path, make_plans(), model="unet_small", folds=(0,))
+    predictor = Predictor.from_folder(folder, runs=10)
+    sizes = []
+    predictor.networks[0].module.net.register_forward_pre_hook(lambda _, inputs: sizes.append(inputs[0].shape[2:]))
+    prediction = predictor.predict(image, SPACING)
+    assert set(sizes) == {(8, 8)} and len(sizes) > 1
+    assert predictor.runs_per_fold == 1 and prediction.quality == {}
+    assert prediction.flag == ("not available" if prediction.labels.any() else "empty")
+
+
+def test_regions_are_written_in_their_order(tmp_path, image):
+    folder = save_model(tmp_path, with_regions(make_plans()), folds=(0,))
+    prediction = Predictor.from_folder(folder, runs=2).predict(image, SPACING)
+    whole, posterior = prediction.probabilities
+    expected = np.where(posterior > 0.5, 2, np.where(whole > 0.5, 1, 0))
+    np.testing.assert_array_equal(prediction.labels, expected)
+    assert set(prediction.quality) == {"whole", "posterior", "foreground"}
+
+
+def test_flag_compares_with_the_threshold_for_this_number_of_runs(tmp_path, image):
+    folder = save_model(tmp_path, make_plans(), folds=(0, 1))
+    score = Predictor.from_folder(folder, runs=4).predict(image, SPACING).quality["foreground"]
+    for value, flag in ((score * 1.01, "ok"), (score * 0.99, "review")):
+        stored = {"2": {"value": value, "rule": "by hand"}}
+        write_json(folder / "quality.json", {"schema": 1, "folds": [0], "thresholds": stored})
+        assert Predictor.from_folder(folder, runs=4).predict(image, SPACING).flag == flag
+    assert Predictor.from_folder(folder, runs=6).predict(image, SPACING).flag == "uncalibrated"
+    assert Predictor.from_folder(folder, runs=1, folds=[0]).predict(image, SPACING).flag == "uncalibrated"
+
+
+def test_postprocessing_of_the_model_is_applied_unless_refused(tmp_path, image):
+    from scipy.ndimage import label
+
+    folder = save_model(tmp_path, make_plans(), folds=(0, 1))
+    raw = Predictor.from_folder(folder, runs=2).predict(image, SPACING).labels
+    chosen = {"schema": 1, "classes": ["anterior", "posterior"], "digest": make_plans().digest("2d", "mednca")}
+    write_json(folder / "postprocessing.json", chosen)
+    kept = Predictor.from_folder(folder, runs=2).predict(image, SPACING).labels
+    refused = Predictor.from_folder(folder, runs=2, postprocess=False).predict(image, SPACING).labels
+    np.testing.assert_array_equal(raw, refused)
+    neighbours = np.ones((3, 3, 3))
+    components = [label(raw == value, neighbours)[1] for value in (1, 2)]
+    assert max(components) > 1, "the random model's segmentation has no stray component to remove"
+    assert all(label(kept == value, neighbours)[1] <= 1 for value in (1, 2))
+    write_json(folder / "postprocessing.json", {**chosen, "digest": "chosen for other plans"})
+    np.testing.assert_array_equal(raw, Predictor.from_folder(folder, runs=2).predict(image, SPACING).labels)
+
+
+@pytest.mark.parametrize(
+    ("array", "spacing", "message"),
+    [
+        (np.ones((2, *SHAPE)), SPACING, "Expected 1 channel"),
+        (np.ones((1, 8, 8)), (1.0, 1.0), "Expected a 3D image"),
+        (np.full((1, *SHAPE), np.nan), SPACING, "NaN"),
+    ],
+)
+def test_refuses_what_does_not_fit(folder, array, spacing, message):
+    with pytest.raises(InputError, match=message):
+        Predictor.from_folder(folder).predict(array, spacing)
+
+
+def test_refuses_a_fold_of_other_plans(tmp_path):
+    folder = save_model(tmp_path, make_plans(), folds=(0,))
+    write_json(folder / "fold_0" / "run.json", {"schema": 1, "digest": "0" * 16})
+    with pytest.raises(InputError, match="never mixed"):
+        Predictor.from_folder(folder)
+
+
+def test_refuses_weights_that_do_not_fit(tmp_path):
+    folder = save_model(tmp_path, make_plans(), folds=(0,))
+    (folder / "fold_0" / "final.safetensors").write_bytes(b"damaged")
+    with pytest.raises(InputError, match="not a safetensors file"):
+        Predictor.from_folder(folder)

@@ -1,0 +1,149 @@
+import json
+import shutil
+
+import pytest
+
+from mednca_pipeline.cli.plan_and_preprocess import main
+from mednca_pipeline.phantom import write_phantom_dataset
+from mednca_pipeline.planning.plans import read_plans
+from mednca_pipeline.preprocessing.store import CaseStore
+from mednca_pipeline.workspace import Workspace
+
+NAME = "Dataset002_Tiny"
+
+
+@pytest.fixture(scope="module")
+def planned_root(tmp_path_factory):
+    root = tmp_path_factory.mktemp("workspace")
+    write_phantom_dataset(root / "raw" / NAME, n_train=5, n_test=0, seed=3, size=(10, 22, 20))
+    assert main(["-d", "2", "--root", str(root), "-np", "0", "--quiet"]) == 0
+    return root
+
+
+@pytest.fixture
+def root(planned_root, tmp_path):
+    return shutil.copytree(planned_root, tmp_path / "workspace")
+
+
+def run(root, *arguments):
+    return main(["-d", "2", "--root", str(root), "-np", "0", *arguments])
+
+
+def plans_of(root):
+    return read_plans(Workspace(root).plans_file(NAME))
+
+
+def test_writes_fingerprint_plans_splits_and_all_cases(planned_root):
+    workspace = Workspace(planned_root)
+    names = {path.name for path in workspace.plans_folder(NAME).iterdir()}
+    assert names == {"fingerprint.json", "plans.json", "splits.json"}
+    for config in ("2d", "3d"):
+        assert len(CaseStore(workspace.preprocessed_folder(NAME, config)).cases()) == 5
+
+
+def test_prints_decisions_with_reasons_and_minutes(root, capsys):
+    assert run(root) == 0
+    out = capsys.readouterr().out
+    for text in ("because", "levels", "spans at least", "Expected minutes per fold on this machine", "0 cases, 5 were"):
+        assert text in out
+
+
+def test_a_second_run_reads_and_changes_nothing(root, monkeypatch):
+    from mednca_pipeline.planning import run as planning_run
+
+    files = sorted(path for path in root.rglob("*") if path.is_file() and "plans" not in path.relative_to(root).parts)
+    before = {path: path.stat().st_mtime_ns for path in files}
+    text = Workspace(root).plans_file(NAME).read_text()
+    monkeypatch.setattr(planning_run, "check_and_extract", lambda *_: pytest.fail("read again"))
+    assert run(root, "--quiet") == 0
+    assert {path: path.stat().st_mtime_ns for path in files} == before
+    assert Workspace(root).plans_file(NAME).read_text() == text
+
+
+def test_changed_raw_data_are_read_again(root):
+    label = sorted((root / "raw" / NAME / "labelsTr").iterdir())[0]
+    other = sorted((root / "raw" / NAME / "imagesTr").iterdir())[0]
+    label.unlink()
+    assert run(root, "--quiet") == 2  # a case without label
+    other.unlink()
+    splits = Workspace(root).splits_file(NAME)
+    assert run(root, "--quiet") == 2  # splits name a case that is gone
+    splits.unlink()
+    assert run(root, "--quiet", "--folds", "2") == 0
+    fingerprint = json.loads(Workspace(root).fingerprint_file(NAME).read_text())
+    assert len(fingerprint["cases"]) == 4
+
+
+def test_users_flags_stay_until_force(root, capsys):
+    assert run(root, "--config", "2d", "--channels", "24") == 0
+    assert "24 (yours)" in capsys.readouterr().out
+    assert plans_of(root).overrides == {"2d.channels": "24"}
+    assert run(root) == 0
+    assert "Kept from your earlier planning: 2d.channels" in capsys.readouterr().out
+    assert plans_of(root).config("2d").mednca.channels == 24
+    assert run(root, "--force", "--quiet") == 0
+    assert plans_of(root).overrides == {}
+
+
+def test_memory_is_remembered(root):
+    assert run(root, "--quiet", "--memory", "1.5GB") == 0
+    assert plans_of(root).memory_bytes == 1_500_000_000
+    assert run(root, "--quiet") == 0
+    assert plans_of(root).memory_bytes == 1_500_000_000
+
+
+def test_changed_plan_preprocesses_again(root, capsys):
+    assert run(root, "--config", "2d", "--spacing", "1.5") == 0
+    assert "Preprocessed 2d: 5 cases, 0 were finished" in capsys.readouterr().out
+
+
+def test_users_splits_are_honoured_and_leakage_is_refused(root, tmp_path, capsys):
+    splits = Workspace(root).splits_file(NAME)
+    names = [case["name"] for case in json.loads(Workspace(root).fingerprint_file(NAME).read_text())["cases"]]
+    users = [{"train": names[:3], "val": names[3:4]}]
+    splits.write_text(json.dumps(users))
+    assert run(root) == 0
+    assert json.loads(splits.read_text()) == users
+    assert f"1 of 5 cases are in no fold of {splits} ({names[4]})" in " ".join(capsys.readouterr().out.split())
+    groups = tmp_path / "patients.csv"
+    groups.write_text(f"{names[0]},anna\n{names[3]},anna\n")
+    assert run(root, "--quiet", "--groups", str(groups)) == 2
+    assert "of one patient" in capsys.readouterr().err
+    assert json.loads(splits.read_text()) == users
+    assert run(root, "--quiet", "--groups", str(groups), "--folds", "2", "--force") == 0
+    for fold in json.loads(splits.read_text())["folds"]:
+        assert (names[0] in fold["val"]) == (names[3] in fold["val"])
+
+
+def test_another_number_of_folds_needs_force(root, capsys):
+    assert run(root, "--quiet", "--folds", "3") == 2
+    assert "already has 5 folds" in capsys.readouterr().err
+
+
+def test_fatal_findings_are_shown_and_exit_with_2(root, capsys):
+    image = sorted((root / "raw" / NAME / "imagesTr").iterdir())[1]
+    image.write_bytes(image.read_bytes()[:200])
+    assert run(root, "--quiet") == 2
+    assert image.name in " ".join(capsys.readouterr().out.split())
+
+
+def test_several_datasets_each_once(root):
+    write_phantom_dataset(root / "raw" / "Dataset003_Other", n_train=3, n_test=0, seed=4, size=(8, 20, 20))
+    arguments = ["--root", str(root), "-np", "0", "--quiet", "--config", "2d"]
+    assert main(["-d", "2", "3", "-d", NAME, *arguments]) == 0
+    splits = json.loads(Workspace(root).splits_file("Dataset003_Other").read_text())
+    assert len(splits["folds"]) == 3  # no more cases to keep apart
+    assert not Workspace(root).preprocessed_folder("Dataset003_Other", "3d").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--memory", "much"), "such as 4GB"),
+        (("-np", "-1"), "worker processes"),
+        (("--steps", "4", "4"), "each of the"),
+    ],
+)
+def test_nonsense_is_refused(root, capsys, arguments, message):
+    assert run(root, *arguments) == 2
+    assert message in capsys.readouterr().err

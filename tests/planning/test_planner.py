@@ -1,0 +1,216 @@
+import math
+from dataclasses import replace
+
+import pytest
+from made_fingerprints import alike, hippocampus, make_case, make_fingerprint
+
+from mednca_pipeline.planning.nca_plans import parameters
+from mednca_pipeline.planning.planner import make_plans
+from mednca_pipeline.planning.plans import MODELS, read_plans, write_plans
+from mednca_runtime.errors import InputError
+
+
+def check_valid(plans):
+    """What training relies on, whatever the data."""
+    for config in plans.configs.values():
+        assert len(config.image_size) == config.dim
+        for nca in (config.mednca, config.mednca_paper):
+            coarsest = nca.levels[0].factor
+            assert nca.levels[-1].factor == (1,) * config.dim
+            assert all(size % factor == 0 for size, factor in zip(config.image_size, coarsest, strict=True))
+            for outer, inner in zip(nca.levels, nca.levels[1:], strict=False):
+                assert all(o % i == 0 for o, i in zip(outer.factor, inner.factor, strict=True))
+            for level in nca.levels:
+                sides = zip(level.patch or (), level.factor, config.image_size, coarsest, strict=bool(level.patch))
+                assert all(p * f <= size and p * f % c == 0 for p, f, size, c in sides)
+            assert nca.training.batch_size >= 1
+            assert nca.channels > len(plans.channel_names) + plans.labels.n_outputs
+        for unet in (config.unet, config.unet_small):
+            assert len(unet.features) == len(unet.strides) == len(unet.kernel_sizes) >= 3
+            total = [math.prod(column) for column in zip(*unet.strides, strict=True)]
+            assert all(side % stride == 0 for side, stride in zip(unet.patch, total, strict=True))
+
+
+def decision(plans, config, name):
+    return next(made for made in plans.decisions if (made.config, made.name) == (config, name))
+
+
+def test_hippocampus_gets_the_plan_that_the_findings_ask_for():
+    plans = make_plans(hippocampus())
+    config = plans.config()
+    assert config.name == "2d"
+    assert config.preprocessing.axis_order == (0, 1, 2)
+    assert config.preprocessing.spacing_mm == (None, 1.0, 1.0)
+    assert config.image_size == (56, 40)
+    levels = config.mednca.levels
+    assert [level.factor for level in levels] == [(4, 4), (2, 2), (1, 1)]
+    assert [level.steps for level in levels] == [10, 6, 4]
+    assert [level.patch for level in levels] == [None, None, (24, 24)]
+    assert (config.mednca.channels, config.mednca.hidden) == (16, 64)
+    assert config.mednca.training.batch_size == 8
+    assert parameters(config.mednca, 2, 1) <= 35_000
+    assert "83" in plans.decisions[0].because or "GFLOP" in plans.decisions[0].because
+    assert all(config.model(model).training.minutes["cpu"] <= 30 for model in MODELS)
+    check_valid(plans)
+
+
+def test_paper_network_is_the_published_one():
+    paper = make_plans(hippocampus()).config("2d").mednca_paper
+    assert parameters(paper, 2, 1) == 70_016
+    assert [(level.factor, level.steps, level.patch) for level in paper.levels] == [
+        ((4, 4), 16, None),
+        ((1, 1), 16, (16, 12)),  # as many cells as the coarse grid of 14x10, in whole coarse cells
+    ]
+    assert (paper.fire_rate, paper.norm, paper.border, paper.perception) == (0.5, "none", "reflect", "paper")
+    assert (paper.training.learning_rate, paper.training.betas) == (16e-4, (0.5, 0.5))
+    assert paper.training.batch_size == 48
+
+
+@pytest.mark.parametrize("model", ["mednca", "mednca_paper"])
+def test_planned_parameters_are_those_of_the_built_network(model):
+    from mednca_pipeline.models.registry import build_model, count_parameters
+
+    plans = make_plans(hippocampus())
+    for name, config in plans.configs.items():
+        assert parameters(config.model(model), config.dim, 1) == count_parameters(build_model(model, plans, name))
+
+
+def test_plans_survive_their_file_and_are_the_same_again(tmp_path):
+    plans = make_plans(hippocampus(), {"2d.steps": "12 6 4"})
+    write_plans(tmp_path / "plans.json", plans)
+    read = read_plans(tmp_path / "plans.json")
+    assert read == plans
+    assert make_plans(hippocampus(), read.overrides, read.memory_bytes) == read
+
+
+def test_every_decision_has_a_reason():
+    for made in make_plans(hippocampus()).decisions:
+        assert made.value and made.because, made
+        assert not made.by_user
+
+
+def test_overrides_are_kept_and_marked_as_the_users():
+    user = {
+        "2d.levels": "2 1",
+        "2d.steps": "9 5",
+        "2d.spacing": "2",
+        "2d.patch": "16",
+        "2d.channels": "24",
+    }
+    plans = make_plans(hippocampus(), user)
+    config = plans.config("2d")
+    assert [(level.factor, level.steps) for level in config.mednca.levels] == [((2, 2), 9), ((1, 1), 5)]
+    assert config.mednca.levels[-1].patch == (16, 16)
+    assert config.mednca.channels == 24
+    assert config.preprocessing.spacing_mm == (None, 2.0, 2.0)
+    marked = {made.name for made in plans.decisions if made.by_user}
+    assert marked == {"levels", "steps", "target spacing", "patch", "channels"}
+    assert plans.overrides == user
+    assert not any(made.by_user for made in plans.decisions if made.config == "3d")
+    check_valid(plans)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ({"2d.steps": "8 4"}, "each of the 3 levels"),
+        ({"2d.channels": "4"}, "hidden state"),
+        ({"2d.patch": "30"}, "multiples"),
+        ({"4d.steps": "8"}, "4d.steps"),
+    ],
+)
+def test_overrides_that_do_not_fit_are_refused(override, message):
+    with pytest.raises(InputError, match=message):
+        make_plans(hippocampus(), override)
+
+
+def test_eight_pixel_lesion_in_2048_squared():
+    plans = make_plans(alike((2048, 2048), {"lesion": (8, 8)}))
+    check_valid(plans)
+    config = plans.config()
+    assert config.preprocessing.spacing_mm == (None, 1.0, 1.0)  # coarser would lose the lesion
+    assert config.mednca.levels[0].factor == (2, 2)  # 4 cells
+    assert "lose that structure" in decision(plans, "2d", "levels").because
+
+
+def test_large_anisotropic_volumes():
+    extents = {"organ": (6, 120, 120), "lesion": (2, 40, 40)}
+    plans = make_plans(alike((20, 512, 512), extents, spacing=(7.0, 0.7, 0.7)))
+    check_valid(plans)
+    slices, volume = plans.config("2d"), plans.config("3d")
+    assert slices.preprocessing.axis_order == (0, 1, 2)
+    assert slices.image_size == (256, 256)
+    assert volume.preprocessing.spacing_mm == (7.0, 1.4, 1.4)
+    assert volume.image_size[1:] == (256, 256)
+    assert all(level.factor[0] == 1 for level in volume.mednca.levels)  # 5 times coarser than in plane
+    assert plans.default_config == "2d"
+
+
+def test_class_absent_from_one_case_does_not_count_as_small():
+    cases = [make_case(f"c{i}", (60, 60), {"a": (30, 30), "b": () if i == 0 else (24, 24)}) for i in range(5)]
+    plans = make_plans(make_fingerprint(cases))
+    check_valid(plans)
+    assert plans.config().mednca.levels[0].factor == (4, 4)
+    assert "24x24" in decision(plans, "2d", "levels").because
+
+
+def test_dataset_without_foreground_is_refused():
+    with pytest.raises(InputError, match="expected labelled voxels of a"):
+        make_plans(alike((60, 60), {"a": ()}))
+
+
+def test_images_of_a_few_pixels_and_slices():
+    check_valid(make_plans(alike((7, 5), {"a": (3, 2)})))
+    check_valid(make_plans(alike((1, 64, 64), {"a": (1, 20, 20)})))
+    check_valid(make_plans(alike((3, 20, 200), {"a": (2, 9, 50)}, spacing=(9.0, 2.0, 0.5))))
+
+
+def test_slices_cut_the_coarsest_axis_of_sagittal_scans():
+    config = make_plans(alike((200, 180, 24), {"a": (40, 50, 6)}, spacing=(0.8, 0.9, 4.0))).config("2d")
+    assert config.preprocessing.axis_order == (2, 0, 1)
+    assert config.preprocessing.spacing_mm == (None, 0.8, 0.9)
+    assert config.image_size == (200, 184)
+
+
+def test_less_memory_plans_smaller_steps_and_never_fails():
+    fingerprint = alike((128, 256, 256), {"a": (40, 60, 60)})
+    batches = []
+    for memory in (16_000_000_000, 4_000_000_000, 1_500_000_000, 600_000_000):
+        plans = make_plans(fingerprint, memory_bytes=memory)
+        check_valid(plans)
+        assert plans.memory_bytes == memory
+        config = plans.config("3d")
+        unet = config.unet
+        batches.append((math.prod(unet.patch) * unet.training.batch_size, config.mednca_paper.training.batch_size))
+    assert batches == sorted(batches, reverse=True)
+    assert batches[0] > batches[-1]
+
+
+def test_channels_grow_with_image_channels_and_classes():
+    one = make_plans(alike((64, 64), {"a": (20, 20)})).config().mednca
+    four = make_plans(alike((64, 64), {"a": (20, 20)}, channel_names=("T1", "T2", "FLAIR", "DWI"))).config()
+    assert one.channels == 16  # 1 + 2 + 12 = 15
+    assert four.mednca.channels == 24  # 4 + 2 + 12 = 18
+    assert len(four.preprocessing.normalisation) == 4
+
+
+def test_ct_plans_carry_the_datasets_statistics():
+    fingerprint = alike((64, 64), {"a": (20, 20)}, channel_names=("CT",))
+    assert make_plans(fingerprint).config().preprocessing.ct_statistics == ((100.0, 20.0, 40.0, 160.0),)
+    assert make_plans(hippocampus()).config().preprocessing.ct_statistics == ()
+
+
+def test_training_range_holds_the_percentiles_of_the_cases():
+    cases = [make_case(f"c{i}", (10, 20), {"a": (3, 6)}, spacing=(1 + i / 100, 2.0)) for i in range(101)]
+    seen = make_plans(make_fingerprint(cases)).training_range
+    assert seen.spacing_mm == ((1.005, 1.995), (2.0, 2.0))
+    assert seen.extent_mm == ((10.05, 19.95), (40.0, 40.0))
+    assert seen.intensity == ((100.0, 100.0),)
+
+
+def test_unknown_spacing_is_not_called_millimetres():
+    fingerprint = alike((64, 64), {"a": (20, 20)}, spacing_known=False)
+    plans = make_plans(fingerprint)
+    assert not plans.spacing_known
+    assert decision(plans, "2d", "target spacing").value == "1x1 voxels"
+    assert decision(make_plans(replace(fingerprint, spacing_known=True)), "2d", "target spacing").value == "1x1 mm"

@@ -1,0 +1,115 @@
+import json
+
+import pytest
+
+from mednca_pipeline.planning.splits import Fold, make_folds, read_groups, read_splits, unused_cases, write_splits
+from mednca_runtime.errors import InputError
+
+NAMES = [f"case_{i:02d}" for i in range(23)]
+
+
+def as_lists(folds):
+    return [{"train": list(fold.train), "val": list(fold.val)} for fold in folds]
+
+
+def test_folds_partition_the_cases_whatever_their_order():
+    folds = make_folds(NAMES)
+    assert sorted(name for fold in folds for name in fold.val) == NAMES
+    assert all(sorted(fold.train + fold.val) == NAMES for fold in folds)
+    assert sorted(len(fold.val) for fold in folds) == [4, 4, 5, 5, 5]
+    assert make_folds(reversed(NAMES)) == folds
+
+
+def test_folds_are_those_of_nnunet():
+    import numpy as np
+    from sklearn.model_selection import KFold
+
+    theirs = KFold(5, shuffle=True, random_state=12345).split(np.array(NAMES))
+    assert [fold.val for fold in make_folds(NAMES)] == [tuple(NAMES[i] for i in val) for _, val in theirs]
+
+
+def test_groups_stay_together_and_folds_stay_even():
+    groups = [NAMES[0:4], NAMES[3:6], NAMES[10:12], ["unknown", NAMES[20]]]
+    folds = make_folds(NAMES, 5, groups)
+    for group in (NAMES[0:6], NAMES[10:12]):  # the first two groups share case_03
+        assert sum(bool(set(group) & set(fold.val)) for fold in folds) == 1
+    assert sorted(name for fold in folds for name in fold.val) == NAMES
+    assert max(len(fold.val) for fold in folds) <= 6
+
+
+def test_too_few_cases_or_groups_for_the_folds():
+    with pytest.raises(InputError, match="--folds 5: expected .* found 3 cases"):
+        make_folds(NAMES[:3])
+    with pytest.raises(InputError, match="found 2 groups of cases"):
+        make_folds(NAMES[:6], 3, [NAMES[:5]])
+    with pytest.raises(InputError):
+        make_folds(NAMES, 1)
+
+
+def test_written_splits_are_read_back(tmp_path):
+    path = tmp_path / "splits.json"
+    folds = make_folds(NAMES, 4)
+    write_splits(path, folds)
+    assert read_splits(path, NAMES) == folds
+    assert json.loads(path.read_text())["schema"] == 1
+
+
+def test_nnunets_list_is_read(tmp_path):
+    path = tmp_path / "splits.json"
+    path.write_text(json.dumps([{"train": ["a", "b"], "val": ["c"]}]))
+    assert read_splits(path, ["a", "b", "c", "d"]) == (Fold(("a", "b"), ("c",)),)
+    assert unused_cases(read_splits(path, "abcd"), "abcd") == ("d",)
+
+
+def write(path, folds):
+    path.write_text(json.dumps(folds))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("folds", "message"),
+    [
+        ([{"train": ["a", "b"], "val": ["b", "c"]}], "fold 0: .*b in both"),
+        ([{"train": ["a"], "val": ["c"]}, {"train": ["d"], "val": ["a"]}], r"fold 1: .*\(d and a\)"),
+        ([{"train": ["a", "x"], "val": ["c"]}], "1 others: x"),
+        ([{"train": ["a"], "val": []}], "cases in val"),
+        ([{"train": ["a"]}], "fold 0: expected"),
+        ([], "list of folds"),
+        ({"schema": 1, "folds": []}, "list of folds"),
+        ({"schema": 7, "folds": []}, "schema"),
+    ],
+)
+def test_leaking_and_malformed_splits_are_refused(tmp_path, folds, message):
+    path = write(tmp_path / "splits.json", folds)
+    with pytest.raises(InputError, match=message):
+        read_splits(path, ["a", "b", "c", "d"], groups=[("a", "d")])
+
+
+def test_groups_of_the_file_are_checked_at_every_reading(tmp_path):
+    path = tmp_path / "splits.json"
+    write_splits(path, [Fold(("a", "b"), ("c",))], groups=[("a", "c")])
+    with pytest.raises(InputError, match="identical images"):
+        read_splits(path, "abc")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("groups.csv", "case,patient\na,p1\nb,p2\nc,p1\nzzz,p2\n"),
+        ("groups.tsv", "a\tp1\nb\tp2\n\nc\tp1\n"),
+        ("groups.csv", "a;p1\nc;p1\n"),
+        ("groups.json", '{"a": 1, "b": 2, "c": 1}'),
+    ],
+)
+def test_groups_are_read_from_csv_and_json(tmp_path, name, text):
+    path = tmp_path / name
+    path.write_text(text)
+    assert read_groups(path, {"a", "b", "c", "d"}) == [("a", "c")]
+
+
+@pytest.mark.parametrize(("text", "message"), [("x,p1\ny,p1\n", "found no case"), ("a\nb\n", r"found \['a'\]")])
+def test_groups_that_fit_no_case_are_refused(tmp_path, text, message):
+    path = tmp_path / "groups.csv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_groups(path, {"a", "b"})

@@ -1,0 +1,78 @@
+"""The demo, made tiny: every command of the pipeline in a row, and what they leave behind."""
+
+import contextlib
+import csv
+import io
+import json
+import os
+import re
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from mednca_pipeline import demo
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+TINY = demo.DemoSize(n_train=5, n_test=2, size=(16, 24, 16), training=("--iterations", "2"))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """(folder, what was printed) of one tiny run."""
+    root = tmp_path_factory.mktemp("demo")
+    printed = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(CHECKOUT), str(CHECKOUT / "runtime")]))  # of the trainings
+        demo.run_demo(root, TINY)
+    return root, printed.getvalue()
+
+
+def test_it_shows_every_command_as_a_user_would_type_it(finished):
+    root, printed = finished
+    typed = [line for line in printed.splitlines() if line.startswith("$ ")]
+    assert [line.split()[1] for line in typed] == [
+        f"mednca_{name}" for name in ("plan_and_preprocess", "crossval", "predict", "evaluate", "plot")
+    ]
+    assert (
+        typed[1] == f"$ mednca_crossval 1 --models mednca unet_small --folds 0 1 --iterations 2 --jobs 2 --root {root}"
+    )
+
+
+def test_two_folds_of_both_models_are_compared_on_the_same_cases(finished):
+    root, printed = finished
+    with open(root / "results" / demo.DATASET / "comparison.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["model"] for row in rows} == {"mednca_2d", "unet_small_2d"}
+    assert {row["class"] for row in rows} == {"anterior", "posterior", "foreground"}
+    assert {row["cases"] for row in rows} == {"2"}  # two of five folds of five cases
+    assert printed.rindex("Dice") > printed.rindex("$ mednca_plot")  # the table is printed last
+
+
+def test_unseen_phantoms_are_segmented_in_their_own_geometry(finished):
+    root, _ = finished
+    for name in ("unseen_000", "unseen_001"):
+        image = nib.load(root / "raw" / demo.DATASET / "imagesTs" / f"{name}_0000.nii.gz")
+        labels = nib.load(root / "predictions" / f"{name}.nii.gz")
+        assert labels.shape == image.shape
+        np.testing.assert_allclose(labels.affine, image.affine, atol=1e-4)
+    summary = json.loads((root / "predictions" / "summary.json").read_text(encoding="utf-8"))
+    assert set(summary["cases"]) == {"unseen_000", "unseen_001"}
+
+
+def test_it_ends_with_the_paths_of_what_it_wrote(finished):
+    root, printed = finished
+    named = re.findall(rf"{re.escape(str(root))}\S*", printed[printed.rindex("comparison.md") - 500 :])
+    assert [path for path in named if not Path(path).exists()] == []
+    endings = {Path(path).name for path in named}
+    assert {"comparison.md", "comparison.png", "plans.json", "quality.csv", "predictions"} <= endings
+    assert any(Path(path).parent.name == "pictures" and path.endswith(".png") for path in named)
+
+
+def test_a_failing_step_stops_the_demo_with_its_exit_code(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(demo, "_write_phantoms", lambda folder, size: None)
+    assert demo.main(["--root", str(tmp_path / "empty")]) == 2
+    shown = capsys.readouterr()
+    assert "exit code 2" in shown.err
+    assert "mednca_crossval" not in shown.out

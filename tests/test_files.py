@@ -1,0 +1,94 @@
+"""Files written whole or not at all, and dataclasses through JSON and back."""
+
+import json
+from dataclasses import dataclass
+
+import pytest
+
+from mednca_runtime.errors import InputError
+from mednca_runtime.files import from_dict, read_json, replacing, write_json, write_text
+
+
+@dataclass(frozen=True)
+class Inner:
+    weights: tuple[float, ...]
+    pair: tuple[int, str]
+
+
+@dataclass(frozen=True)
+class Outer:
+    name: str
+    inner: Inner
+    by_name: dict[str, Inner]
+    rows: tuple[tuple[int | None, ...], ...]
+    maybe: Inner | None = None
+    schema: int = 1
+
+
+def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "table.csv"
+    write_text(path, "old")
+    with pytest.raises(RuntimeError, match="power cut"), replacing(path) as temporary:
+        temporary.write_text("half of the n")
+        raise RuntimeError("power cut")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_temporary_file_is_beside_the_target_with_its_endings(tmp_path):
+    path = tmp_path / "new" / "scan.nii.gz"
+    with replacing(path) as temporary:
+        assert temporary.parent == path.parent and temporary.name.endswith(".nii.gz")
+        temporary.write_bytes(b"voxels")
+        assert not path.exists()
+    assert path.read_bytes() == b"voxels"
+
+
+def test_dataclasses_come_back_from_json_as_they_were(tmp_path):
+    inner = Inner((1.0, 0.5), (3, "z"))
+    outer = Outer("Größe", inner, {"a": inner}, ((1, None), ()), maybe=None)
+    write_json(tmp_path / "outer.json", outer)
+    assert from_dict(Outer, read_json(tmp_path / "outer.json", schema=1)) == outer
+
+
+def test_json_is_sorted_readable_and_stable(tmp_path):
+    write_json(tmp_path / "one.json", {"b": 1, "a": "ü"})
+    write_json(tmp_path / "two.json", {"a": "ü", "b": 1})
+    text = (tmp_path / "one.json").read_bytes().decode("utf-8")
+    assert text == '{\n "a": "ü",\n "b": 1\n}\n'
+    assert (tmp_path / "two.json").read_bytes().decode("utf-8") == text
+
+
+def test_whole_numbers_in_float_fields_become_floats():
+    assert isinstance(from_dict(Inner, {"weights": [1], "pair": [1, "x"]}).weights[0], float)
+
+
+def test_json_with_a_byte_order_mark_is_read(tmp_path):
+    path = tmp_path / "notepad.json"
+    path.write_text('{"a": 1}', encoding="utf-8-sig")
+    assert read_json(path) == {"a": 1}
+
+
+def test_unknown_fields_are_named():
+    with pytest.raises(InputError, match="colour"):
+        from_dict(Inner, {"weights": [], "pair": [1, "x"], "colour": "red"})
+
+
+@pytest.mark.parametrize(("text", "found"), [('{"schema": 2}', "found 2"), ("{}", "found None"), ("[1]", "found None")])
+def test_another_schema_is_refused(tmp_path, text, found):
+    path = tmp_path / "plans.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match=f"expected schema 1, {found}") as error:
+        read_json(path, schema=1)
+    assert "plans.json" in str(error.value)
+
+
+def test_missing_and_broken_files_are_named(tmp_path):
+    with pytest.raises(InputError, match=r"absent\.json does not exist"):
+        read_json(tmp_path / "absent.json")
+    (tmp_path / "broken.json").write_text(json.dumps({"a": 1})[:-1])
+    with pytest.raises(InputError, match=r"broken\.json is not valid JSON"):
+        read_json(tmp_path / "broken.json")
+    (tmp_path / "latin.json").write_bytes(b'{"a": "\xfc"}')
+    with pytest.raises(InputError, match=r"latin\.json is not valid JSON"):
+        read_json(tmp_path / "latin.json")

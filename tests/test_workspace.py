@@ -1,0 +1,111 @@
+"""Workspace: names in any form, places, and errors that list what was searched and found."""
+
+import pytest
+
+from mednca_pipeline.workspace import Workspace, fold_name, open_workspace
+from mednca_runtime.errors import InputError
+
+HIPPOCAMPUS = "Dataset004_Hippocampus"
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch):
+    for name in ("MEDNCA_ROOT", "nnUNet_raw"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    (tmp_path / "raw" / HIPPOCAMPUS).mkdir(parents=True)
+    (tmp_path / "plans" / "Dataset005_Prostate").mkdir(parents=True)
+    (tmp_path / "results" / "Dataset1234_Long").mkdir(parents=True)
+    (tmp_path / "raw" / "notes").mkdir()
+    return Workspace(tmp_path)
+
+
+@pytest.mark.parametrize("given", ["4", "004", 4, "Dataset004", "Dataset4", HIPPOCAMPUS, " 4 "])
+def test_any_form_of_a_dataset_is_accepted(workspace, given):
+    assert workspace.resolve(given) == HIPPOCAMPUS
+
+
+def test_a_dataset_is_known_from_any_folder(workspace):
+    assert workspace.datasets() == [HIPPOCAMPUS, "Dataset005_Prostate", "Dataset1234_Long"]
+    assert workspace.resolve("1234") == "Dataset1234_Long"
+
+
+@pytest.mark.parametrize("given", ["7", "Hippocampus", "Dataset004_Other", ""])
+def test_an_unknown_dataset_lists_what_was_searched_and_found(workspace, given):
+    with pytest.raises(InputError) as error:
+        workspace.resolve(given)
+    message = str(error.value)
+    assert "no such dataset" in message
+    assert HIPPOCAMPUS in message and str(workspace.raw) in message and "--root" in message
+
+
+def test_one_number_of_two_datasets_names_both(workspace):
+    (workspace.raw / "Dataset004_Heart").mkdir()
+    with pytest.raises(InputError, match="several datasets") as error:
+        workspace.resolve(4)
+    assert "Dataset004_Heart" in str(error.value) and HIPPOCAMPUS in str(error.value)
+    assert workspace.resolve(HIPPOCAMPUS) == HIPPOCAMPUS
+
+
+def test_an_empty_workspace_says_so(tmp_path):
+    with pytest.raises(InputError, match="no dataset at all"):
+        Workspace(tmp_path).resolve(1)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [("0", 0), ("fold0", 0), ("fold_3", 3), (2, 2), ("all", "all"), ("fold_all", "all")]
+)
+def test_any_form_of_a_fold_is_accepted(given, expected):
+    assert fold_name(given) == expected
+
+
+@pytest.mark.parametrize("given", ["", "-1", "first", "fold", "1.5", "0 1"])
+def test_other_folds_are_refused(given):
+    with pytest.raises(InputError, match="Fold"):
+        fold_name(given)
+
+
+def test_root_is_the_option_then_the_environment_then_here(tmp_path, monkeypatch):
+    option, environment, here = (tmp_path / name for name in ("option", "environment", "here"))
+    for folder in (option, environment, here):
+        folder.mkdir()
+    monkeypatch.chdir(here)
+    assert open_workspace().root == here
+    monkeypatch.setenv("MEDNCA_ROOT", str(environment))
+    assert open_workspace().root == environment
+    assert open_workspace(option).root == option
+
+
+def test_a_root_that_is_no_folder_is_refused(tmp_path):
+    with pytest.raises(InputError, match="not a folder"):
+        open_workspace(tmp_path / "absent")
+
+
+def test_raw_data_are_read_from_nnunets_folder_when_not_here(workspace, tmp_path, monkeypatch):
+    nnunet = tmp_path / "nnUNet_raw"
+    (nnunet / "Dataset009_Spleen").mkdir(parents=True)
+    (nnunet / HIPPOCAMPUS).mkdir()
+    monkeypatch.setenv("nnUNet_raw", str(nnunet))
+    opened = open_workspace(workspace.root)
+    assert opened.resolve(9) == "Dataset009_Spleen"
+    assert opened.raw_folder("Dataset009_Spleen") == nnunet / "Dataset009_Spleen"
+    assert opened.raw_folder(HIPPOCAMPUS) == workspace.raw / HIPPOCAMPUS  # ours comes first
+
+
+def test_missing_raw_data_name_both_places(workspace, tmp_path):
+    with pytest.raises(InputError) as error:
+        Workspace(workspace.root, tmp_path / "elsewhere").raw_folder("Dataset005_Prostate")
+    assert str(workspace.raw) in str(error.value) and "elsewhere" in str(error.value)
+
+
+def test_the_places_below_the_root(tmp_path):
+    workspace = Workspace(tmp_path)
+    assert workspace.new_raw_folder(4, "Hippocampus") == tmp_path / "raw" / HIPPOCAMPUS
+    assert workspace.plans_file(HIPPOCAMPUS) == tmp_path / "plans" / HIPPOCAMPUS / "plans.json"
+    assert workspace.splits_file(HIPPOCAMPUS).parent == workspace.fingerprint_file(HIPPOCAMPUS).parent
+    assert workspace.preprocessed_folder(HIPPOCAMPUS, "2d") == tmp_path / "preprocessed" / HIPPOCAMPUS / "2d"
+    expected = tmp_path / "results" / HIPPOCAMPUS / "unet_small_2d" / "fold_all"
+    assert workspace.fold_folder(HIPPOCAMPUS, "unet_small", "2d", "all") == expected

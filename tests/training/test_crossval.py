@@ -1,0 +1,236 @@
+"""Cross-validation over fabricated trainings: a script in place of mednca_train writes what a training would."""
+
+import json
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from mednca_pipeline.cli.crossval import main
+from mednca_pipeline.planning.plans import (
+    ConfigPlan,
+    LevelPlan,
+    NCAPlan,
+    Plans,
+    TrainingPlan,
+    TrainingRange,
+    UNetPlan,
+    write_plans,
+)
+from mednca_pipeline.training.crossval import CrossvalOptions, crossvalidate, missing_jobs
+from mednca_pipeline.workspace import open_workspace
+from mednca_runtime.errors import InputError
+from mednca_runtime.files import read_json, write_json
+from mednca_runtime.labels import Labels
+from mednca_runtime.preprocessing import PreprocessingPlan
+
+DATASET = "Dataset004_Hippocampus"
+TRAIN = """
+import json, pathlib, shutil, sys
+arguments = sys.argv[1:]
+def option(name, default=None):
+    return arguments[arguments.index(name) + 1] if name in arguments else default
+dataset, fold, root = arguments[0], int(arguments[1]), pathlib.Path(option("--root"))
+results = root / "results" / dataset
+folder = results / (option("--model") + "_" + option("--config")) / ("fold_%d" % fold)
+with (root / "calls.jsonl").open("a") as stream:
+    stream.write(json.dumps(arguments) + "\\n")
+if (root / "broken").exists() and fold == 1:
+    print("error: case x is broken", file=sys.stderr)
+    sys.exit(2)
+(folder / "validation").mkdir(parents=True, exist_ok=True)
+shutil.copy(root / "plans" / dataset / "plans.json", folder.parent / "plans.json")
+digest = json.loads((root / "digests.json").read_text())[option("--model")]
+iterations = int(option("--iterations", 321))
+run = dict(schema=1, finished=True, digest=digest, iterations=iterations, seed=0, device="cpu", threads=1,
+           command="mednca_train", parameters=10, file_bytes=40, training_minutes=1.0, peak_memory_bytes=1)
+(folder / "run.json").write_text(json.dumps(run))
+(folder / "final.safetensors").write_bytes(b"")
+case = "case%d" % fold
+shutil.copy(root / "predicted" / (case + ".nii.gz"), folder / "validation")
+values = dict(dice=0.5, hd95=1.0, nsd=0.5, volume_predicted=1.0, volume_reference=1.0)
+cases = {case: dict(classes=dict(organ=values, foreground=values), seconds=1.0, quality=None)}
+summary = dict(schema=1, units=dict(distance="mm"), cases=cases, mean={}, sd={})
+(folder / "summary.json").write_text(json.dumps(summary))
+"""
+
+
+def make_plans(fire_rate=0.5):
+    training = TrainingPlan("adam", 1e-3, 2, 0.99, {"cpu": 1.0})
+    nca = NCAPlan(8, 16, fire_rate, "rms", "reflect", "matrix", (LevelPlan((1, 1), 4),), training)
+    unet = UNetPlan((8, 16), ((1, 1), (2, 2)), ((3, 3), (3, 3)), (8, 8), training)
+    steps = PreprocessingPlan((0, 1, 2), (None, 1.0, 1.0), ("zscore",))
+    return Plans(
+        dataset=DATASET,
+        channel_names=("MRI",),
+        labels=Labels(("organ",), ((1,),)),
+        file_ending=".nii.gz",
+        spacing_known=True,
+        default_config="2d",
+        configs={"2d": ConfigPlan("2d", 2, steps, (8, 8), nca, nca, unet, unet)},
+        training_range=TrainingRange(((1.0, 1.0),) * 3, ((8.0, 8.0),) * 3, ((0.0, 1.0),)),
+        decisions=(),
+    )
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    """Three cases, three folds of one case each; every prediction has a stray voxel besides the true organ."""
+    raw = tmp_path / "raw" / DATASET
+    for folder in (raw / "imagesTr", raw / "labelsTr", tmp_path / "predicted"):
+        folder.mkdir(parents=True)
+    truth = np.zeros((6, 6, 6), np.uint8)
+    truth[1:4, 1:4, 1:4] = 1
+    predicted = truth.copy()
+    predicted[5, 5, 5] = 1
+    for index in range(3):
+        for file, array in (
+            (raw / "imagesTr" / f"case{index}_0000.nii.gz", np.random.default_rng(index).normal(size=truth.shape)),
+            (raw / "labelsTr" / f"case{index}.nii.gz", truth),
+            (tmp_path / "predicted" / f"case{index}.nii.gz", predicted),
+        ):
+            nib.save(nib.Nifti1Image(array.astype(np.float32 if "images" in str(file) else np.uint8), np.eye(4)), file)
+    dataset = {"channel_names": {"0": "MRI"}, "labels": {"background": 0, "organ": 1}, "numTraining": 3}
+    write_json(raw / "dataset.json", {**dataset, "file_ending": ".nii.gz"})
+    names = [f"case{index}" for index in range(3)]
+    folds = [{"train": [other for other in names if other != name], "val": [name]} for name in names]
+    opened = open_workspace(tmp_path)
+    write_json(opened.splits_file(DATASET), {"schema": 1, "folds": folds})
+    use_plans(opened, make_plans())
+    (tmp_path / "train.py").write_text(TRAIN)
+    return opened
+
+
+def use_plans(workspace, plans):
+    write_plans(workspace.plans_file(DATASET), plans)
+    models = ("mednca", "mednca_paper", "unet", "unet_small")
+    write_json(workspace.root / "digests.json", {model: plans.digest("2d", model) for model in models})
+
+
+def options(workspace, **changes):
+    script = str(workspace.root / "train.py")
+    return CrossvalOptions("4", **{"models": ("mednca",), "train_command": (sys.executable, script), **changes})
+
+
+def calls(workspace):
+    file = workspace.root / "calls.jsonl"
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+def test_first_fold_turns_the_budget_into_the_count_of_all_others(workspace):
+    result = crossvalidate(workspace, options(workspace, budget="2min", models=("mednca", "unet_small")))
+    made = [(call[1], call[3:]) for call in calls(workspace)]
+    assert [fold for fold, _ in made] == ["0", "1", "2"] * 2
+    for first in (0, 3):
+        assert "2min" in made[first][1]
+        assert "--iterations" not in made[first][1]
+        for _, call in made[first + 1 : first + 3]:
+            assert call[call.index("--iterations") + 1] == "321"
+            assert "--budget" not in call
+    assert result.failed == {}
+    assert {run.run["iterations"] for model in result.models for run in model.folds} == {321}
+
+
+def test_folds_at_once_wait_for_the_count_and_share_the_cores(workspace):
+    result = crossvalidate(workspace, options(workspace, jobs=3, budget="2min"))
+    assert len(result.trained) == 3
+    counted = [call for call in calls(workspace) if "--iterations" in call]
+    assert len(counted) == 2
+    assert all("--threads" in call for call in calls(workspace))
+
+
+def test_only_what_is_missing_is_trained(workspace):
+    crossvalidate(workspace, options(workspace, folds=(0, 2)))
+    again = crossvalidate(workspace, options(workspace))
+    assert [outcome.job.fold for outcome in again.trained] == [1]
+    assert calls(workspace)[-1][-4:-2] == ["--iterations", "321"]  # the count of the folds that are there
+    assert crossvalidate(workspace, options(workspace)).trained == ()
+
+
+def test_unfinished_folds_go_on_and_trained_ones_are_only_validated(workspace):
+    crossvalidate(workspace, options(workspace))
+    folder = workspace.fold_folder(DATASET, "mednca", "2d", 1)
+    write_json(folder / "run.json", {**read_json(folder / "run.json"), "finished": False})
+    (folder / "checkpoint.pt").write_bytes(b"")
+    (workspace.fold_folder(DATASET, "mednca", "2d", 2) / "summary.json").unlink()
+    crossvalidate(workspace, options(workspace))
+    (continued, validated) = calls(workspace)[3:]
+    assert "--continue" in continued
+    assert "--val" in validated
+    assert not {"--iterations", "--budget"} & {*continued, *validated}
+
+
+def test_a_failed_fold_is_named_and_the_tables_say_it_is_missing(workspace):
+    (workspace.root / "broken").touch()
+    result = crossvalidate(workspace, options(workspace))
+    assert result.failed == {"mednca_2d fold 1": "case x is broken"}
+    assert [outcome.code for outcome in result.trained] == [0, 2, 0]
+    assert "mednca_2d is incomplete" in (workspace.results_folder(DATASET) / "comparison.md").read_text()
+    (workspace.root / "broken").unlink()
+    assert crossvalidate(workspace, options(workspace)).failed == {}
+    assert "incomplete" not in (workspace.results_folder(DATASET) / "comparison.md").read_text()
+
+
+def test_models_of_other_plans_are_refused_and_never_mixed(workspace):
+    crossvalidate(workspace, options(workspace, folds=(0,)))
+    use_plans(workspace, make_plans(fire_rate=0.7))
+    result = crossvalidate(workspace, options(workspace, models=("mednca", "unet_small")))
+    assert list(result.failed) == ["mednca_2d"]
+    assert "never mixed" in result.failed["mednca_2d"]
+    assert [outcome.job.model for outcome in result.trained] == ["unet_small"] * 3
+
+
+def test_another_count_than_that_of_the_folds_there_is_refused(workspace):
+    crossvalidate(workspace, options(workspace, folds=(0,)))
+    with pytest.raises(InputError, match="321 iterations, --iterations asks for 500"):
+        missing_jobs(workspace, make_plans(), "mednca", "2d", (0, 1, 2), 500)
+
+
+def test_postprocessing_is_chosen_out_of_fold_and_kept_until_a_fold_changes(workspace):
+    crossvalidate(workspace, options(workspace))
+    file = workspace.model_folder(DATASET, "mednca", "2d") / "postprocessing.json"
+    stored = read_json(file, schema=1)
+    assert stored["classes"] == ["organ"]
+    assert stored["folds"] == [0, 1, 2]
+    assert stored["evidence"]["organ"]["dice_before"]["organ"] == pytest.approx(54 / 55)
+    assert stored["evidence"]["organ"]["dice_after"]["organ"] == 1.0
+    before = file.stat().st_mtime_ns
+    crossvalidate(workspace, options(workspace))
+    assert file.stat().st_mtime_ns == before
+    (workspace.fold_folder(DATASET, "mednca", "2d", 0) / "summary.json").touch()
+    crossvalidate(workspace, options(workspace))
+    assert file.stat().st_mtime_ns > before
+
+
+def test_mistakes_are_named_before_anything_runs(workspace):
+    for changes, message in (
+        ({"folds": (5,)}, "from 0 to 2, found 5"),
+        ({"models": ("unett",)}, "unett"),
+        ({"config": "3d"}, "no configuration '3d'"),
+    ):
+        with pytest.raises(InputError, match=message):
+            crossvalidate(workspace, options(workspace, **changes))
+    with pytest.raises(InputError, match="Budget 'soon'"):
+        options(workspace, budget="soon")
+    with pytest.raises(InputError, match="exclude each other"):
+        options(workspace, budget="1min", iterations=5)
+    assert calls(workspace) == []
+
+
+def test_command_prints_the_table_and_the_exit_code_names_the_kind_of_failure(workspace, monkeypatch, capsys):
+    import mednca_pipeline.training.crossval as library
+
+    script = (sys.executable, str(workspace.root / "train.py"))
+    made = library.CrossvalOptions
+    monkeypatch.setattr(library, "CrossvalOptions", lambda **given: made(**given, train_command=script))
+    arguments = ["4", "--models", "mednca", "--root", str(workspace.root)]
+    assert main(arguments) == 0
+    output = capsys.readouterr().out
+    assert "0.500 ± 0.000" in output
+    assert str(Path("Dataset004_Hippocampus") / "comparison.md") in output
+    (workspace.fold_folder(DATASET, "mednca", "2d", 1) / "run.json").unlink()
+    (workspace.root / "broken").touch()
+    assert main(arguments) == 2
+    assert "failed: mednca_2d fold 1: case x is broken" in capsys.readouterr().err

@@ -1,0 +1,93 @@
+"""Muon, the guard, the schedule, the state."""
+
+import math
+
+import pytest
+import torch
+
+from mednca_pipeline.planning.plans import TrainingPlan
+from mednca_pipeline.training.guard import MAX_MAGNITUDE, WARMUP, Guard
+from mednca_pipeline.training.muon import Muon, build_optimisers, orthogonalise
+from mednca_pipeline.training.schedule import cosine, epoch_length, iterations_for, parse_budget
+from mednca_pipeline.training.state import load_checkpoint, new_state, save_checkpoint
+from mednca_runtime.errors import InputError
+
+
+def test_orthogonalise_brings_singular_values_near_one():
+    for shape in ((8, 30), (30, 8)):
+        matrix = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+        values = torch.linalg.svdvals(orthogonalise(matrix))
+        assert values.min() > 0.5 and values.max() < 1.3
+
+
+def test_muon_steps_by_the_orthogonal_factor_of_the_gradient():
+    weight = torch.nn.Parameter(torch.zeros(4, 2, 1, 1))
+    weight.grad = torch.zeros(4, 2, 1, 1)
+    weight.grad[0, 0], weight.grad[1, 1] = 3.0, 3.0
+    Muon([weight], lr=0.1).step()
+    step = weight.detach().flatten(1)
+    # Equal singular values stay equal; the update is scaled by sqrt(4 / 2); what had no gradient does not move.
+    assert step[0, 0].item() == pytest.approx(step[1, 1].item())
+    assert -0.1 * math.sqrt(2) * 1.3 < step[0, 0].item() < -0.1 * math.sqrt(2) * 0.6
+    assert step[2:].abs().max() == 0
+
+
+def test_muon_takes_matrices_and_adam_the_rest():
+    model = torch.nn.Sequential(torch.nn.Conv2d(2, 3, 3), torch.nn.LayerNorm(3))
+    muon, adam = build_optimisers(model, "muon", 0.02)
+    assert [parameter.ndim for parameter in muon.param_groups[0]["params"]] == [4]
+    assert len(adam.param_groups[0]["params"]) == 3 and adam.param_groups[0]["lr"] == pytest.approx(0.002)
+
+
+@pytest.mark.parametrize("loss, magnitude", [(math.nan, 1.0), (math.inf, 1.0), (0.5, 2 * MAX_MAGNITUDE), (2.0, 1.0)])
+def test_guard_sees_each_kind_of_explosion(loss, magnitude):
+    guard = Guard()
+    for _ in range(WARMUP):
+        assert guard.problem(0.5, 1.0) is None
+    assert guard.problem(0.9, 1.0) is None
+    assert guard.problem(loss, magnitude)
+
+
+def test_guard_lowers_the_rate_with_every_restore():
+    early, late = Guard(0.3, 60), Guard(0.9, 90, restores=2, rate_scale=0.25)
+    after = early.after_restore(late)
+    assert (after.mean_loss, after.seen, after.restores, after.rate_scale) == (0.3, 60, 3, 0.125)
+
+
+def test_schedule_by_hand():
+    assert parse_budget("90s") == 90 and parse_budget("20min") == 1200 and parse_budget("1.5h") == 5400
+    assert cosine(0, 100) == 1 and cosine(50, 100) == pytest.approx(0.5) and cosine(100, 100) == pytest.approx(0)
+    assert epoch_length(1000) == 10 and epoch_length(7) == 1
+    assert iterations_for(600, 0.1, 1.0) == 5000  # a hundred epochs end in one second each
+    with pytest.raises(InputError, match="20min"):
+        parse_budget("20 parsecs")
+
+
+def test_checkpoint_round_trip_and_refusal(tmp_path):
+    plan = TrainingPlan("muon", 0.02, 2, 0.99, {"cpu": 1.0})
+    model = torch.nn.Linear(3, 2)
+    state = new_state(model, plan, 10)
+    model.weight.grad, model.bias.grad = torch.ones(2, 3), torch.ones(2)
+    for optimiser in state.optimisers:
+        optimiser.step()
+    state.iteration = 4
+    state.update_ema(0.99)
+    save_checkpoint(tmp_path / "checkpoint.pt", state.snapshot(), "digest")
+    again = new_state(torch.nn.Linear(3, 2), plan, 10)
+    again.restore(load_checkpoint(tmp_path / "checkpoint.pt", "digest", torch.device("cpu")))
+    assert again.iteration == 4 and torch.equal(again.ema.weight, state.ema.weight)
+    assert torch.equal(again.model.weight, model.weight)
+    with pytest.raises(InputError, match="other plans"):
+        load_checkpoint(tmp_path / "checkpoint.pt", "another", torch.device("cpu"))
+    with pytest.raises(InputError, match="Nothing to continue"):
+        load_checkpoint(tmp_path / "nowhere.pt", "digest", torch.device("cpu"))
+
+
+def test_ema_follows_the_weights():
+    state = new_state(torch.nn.Linear(1, 1, bias=False), TrainingPlan("adam", 0.1, 1, 0.9, {}), 1)
+    with torch.no_grad():
+        state.ema.weight.fill_(0.0)
+        state.model.weight.fill_(1.0)
+    state.iteration = 1000
+    state.update_ema(0.9)
+    assert state.ema.weight.item() == pytest.approx(0.1)
