@@ -22,10 +22,10 @@ EXAMPLES = """\
 class DemoSize:
     """How much the demo does: number of phantoms and their size (z, y, x) in voxels, and the length of a training."""
 
-    n_train: int = 20
-    n_test: int = 4
+    n_train: int = 15
+    n_test: int = 3
     size: tuple[int, int, int] = (36, 50, 35)
-    training: tuple[str, ...] = ("--budget", "20s")
+    training: tuple[str, ...] = ("--budget", "30s")
 
 
 class StepFailed(Exception):
@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
         EXAMPLES,
     )
     parser.set_defaults(root="mednca_demo")
-    parser.add_argument("--budget", default="20s", help="time of each of the four trainings (default: 20s)")
+    parser.add_argument("--budget", default="30s", help="time of each of the four trainings (default: 30s)")
     return run_command(parser, _demo, argv)
 
 
@@ -65,7 +65,9 @@ def run_demo(root: Path, size: DemoSize) -> None:
     place = ("--root", str(root))
     _write_phantoms(raw, size)
     _command("plan_and_preprocess", "-d", "1", "--config", "2d", *place)
-    _command("crossval", "1", "--models", *MODELS, "--folds", "0", "1", *size.training, "--jobs", "2", *place)
+    _command(
+        "crossval", "1", "--models", *MODELS, "--folds", "0", "1", *size.training, "--jobs", "2", "-np", "0", *place
+    )
     images, labels = str(raw / "imagesTs"), str(raw / "labelsTs")
     _command("predict", "-i", images, "-o", str(predictions), "-d", "1", *place)
     _command("evaluate", "-p", str(predictions), "-l", labels, "-d", "1", *place)

@@ -8,7 +8,7 @@ from mednca_runtime.errors import InputError
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """`auto` is CUDA, else Apple's MPS, else the CPU. Raises InputError for a device that this machine does not have."""
+    """`auto` is CUDA, else Apple's MPS, else the CPU. Raises InputError for a device that is not here."""
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
         return torch.device(next(kind for kind, there in available.items() if there))

@@ -22,7 +22,7 @@ SIZE = (36, 50, 35)  # (z, y, x), as in the Decathlon's hippocampus task
 
 _REFERENCE_MM = np.array([35.0, 50.0, 36.0])  # extent along x, y, z for which the tube below is given
 _RADIUS_AT = ([0.0, 0.15, 0.35, 0.6, 1.0], [5.0, 6.5, 5.3, 4.7, 3.3])  # mm along the tube, head to tail
-_GREY, _WHITE, _FLUID, _TUBE = 0.6, 0.9, 0.15, 0.55  # relative brightness of the tissues
+_GREY, _WHITE, _FLUID, _TUBE = 0.66, 0.9, 0.15, 0.5  # relative brightness of the tissues
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def render(rng: np.random.Generator, anatomy: Anatomy, contrast: str) -> np.ndar
     if contrast == "CT":
         return np.round(-60.0 + 160.0 * tissue + rng.normal(0.0, 12.0, tissue.shape)).astype(np.int16)
     gamma = rng.uniform(0.85, 1.2)
-    bias = np.exp(0.12 * _texture(rng, tissue.shape, 0.35 * min(tissue.shape)))
+    bias = np.exp(0.08 * _texture(rng, tissue.shape, 0.35 * min(tissue.shape)))
     noise = rng.normal(0.0, 0.045, (2, *tissue.shape))
     magnitude = np.hypot(tissue**gamma * bias + noise[0], noise[1])  # Rician, as in magnitude MRI
     return np.round(magnitude * rng.uniform(150.0, 900.0)).astype(np.int16)

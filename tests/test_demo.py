@@ -36,7 +36,8 @@ def test_it_shows_every_command_as_a_user_would_type_it(finished):
         f"mednca_{name}" for name in ("plan_and_preprocess", "crossval", "predict", "evaluate", "plot")
     ]
     assert (
-        typed[1] == f"$ mednca_crossval 1 --models mednca unet_small --folds 0 1 --iterations 2 --jobs 2 --root {root}"
+        typed[1]
+        == f"$ mednca_crossval 1 --models mednca unet_small --folds 0 1 --iterations 2 --jobs 2 -np 0 --root {root}"
     )
 
 

@@ -15,7 +15,7 @@ from .rule import Chosen, round_up
 from .schedule import training_minutes
 
 FIRE_RATE = 0.75  # findings: 0.5 is slower, 1.0 starts faster and ends lower
-NORM, BORDER = "rms", "replicate"
+NORM, BORDER = "layer", "replicate"
 HIDDEN_STATE, CHANNEL_MULTIPLE = 12, 8
 MOST_HIDDEN = 96
 BATCH_SIZE = {2: 8, 3: 4}

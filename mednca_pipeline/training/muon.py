@@ -7,6 +7,8 @@ parameters only and orthogonalises in bfloat16; convolution filters are flattene
 import torch
 from torch import Tensor, nn
 
+from ..planning.plans import TrainingPlan
+
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 ADAM_SHARE = 0.1  # learning rate of biases and gains relative to the matrices'
 
@@ -42,12 +44,12 @@ class Muon(torch.optim.Optimizer):
                 parameter.add_(matrix.view(parameter.shape).to(parameter.dtype), alpha=-group["lr"] * scale)
 
 
-def build_optimisers(model: nn.Module, optimiser: str, learning_rate: float) -> list[torch.optim.Optimizer]:
+def build_optimisers(model: nn.Module, plan: TrainingPlan) -> list[torch.optim.Optimizer]:
     """ "muon": Muon for parameters of two or more dimensions and Adam for the rest; "adam": Adam for all."""
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    if optimiser == "adam":
-        return [torch.optim.Adam(parameters, lr=learning_rate)]
+    if plan.optimiser == "adam":
+        return [torch.optim.Adam(parameters, lr=plan.learning_rate, betas=plan.betas)]
     matrices = [parameter for parameter in parameters if parameter.ndim >= 2]
     rest = [parameter for parameter in parameters if parameter.ndim < 2]
-    adam = [torch.optim.Adam(rest, lr=learning_rate * ADAM_SHARE)] if rest else []
-    return [Muon(matrices, lr=learning_rate), *adam]
+    adam = [torch.optim.Adam(rest, lr=plan.learning_rate * ADAM_SHARE, betas=plan.betas)] if rest else []
+    return [Muon(matrices, lr=plan.learning_rate), *adam]

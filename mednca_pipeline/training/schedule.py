@@ -23,9 +23,14 @@ def epoch_length(iterations: int) -> int:
 
 
 def iterations_for(budget_s: float, seconds_per_iteration: float, seconds_per_epoch_end: float) -> int:
-    """How many iterations fit a budget, the ends of the hundred epochs included; at least one per epoch."""
-    left_s = budget_s - 100 * seconds_per_epoch_end
-    return max(100, int(max(left_s, 0.3 * budget_s) / seconds_per_iteration))
+    """How many iterations fit a budget, the ends of the hundred epochs included; at least 20.
+
+    Where the ends would take most of a short budget, as with fewer than a hundred iterations, each counts for one.
+    """
+    iterations = int((budget_s - 100 * seconds_per_epoch_end) / seconds_per_iteration)
+    if iterations < 100:
+        iterations = int(budget_s / (seconds_per_iteration + seconds_per_epoch_end))
+    return max(20, min(iterations, 10**7))
 
 
 def cosine(iteration: int, iterations: int) -> float:

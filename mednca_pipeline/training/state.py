@@ -67,7 +67,7 @@ class TrainingState:
 
 def new_state(model: nn.Module, plan: TrainingPlan, iterations: int) -> TrainingState:
     ema = copy.deepcopy(model).requires_grad_(False)
-    return TrainingState(model, ema, build_optimisers(model, plan.optimiser, plan.learning_rate), iterations)
+    return TrainingState(model, ema, build_optimisers(model, plan), iterations)
 
 
 def save_checkpoint(path: Path, snapshot: dict[str, Any], digest: str) -> None:

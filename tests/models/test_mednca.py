@@ -90,7 +90,9 @@ def test_image_channels_stay_fixed_and_others_change(dim, perception):
 
 @pytest.mark.parametrize("norm", ["none", "layer", "rms"])
 def test_a_cell_reads_its_neighbours_and_nothing_else(norm):
-    cell = Cell(2, 6, 10, 1, perception="matrix", norm=norm, border="zeros")
+    torch.manual_seed(0)
+    cell = Cell(2, 6, 32, 1, perception="matrix", norm=norm, border="zeros")
+    torch.nn.init.normal_(cell.update.weight)
     state = torch.randn(1, 6, 9, 9)
     changed = state.clone()
     changed[0, :, 4, 4] += 1

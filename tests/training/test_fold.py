@@ -73,13 +73,13 @@ def test_a_finished_fold_is_said_to_be_and_kept(uninterrupted, caplog):
     assert "is finished" in caplog.text and "--force" in caplog.text
 
 
-def test_killed_at_any_moment_it_continues_to_the_same_bits(uninterrupted, root):
+@pytest.mark.parametrize("seen", ["checkpoint.pt", "training.csv"])  # before the first epoch's end, and after
+def test_killed_at_any_moment_it_continues_to_the_same_bits(uninterrupted, root, seen):
     command = [sys.executable, "-m", "mednca_pipeline.cli.train", *arguments(root, "--iterations", str(ITERATIONS))]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     process = subprocess.Popen(command, env=environment)
-    checkpoint = fold_folder(root) / "checkpoint.pt"
     deadline = time.monotonic() + 120
-    while not checkpoint.exists() and time.monotonic() < deadline:
+    while not (fold_folder(root) / seen).exists() and time.monotonic() < deadline:
         time.sleep(0.01)
     process.kill()
     process.wait()

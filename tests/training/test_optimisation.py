@@ -34,7 +34,7 @@ def test_muon_steps_by_the_orthogonal_factor_of_the_gradient():
 
 def test_muon_takes_matrices_and_adam_the_rest():
     model = torch.nn.Sequential(torch.nn.Conv2d(2, 3, 3), torch.nn.LayerNorm(3))
-    muon, adam = build_optimisers(model, "muon", 0.02)
+    muon, adam = build_optimisers(model, TrainingPlan("muon", 0.02, 2, 0.99, {}))
     assert [parameter.ndim for parameter in muon.param_groups[0]["params"]] == [4]
     assert len(adam.param_groups[0]["params"]) == 3 and adam.param_groups[0]["lr"] == pytest.approx(0.002)
 
@@ -59,6 +59,7 @@ def test_schedule_by_hand():
     assert cosine(0, 100) == 1 and cosine(50, 100) == pytest.approx(0.5) and cosine(100, 100) == pytest.approx(0)
     assert epoch_length(1000) == 10 and epoch_length(7) == 1
     assert iterations_for(600, 0.1, 1.0) == 5000  # a hundred epochs end in one second each
+    assert iterations_for(60, 1.0, 1.0) == 30  # fewer than a hundred iterations: each is an epoch
     with pytest.raises(InputError, match="20min"):
         parse_budget("20 parsecs")
 

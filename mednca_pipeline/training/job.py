@@ -1,0 +1,123 @@
+"""One fold to train, resolved: plan, cases, batches and device, known and checked before the first iteration."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from mednca_runtime.errors import InputError
+from mednca_runtime.files import read_json
+
+from ..device import choose_device
+from ..planning.plans import ConfigPlan, NCAPlan, Plans, UNetPlan, read_plans
+from ..planning.splits import read_splits
+from ..preprocessing.run import preprocessing_digest
+from ..preprocessing.store import CaseStore
+from ..workspace import Workspace
+from .batches import BatchRecipe
+from .options import TrainingOptions
+
+
+@dataclass(frozen=True)
+class Job:
+    """One fold to train, resolved: everything known before the first iteration."""
+
+    options: TrainingOptions
+    plans: Plans
+    config: ConfigPlan
+    folder: Path
+    recipe: BatchRecipe
+    validation_cases: tuple[str, ...]
+    device: torch.device
+
+    @property
+    def plan(self) -> NCAPlan | UNetPlan:
+        return self.config.model(self.options.model)
+
+    @property
+    def digest(self) -> str:
+        return self.plans.digest(self.config.name, self.options.model)
+
+    @property
+    def title(self) -> str:
+        return f"{self.plans.dataset} {self.options.model}_{self.config.name} fold {self.options.fold}"
+
+
+def prepare(workspace: Workspace, options: TrainingOptions) -> Job:
+    """Reads plans, splits and the preprocessed cases. Raises InputError for anything missing or not fitting."""
+    dataset = workspace.resolve(options.dataset)
+    plans = read_plans(workspace.plans_file(dataset))
+    config = plans.config(options.config)
+    plan = config.model(options.model)
+    store = CaseStore(workspace.preprocessed_folder(dataset, config.name))
+    cases = tuple(store.cases())
+    if not cases:
+        raise InputError(
+            f"No preprocessed cases of {dataset} in {store.folder}: run mednca_plan_and_preprocess -d {dataset} "
+            f"--config {config.name}."
+        )
+    store.require(cases, preprocessing_digest(config.preprocessing, plans.labels))
+    training, validation = _cases_of_fold(workspace, dataset, options.fold, cases)
+    folder = workspace.fold_folder(dataset, options.model, config.name, options.fold)
+    _check_model_folder(folder.parent, plans, config.name, options)
+    recipe = batch_recipe(store.folder, plans, config, plan, training, options)
+    return Job(options, plans, config, folder, recipe, validation, choose_device(options.device))
+
+
+def batch_recipe(
+    store: Path, plans: Plans, config: ConfigPlan, plan: NCAPlan | UNetPlan, cases: tuple[str, ...], options
+) -> BatchRecipe:
+    """The batches of a model: whole images, with the place of the finest patch."""
+    if isinstance(plan, NCAPlan):
+        finest, factor = plan.levels[-1], plan.levels[0].factor
+        patch = (
+            config.image_size
+            if finest.patch is None
+            else tuple(side * f for side, f in zip(finest.patch, finest.factor, strict=True))
+        )
+    else:
+        patch, factor = plan.patch, (1,) * config.dim
+    image_size = tuple(map(max, config.image_size, patch))  # a UNet's patch is rounded up to its strides
+    return BatchRecipe(
+        store=store,
+        cases=cases,
+        labels=plans.labels,
+        dim=config.dim,
+        image_size=image_size,
+        patch=patch,
+        factor=factor,
+        batch_size=plan.training.batch_size,
+        foreground_share=plan.training.foreground_share,
+        seed=options.seed,
+        fold=options.fold,
+    )
+
+
+def _cases_of_fold(workspace: Workspace, dataset: str, fold: int | str, cases: tuple[str, ...]):
+    """(training, validation) cases; fold "all" trains on every case, which leaves none to validate on."""
+    if fold == "all":
+        return cases, ()
+    splits = read_splits(workspace.splits_file(dataset), cases)
+    if not 0 <= fold < len(splits):
+        raise InputError(
+            f"Fold {fold}: {workspace.splits_file(dataset)} has {len(splits)} folds, 0 to {len(splits) - 1}, or 'all'."
+        )
+    return splits[fold].train, splits[fold].val
+
+
+def _check_model_folder(folder: Path, plans: Plans, config: str, options: TrainingOptions) -> None:
+    """Refuses to add a fold to folds that were trained with other plans."""
+    if not (folder / "plans.json").exists():
+        return
+    digest = plans.digest(config, options.model)
+    others = {
+        path.parent.name: read_json(path)["digest"]
+        for path in sorted(folder.glob("fold_*/run.json"))
+        if not (options.force and path.parent.name == f"fold_{options.fold}")
+    }
+    mixed = [name for name, found in others.items() if found != digest]
+    if mixed:
+        raise InputError(
+            f"{folder} holds {', '.join(mixed)} trained with other plans than the present plans.json. Folds of "
+            "different plans are never mixed: move that folder away, or plan as before."
+        )

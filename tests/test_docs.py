@@ -1,0 +1,204 @@
+"""What README and docs/ say is so: links, commands, options, constants, tests, and promises about the code."""
+
+import argparse
+import ast
+import importlib
+import importlib.util
+import re
+import shlex
+import sys
+from functools import lru_cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+COMMANDS = ("convert", "check", "plan_and_preprocess", "train", "crossval", "predict", "evaluate", "plot")
+SOURCES = [
+    path
+    for folder in ("mednca_pipeline", "runtime/mednca_runtime", "dataset_conversion")
+    for path in sorted((ROOT / folder).rglob("*.py"))
+]
+COMPLAINTS = 25
+
+
+def page_id(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@lru_cache
+def parser_of(module: str) -> argparse.ArgumentParser:
+    """The parser that a command builds, caught at the moment when it would parse."""
+
+    class Caught(Exception):
+        pass
+
+    def catch(parser, *_):
+        raise Caught(parser)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(argparse.ArgumentParser, "parse_args", catch)
+        try:
+            importlib.import_module(module).main([])
+        except Caught as caught:
+            return caught.args[0]
+    raise AssertionError(f"{module} parses nothing")
+
+
+def options_of(module: str) -> set[str]:
+    return {option for action in parser_of(module)._actions for option in action.option_strings}
+
+
+def module_of(words: list[str]) -> str | None:
+    """The module of the first command in a line of words, or None where there is none."""
+    for index, word in enumerate(words):
+        if word.removeprefix("mednca_") in COMMANDS and word.startswith("mednca_"):
+            return f"mednca_pipeline.cli.{word.removeprefix('mednca_')}"
+        if word == "-m" and words[index + 1 : index + 2] and words[index + 1].startswith("mednca_pipeline."):
+            return words[index + 1]
+    return None
+
+
+def command_lines(text: str) -> list[str]:
+    """The commands of a page: lines of its code blocks, and pieces of inline code that begin like one."""
+    blocks = re.findall(r"^```[^\n]*\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    inline = [code for code in re.findall(r"`([^`\n]+)`", prose) if re.match(r"(mednca_\w+|python -m) ", code)]
+    return [line.removeprefix("$ ") for line in (*lines, *inline)]
+
+
+def heading_anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_relative_links_lead_somewhere(page):
+    targets = re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
+    broken = []
+    for target in targets:
+        if re.match(r"[a-z]+:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        file = (page.parent / name).resolve() if name else page
+        if not file.exists() or (anchor and anchor not in heading_anchors(file)):
+            broken.append(target)
+    assert not broken
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_commands_and_options_on_the_page_exist(page):
+    unknown = []
+    for line in command_lines(page.read_text(encoding="utf-8")):
+        try:
+            words = shlex.split(line, comments=True)
+        except ValueError:  # no shell line
+            continue
+        module = module_of(words)
+        if module is None or words[0] not in ("python", "nohup", "time") and not words[0].startswith("mednca_"):
+            continue
+        given = {word.partition("=")[0] for word in words if re.match(r"--?[a-zA-Z]", word)} - {"-m"}
+        known = options_of(module) | ({"-m"} if words[0] == "python" else set())
+        unknown += [f"{line}: {option}" for option in sorted(given - known)]
+    assert not unknown
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_every_command_that_a_page_names_exists(page):
+    """A word such as mednca_something is a command, one of the packages and models, or a mistake."""
+    others = {"pipeline", "runtime", "paper", "demo", "2d", "3d", "*"}
+    words = set(re.findall(r"\bmednca_([a-z0-9_]+)\b", page.read_text(encoding="utf-8")))
+    assert words - others - set(COMMANDS) - {"paper_2d", "paper_3d"} == set()
+
+
+@pytest.mark.parametrize("command", [*(f"mednca_{name}" for name in COMMANDS), "python -m mednca_pipeline.demo"])
+def test_reference_names_every_option_of_a_command_and_no_other(command):
+    text = (ROOT / "docs" / "reference" / "commands.md").read_text(encoding="utf-8")
+    sections = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", text, flags=re.MULTILINE | re.DOTALL))
+    rows = [row for row in sections[command].splitlines() if row.startswith("| `-")]
+    rows += [row for row in sections["Options of every command"].splitlines() if row.startswith("| `-")]
+    documented = {option for row in rows for option in re.findall(r"`(--?[\w-]+)`", row.split("|")[1])}
+    assert documented == options_of(module_of(command.split()))
+
+
+def test_constants_of_the_planner_page_are_those_of_the_code():
+    text = (ROOT / "docs" / "reference" / "planner.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)\.(\w+)` \| `(.+)` \|$", text, flags=re.MULTILINE)
+    assert len(rows) > 30
+    wrong = []
+    for module, name, stated in rows:
+        value = getattr(importlib.import_module(f"mednca_pipeline.planning.{module}"), name)
+        if ast.literal_eval(stated) != value:
+            wrong.append(f"{module}.{name} is {value!r}, the page says {stated}")
+    assert not wrong
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_tests_that_a_page_names_exist(page):
+    missing = []
+    for file, name in re.findall(r"(tests/[\w/]+\.py)::(\w+)", page.read_text(encoding="utf-8")):
+        path = ROOT / file
+        if not (path.is_file() and re.search(rf"^ *def {name}\(", path.read_text(encoding="utf-8"), re.MULTILINE)):
+            missing.append(f"{file}::{name}")
+    assert not missing
+
+
+def test_every_complaint_has_an_answer_with_a_place():
+    text = (ROOT / "docs" / "complaints.md").read_text(encoding="utf-8")
+    parts = re.split(r"^## (\d+)\. ", text, flags=re.MULTILINE)[1:]
+    answers = dict(zip(map(int, parts[::2]), parts[1::2], strict=True))
+    assert sorted(answers) == list(range(1, COMPLAINTS + 1))
+    for number, answer in answers.items():
+        assert re.search(r"tests/[\w/]+\.py::\w+|\]\(|Not yet", answer), f"complaint {number} names no place"
+
+
+def test_readme_has_the_five_lines_as_they_are_promised():
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    promised = [
+        "mednca_convert msd -i ../shared/data/Task04_Hippocampus -d 4",
+        "mednca_plan_and_preprocess -d 4",
+        "mednca_train 4 fold0",
+        "mednca_crossval 4",
+        "mednca_predict -i in -o out",
+    ]
+    start = lines.index(promised[0])
+    assert lines[start : start + 5] == promised
+
+
+def test_figure_shows_every_level_of_a_plan(phantom_workspace, tmp_path, monkeypatch):
+    path = ROOT / "docs" / "figures" / "draw_med_nca.py"
+    spec = importlib.util.spec_from_file_location("draw_med_nca", path)
+    script = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "draw_med_nca", script)  # its dataclass looks itself up there
+    spec.loader.exec_module(script)
+    plans = script.read_plans(phantom_workspace / "plans" / "Dataset001_Phantom" / "plans.json")
+    model = script.build_model("mednca", plans, "2d").eval()
+    image, origin = script.phantom_slice(plans, model)
+    views = script.level_views(model, image, origin)
+    grids = [tuple(s // f for s, f in zip(image.shape[2:], level.factor, strict=True)) for level in model.plan.levels]
+    assert [view.hidden.shape for view in views] == grids
+    assert [view.box is None for view in views] == [
+        level.patch is None or tuple(level.patch) == grid for level, grid in zip(model.plan.levels, grids, strict=True)
+    ]
+    script.draw(plans, views, trained=False).savefig(tmp_path / "figure.png")
+
+
+def imported_names(tree: ast.AST) -> set[str]:
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    return names | {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=page_id)
+def test_code_unpickles_and_compiles_nothing_and_opens_no_connection(path):
+    """Promises of README and docs/complaints.md (16, 17, 19): no torch.compile, no pickle, no network, no /dev/shm."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    forbidden = {"pickle", "dill", "joblib", "urllib.request", "http.client", "requests", "socket"}
+    forbidden |= {"torch.multiprocessing", "torch.utils.data", "multiprocessing.shared_memory"}
+    assert imported_names(tree) & forbidden == set()
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        name = ast.unparse(call.func)
+        assert name not in ("torch.compile", "torch.jit.script", "torch.hub.load")
+        if name == "torch.load":
+            assert "weights_only=True" in ast.unparse(call)
