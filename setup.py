@@ -43,6 +43,7 @@ setup(
         "matplotlib>=3.9",
         "connected-components-3d>=3.16",
         "threadpoolctl>=3.5",
+        "filelock>=3.16",
         "psutil>=6; sys_platform == 'win32'",
     ],
     extras_require={"test": ["pytest>=8", "ruff>=0.9"]},

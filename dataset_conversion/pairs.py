@@ -34,9 +34,9 @@ def convert(options: Options) -> Conversion:
         raise InputError("pairs: expected --threshold or --map, found both. Choose one.")
     masks = _masks(existing_folder(options.masks, "the masks"))
     images = _images(existing_folder(options.source, "the images"), masks)
-    pairs = {name: mask for name in images if (mask := _mask_of(name, masks))}
+    pairs = {name: mask for name in images if (mask := masks.get(name))}
     if not pairs:
-        example, found = next(iter(images)), count(list(masks.values()), "mask")
+        example, found = next(iter(images)), count(sorted(set(masks.values())), "mask")
         raise InputError(
             f"{options.masks}: expected masks named as their images, such as {example} or {example}_mask; "
             f"found {found}. Rename them."
@@ -71,18 +71,13 @@ def _images(folder: Path, masks: dict[str, Path]) -> dict[str, tuple[Path, ...]]
 def _known(stems: Sequence[str], masks: dict[str, Path]) -> set[str]:
     """Names that masks give to images: whole stems, or stems without the digits of a channel."""
     shortened = {_CHANNEL.fullmatch(stem)[1] for stem in stems}
-    return {name for name in {*stems, *shortened} if _mask_of(name, masks)}
+    return {*stems, *shortened} & set(masks)
 
 
 def _masks(folder: Path) -> dict[str, Path]:
-    """Masks by their own names."""
-    return {split_ending(file)[0]: file for file in image_files(folder)}
-
-
-def _mask_of(name: str, masks: dict[str, Path]) -> Path | None:
-    if name in masks:
-        return masks[name]
-    return next((file for stem, file in masks.items() if _AFFIX.sub("", stem) == name), None)
+    """Masks by the names of their images, with and without an affix such as _mask; a mask's own name goes first."""
+    files = [(split_ending(file)[0], file) for file in image_files(folder)]
+    return {_AFFIX.sub("", stem): file for stem, file in reversed(files)} | dict(files)
 
 
 def _label(options: Options, mask: Path, image: Path) -> Write:

@@ -1,9 +1,12 @@
 """python -m mednca_pipeline.demo: the whole pipeline on phantoms, with the commands that a user would type."""
 
 import argparse
+import contextlib
+import io
 import shlex
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -25,7 +28,7 @@ class DemoSize:
     n_train: int = 15
     n_test: int = 3
     size: tuple[int, int, int] = (36, 50, 35)
-    training: tuple[str, ...] = ("--budget", "30s")
+    training: tuple[str, ...] = ("--budget", "45s")
 
 
 class StepFailed(Exception):
@@ -44,25 +47,31 @@ def main(argv: list[str] | None = None) -> int:
         EXAMPLES,
     )
     parser.set_defaults(root="mednca_demo")
-    parser.add_argument("--budget", default="30s", help="time of each of the four trainings (default: 30s)")
+    parser.add_argument("--budget", default="45s", help="time of each of the four trainings (default: 45s)")
     return run_command(parser, _demo, argv)
 
 
 def _demo(arguments: argparse.Namespace) -> int:
+    flags = [f"--{name}" for name in ("quiet", "debug") if getattr(arguments, name)]
+    shown = contextlib.redirect_stdout(io.StringIO()) if arguments.quiet else contextlib.nullcontext()
     try:
-        run_demo(Path(arguments.root), DemoSize(training=("--budget", arguments.budget)))
+        with shown:
+            run_demo(Path(arguments.root), DemoSize(training=("--budget", arguments.budget)), flags)
     except StepFailed as failure:
         print(f"error: {failure}", file=sys.stderr)
         return failure.code
     return 0
 
 
-def run_demo(root: Path, size: DemoSize) -> None:
-    """Runs every step in the workspace `root`, which is made if absent. Raises StepFailed at the first that fails."""
+def run_demo(root: Path, size: DemoSize, flags: Sequence[str] = ()) -> None:
+    """Runs every step in the workspace `root`, which is made if absent. Raises StepFailed at the first that fails.
+
+    flags: options that every command gets, such as --quiet.
+    """
     start = time.perf_counter()
     raw = root / "raw" / DATASET
     predictions, pictures = root / "predictions", root / "pictures"
-    place = ("--root", str(root))
+    place = ("--root", str(root), *flags)
     _write_phantoms(raw, size)
     _command("plan_and_preprocess", "-d", "1", "--config", "2d", *place)
     _command(

@@ -77,3 +77,11 @@ def test_a_failing_step_stops_the_demo_with_its_exit_code(tmp_path, monkeypatch,
     shown = capsys.readouterr()
     assert "exit code 2" in shown.err
     assert "mednca_crossval" not in shown.out
+
+
+def test_quiet_prints_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(demo, "run_demo", lambda root, size, flags: print("a table", *flags))
+    assert demo.main(["--root", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == "a table\n"
+    assert demo.main(["--root", str(tmp_path), "--quiet"]) == 0
+    assert capsys.readouterr().out == ""

@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 from mednca_runtime.errors import InputError
 
-DONE, OUR_FAULT, INPUT_FAULT = 0, 1, 2
+DONE, OUR_FAULT, INPUT_FAULT, INTERRUPTED = 0, 1, 2, 130
+OUR_PACKAGES = ("mednca_pipeline", "mednca_runtime", "dataset_conversion")
 
 
 def command_parser(name: str, description: str, examples: str) -> argparse.ArgumentParser:
@@ -17,14 +18,15 @@ def command_parser(name: str, description: str, examples: str) -> argparse.Argum
     parser = argparse.ArgumentParser(
         prog=name,
         description=description,
-        epilog=f"examples:\n{examples}\n\nexit codes: 0 done, 1 a fault of mednca_pipeline, 2 a fault of the input",
+        epilog=f"examples:\n{examples}\n\nexit codes: 0 done, 1 a fault of mednca_pipeline, 2 a fault of the input, "
+        "130 interrupted",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "--root", help="workspace with raw/, plans/, preprocessed/, results/ (default: $MEDNCA_ROOT or .)"
     )
     parser.add_argument("--quiet", action="store_true", help="only warnings and errors")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of any error")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of a fault of the input too")
     return parser
 
 
@@ -35,22 +37,21 @@ def run_command(parser: argparse.ArgumentParser, action: Callable[[argparse.Name
     # Threads that wait by spinning make a training up to eight times slower beside any other work on the same cores,
     # such as its own augmentation. OpenMP reads this when torch is first imported, which is later than here.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    logging.basicConfig(level=logging.WARNING if arguments.quiet else logging.INFO, format="%(message)s", force=True)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", force=True)
+    for handler in logging.getLogger().handlers:  # of the terminal: a training's log file is as full when it is quiet
+        handler.setLevel(logging.WARNING if arguments.quiet else logging.INFO)
+    for package in OUR_PACKAGES:  # other libraries' chatter stays out
+        logging.getLogger(package).setLevel(logging.INFO)
     try:
         return action(arguments) or DONE
     except InputError as error:
         return _fail(arguments, str(error), INPUT_FAULT)
-    except KeyboardInterrupt:
-        return _fail(arguments, "Interrupted.", 130)
+    except KeyboardInterrupt as error:
+        return _fail(arguments, str(error) or "Interrupted.", INTERRUPTED)
     except Exception as error:
-        if not arguments.debug:
-            frame = traceback.extract_tb(error.__traceback__)[-1]
-            where = f"{frame.filename}:{frame.lineno}"
-            message = (
-                f"{type(error).__name__}: {error} ({where}). This is a fault of ours; --debug shows the traceback."
-            )
-            return _fail(arguments, message, OUR_FAULT)
-        return _fail(arguments, str(error), OUR_FAULT)
+        arguments.debug = True  # the cause, often in a worker and with its case's name, shows in the traceback alone
+        message = f"{type(error).__name__}: {error}. This is a fault of ours: please report it with the lines above."
+        return _fail(arguments, message, OUR_FAULT)
 
 
 def _fail(arguments: argparse.Namespace, message: str, code: int) -> int:

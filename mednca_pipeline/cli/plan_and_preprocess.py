@@ -47,6 +47,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _plan_and_preprocess(arguments: argparse.Namespace) -> int:
+    from mednca_runtime.errors import InputError
+
     from ..datasets.dataset import load_dataset
     from ..workspace import open_workspace
 
@@ -54,8 +56,15 @@ def _plan_and_preprocess(arguments: argparse.Namespace) -> int:
     workspace = open_workspace(arguments.root)
     names = dict.fromkeys(workspace.resolve(dataset) for group in arguments.d for dataset in group)
     datasets = [load_dataset(workspace.raw_folder(name)) for name in names]
-    worked = [_one_dataset(workspace, dataset, options, arguments.quiet) for dataset in datasets]
-    return DONE if all(worked) else INPUT_FAULT
+    worked, faults = True, []
+    for dataset in datasets:  # what is wrong with one does not stop the others
+        try:
+            worked &= _one_dataset(workspace, dataset, options, arguments.quiet)
+        except InputError as error:
+            faults.append(error)
+    if faults:
+        raise InputError("\n".join(map(str, faults))) from faults[0]
+    return DONE if worked else INPUT_FAULT
 
 
 def _options(arguments: argparse.Namespace) -> "PlanOptions":

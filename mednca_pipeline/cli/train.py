@@ -37,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "-np", "--workers", type=int, default=1, help="processes that augment; 0: in this one (default: 1)"
     )
-    made.add_argument("--threads", type=int, help="threads that compute (default: all cores)")
+    made.add_argument("--threads", type=int, help="threads that compute (default: the cores without a worker)")
     return made
 
 

@@ -1,7 +1,7 @@
 """How much memory a training step takes, before anything is run.
 
 The factors were fitted to the peak resident memory of these models' training steps in float32 on a CPU (torch 2.13);
-benchmarks check them against the peak of real trainings. The interpreter and torch itself, some 500 MB, come on top.
+benchmarks check them against the peak of real trainings. The interpreter and torch itself, some 600 MB, come on top.
 """
 
 import math
@@ -15,7 +15,7 @@ from .plans import LevelPlan
 
 FLOAT_BYTES = 4
 DEFAULT_BYTES = 4_000_000_000
-PROCESS_BYTES = 500_000_000  # the interpreter, torch and its libraries
+PROCESS_BYTES = 600_000_000  # the interpreter, torch and the other libraries of a training
 LIBRARY_BYTES = 30_000_000  # workspaces that the first step allocates
 WEIGHT_COPIES = 5  # weights, gradient, two moments of the optimiser, moving average
 

@@ -19,7 +19,7 @@ def schemes(channel_names: Sequence[str]) -> Chosen:
     chosen = tuple("rgb" if colour else SCHEMES.get(name, "zscore") for name in names)
     known = {
         "ct": "CT is clipped and scaled by the statistics of the whole dataset's foreground",
-        "rgb": "colours are scaled to 0..1",
+        "rgb": "colours are scaled from 0..255 to -1..1",
         "none": "noNorm leaves intensities alone",
         "zscore": "its unit is arbitrary, so each image has mean 0 and standard deviation 1",
     }

@@ -1,7 +1,7 @@
 """The user's own decisions: --levels, --steps, --spacing, --patch, --channels, per configuration."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mednca_runtime.errors import InputError
@@ -33,8 +33,12 @@ def merged(earlier: Mapping[str, str], flags: Mapping[str, str | None], configs:
     return dict(sorted({**earlier, **given}.items()))
 
 
-def parse_overrides(texts: Mapping[str, str], config: str, dim: int) -> Overrides:
-    """The overrides of one configuration. Raises InputError naming the flag and what it takes."""
+def parse_overrides(texts: Mapping[str, str], config: str, axes: Sequence[int], ndim: int) -> Overrides:
+    """The overrides of one configuration, which works on `axes` of the images' `ndim` array axes.
+
+    Raises InputError naming the flag and what it takes.
+    """
+    dim = len(axes)
     found = {flag: texts[f"{config}.{flag}"] for flag in FLAGS if f"{config}.{flag}" in texts}
     levels = _levels(found["levels"], dim) if "levels" in found else None
     steps = _counts("steps", found["steps"]) if "steps" in found else None
@@ -49,7 +53,7 @@ def parse_overrides(texts: Mapping[str, str], config: str, dim: int) -> Override
     return Overrides(
         levels,
         steps,
-        _spacing(found["spacing"], dim) if "spacing" in found else None,
+        _spacing(found["spacing"], axes, ndim) if "spacing" in found else None,
         _per_axis("patch", found["patch"], dim) if "patch" in found else None,
         channels[0] if channels else None,
     )
@@ -83,19 +87,21 @@ def _counts(flag: str, text: str) -> tuple[int, ...]:
     return values
 
 
-def _spacing(text: str, dim: int) -> tuple[float, ...]:
-    """One value for all axes, one per axis of the configuration, or (z, y, x), whose last two are the 2D ones."""
+def _spacing(text: str, axes: Sequence[int], ndim: int) -> tuple[float, ...]:
+    """One value for all axes, one per axis of the configuration, or one per axis of the images, (z, y, x)."""
     try:
         values = tuple(float(token) for token in text.split())
     except ValueError:
         values = ()
-    if not values or not all(0 < value < math.inf for value in values) or len(values) not in (1, 2, 3):
+    if not values or not all(0 < value < math.inf for value in values):
         raise _malformed("spacing", text, "positive numbers")
     if len(values) == 1:
-        return values * dim
-    if len(values) < dim:
-        raise _malformed("spacing", text, f"one value, or one for each of the {dim} axes of this configuration")
-    return values[-dim:]
+        return values * len(axes)
+    if len(values) == ndim:
+        return tuple(values[axis] for axis in axes)  # a slicing axis keeps its own
+    if len(values) == len(axes):
+        return values
+    raise _malformed("spacing", text, f"one value, or one for each of the {len(axes)} axes of this configuration")
 
 
 def _malformed(flag: str, text: str, expected: str) -> InputError:

@@ -108,7 +108,7 @@ def _preprocessing(
     order = _axis_order(fingerprint, name, notes)
     kept = 1 if name == "2d" and order else 0  # a slicing axis keeps its spacing
     axes = order[kept:] or (0, 1)
-    user = parse_overrides(overrides, name, len(axes))
+    user = parse_overrides(overrides, name, axes, fingerprint.ndim)
     extents_mm, _ = smallest_extents_mm(fingerprint, axes)
     if user.spacing_mm:
         spacing = Chosen(user.spacing_mm, "you chose it with --spacing")

@@ -17,7 +17,17 @@ from .memory import DEFAULT_BYTES
 from .overrides import merged
 from .planner import make_plans, possible_configs
 from .plans import Plans, read_plans, write_plans
-from .splits import DEFAULT_FOLDS, Fold, joined_groups, make_folds, read_groups, read_splits, unused_cases, write_splits
+from .splits import (
+    DEFAULT_FOLDS,
+    Fold,
+    groups_in,
+    joined_groups,
+    make_folds,
+    read_groups,
+    read_splits,
+    unused_cases,
+    write_splits,
+)
 
 log = logging.getLogger(__name__)
 
@@ -72,10 +82,16 @@ def plan_dataset(
     kept = earlier.overrides if earlier else {}
     overrides = merged(kept, options.flags, configs)
     memory = options.memory_bytes or (earlier.memory_bytes if earlier else default_memory_bytes())
-    plans = make_plans(fingerprint, overrides, memory)
-    unchanged = sorted(key for key in kept if overrides[key] == kept[key])
+    unchanged = ", ".join(sorted(key for key in kept if overrides[key] == kept[key]))
+    kept_note = f"Kept from your earlier planning: {unchanged}. --force plans without them."
+    try:
+        plans = make_plans(fingerprint, overrides, memory)
+    except InputError as error:
+        if unchanged:
+            raise InputError(f"{error} {kept_note}") from error
+        raise
     if unchanged:
-        notes.append(f"Kept from your earlier planning: {', '.join(unchanged)}. --force plans without them.")
+        notes.append(kept_note)
     folds = _splits(workspace, fingerprint, options, notes)
     write_fingerprint(workspace.fingerprint_file(dataset.name), fingerprint)
     write_plans(workspace.plans_file(dataset.name), plans)
@@ -128,11 +144,18 @@ def _configs(fingerprint: Fingerprint, options: PlanOptions) -> tuple[str, ...]:
 
 
 def _splits(workspace: Workspace, fingerprint: Fingerprint, options: PlanOptions, notes: list[str]) -> tuple[Fold, ...]:
-    """Reads the splits that are there, else writes new ones. Only --force with --folds or --groups replaces them."""
+    """Reads the splits that are there, else writes new ones. Only --force with --folds or --groups replaces them.
+
+    New folds without --groups keep the groups of those that they replace: patients never leak by an oversight.
+    """
     path = workspace.splits_file(fingerprint.dataset)
     names = [case.name for case in fingerprint.cases]
-    groups = [*(read_groups(options.groups, names) if options.groups else []), *fingerprint.identical_images()]
     replace = options.force and (options.n_folds is not None or options.groups is not None)
+    if options.groups:
+        groups = read_groups(options.groups, names)
+    else:
+        groups = groups_in(path) if replace and path.exists() else []
+    groups = [*groups, *(group for group in fingerprint.identical_images() if group not in groups)]
     if path.exists() and not replace:
         folds = read_splits(path, names, groups)
         _check_count(path, folds, options.n_folds)

@@ -88,7 +88,7 @@ def read_splits(path: Path, cases: Iterable[str], groups: Groups = ()) -> tuple[
     data = read_json(path)
     if isinstance(data, dict):
         data = read_json(path, schema=SCHEMA)
-        groups = [*groups, *data.get("groups", [])]
+        groups = [*groups, *groups_in(path)]
         data = data.get("folds")
     folds = tuple(_fold(path, index, entry) for index, entry in enumerate(_entries(path, data)))
     known = sorted(cases)
@@ -98,6 +98,12 @@ def read_splits(path: Path, cases: Iterable[str], groups: Groups = ()) -> tuple[
     for index, fold in enumerate(folds):
         _check_leakage(path, index, fold, unit_of)
     return folds
+
+
+def groups_in(path: Path) -> list[tuple[str, ...]]:
+    """The groups that a splits.json names; [] where it is nnU-Net's list."""
+    data = read_json(path)
+    return [tuple(group) for group in data.get("groups", [])] if isinstance(data, dict) else []
 
 
 def unused_cases(folds: Iterable[Fold], cases: Iterable[str]) -> tuple[str, ...]:

@@ -115,7 +115,10 @@ def fitting(
         longest = max(shrinkable, key=lambda axis: chosen.patch[axis] / size[axis])
         sides = list(chosen.patch)
         sides[longest] -= multiples[longest]
-        chosen = topology(sides, spacing_mm, most_pools)
+        smaller = topology(sides, spacing_mm, most_pools)
+        if math.prod(smaller.patch) >= math.prod(chosen.patch):  # the least that its stages allow
+            break
+        chosen = smaller
     if sides == list(size):
         return Chosen(chosen, f"the whole image ({times(size)}), rounded up to the product of the strides")
     return Chosen(chosen, f"the largest part of {times(size)} that a training step holds in the memory budget")

@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import os
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,18 +11,19 @@ from pathlib import Path
 import torch
 
 from mednca_runtime.errors import InputError
-from mednca_runtime.files import read_json, write_json
+from mednca_runtime.files import write_json
 
-from ..device import peak_memory_bytes
+from ..evaluation.results import read_run
 from ..models.registry import build_model, count_parameters
 from ..models.weights import load_weights, save_weights
 from ..planning.plans import write_plans
 from ..workspace import Workspace
 from .batches import Batch, make_batch
 from .job import Job, prepare
+from .lock import only_writer
 from .loop import mask_generator, train
 from .options import TrainingOptions
-from .report import draw_progress, versions, write_training_csv
+from .report import draw_progress, run_record, training_log, write_training_csv
 from .schedule import N_TIMED, N_WARMUP, epoch_length, iterations_for
 from .score import score_samples
 from .state import TrainingState, load_checkpoint, new_state, save_checkpoint
@@ -30,7 +32,6 @@ from .validation import validate_fold
 from .workers import BatchSource
 
 log = logging.getLogger(__name__)
-SCHEMA = 1
 
 
 def train_fold(
@@ -43,21 +44,15 @@ def train_fold(
 
     on_epoch: called after each epoch's row. on_case: called with the name of each validated case.
     """
-    job = prepare(workspace, options)
-    finished = is_finished(job.folder)
-    if finished and not options.force and not _extends(job):
+    job = as_begun(prepare(workspace, options))
+    run = read_run(job.folder)
+    if run and run["finished"] and not options.force and not _extends(options, run):
         log.info("%s is finished: %s. Nothing was overwritten; --force trains it again.", job.title, job.folder)
         return job.folder
-    state = start_state(job)
-    job.folder.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(job.folder / "training.log", encoding="utf-8", mode="a" if options.resume else "w")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    logging.getLogger("mednca_pipeline").addHandler(handler)
-    try:
-        _train_and_validate(workspace, job, state, on_epoch, on_case)
-    finally:
-        logging.getLogger("mednca_pipeline").removeHandler(handler)
-        handler.close()
+    with only_writer(job.folder):
+        state = start_state(job)
+        with training_log(job.folder / "training.log", append=options.resume):
+            _train_and_validate(workspace, job, state, on_epoch, on_case)
     return job.folder
 
 
@@ -68,19 +63,42 @@ def revalidate(workspace: Workspace, options: TrainingOptions) -> None:
         raise InputError("--val: the fold 'all' was trained on every case, so none is left to validate on.")
     if not (job.folder / "final.safetensors").exists():
         raise InputError(f"{job.folder} has no final.safetensors: train this fold before validating it.")
-    validate_fold(workspace, job.plans, job.folder, job.validation_cases, options.device)
+    with only_writer(job.folder):
+        validate_fold(workspace, job.plans, job.folder, job.validation_cases, options.device)
+
+
+def as_begun(job: Job) -> Job:
+    """A job to be continued, with the seed and threads that its training began with: they belong to its weights.
+
+    Its command is all the commands so far.
+    """
+    options, run = job.options, read_run(job.folder)
+    if not (options.resume and run):
+        return job
+    threads = options.threads or (run["threads"] if run["threads"] <= (os.cpu_count() or 1) else None)
+    if options.seed != run["seed"]:
+        log.info("Going on with seed %d, as the training began.", run["seed"])
+    command = f"{run['command']}; {options.command}"
+    options = dataclasses.replace(options, seed=run["seed"], threads=threads, command=command)
+    return dataclasses.replace(job, options=options, recipe=dataclasses.replace(job.recipe, seed=run["seed"]))
 
 
 def start_state(job: Job) -> TrainingState:
     """A new state with its number of iterations, or the one of the checkpoint when the training is to be continued."""
     options, training = job.options, job.plan.training
-    if options.threads:
-        torch.set_num_threads(options.threads)
+    torch.set_num_threads(options.threads or default_threads(options.workers))
     torch.manual_seed(options.seed)
     model = build_model(options.model, job.plans, job.config.name).to(job.device)
     state = new_state(model, training, options.iterations or 0)
     if options.resume:
         state.restore(load_checkpoint(job.folder / "checkpoint.pt", job.digest, job.device))
+        if options.budget_s or options.pretrained:
+            log.warning("--continue goes on with its own schedule and weights: --budget and --pretrained do nothing.")
+        if options.iterations and options.iterations < state.iteration:
+            raise InputError(
+                f"--iterations {options.iterations}: {job.folder} has done {state.iteration} already. Give more, or "
+                "start again with --force."
+            )
         if options.iterations and options.iterations != state.iterations:
             log.info("Schedule changed from %d to %d iterations.", state.iterations, options.iterations)
             state.iterations = options.iterations
@@ -97,6 +115,11 @@ def start_state(job: Job) -> TrainingState:
         budget_s = options.budget_s or minutes * 60
         state.iterations = time_iterations(job, budget_s)
     return state
+
+
+def default_threads(workers: int) -> int:
+    """One thread for each core that no augmenting worker needs: threads that share a core wait for one another."""
+    return max(1, (os.cpu_count() or 1) - workers)
 
 
 def time_iterations(job: Job, budget_s: float) -> int:
@@ -126,10 +149,6 @@ def scoring_batch(job: Job) -> Batch:
     return make_batch(dataclasses.replace(job.recipe, cases=cases, augment=False, seed=0), 0)
 
 
-def is_finished(folder: Path) -> bool:
-    return (folder / "run.json").exists() and bool(read_json(folder / "run.json", schema=SCHEMA)["finished"])
-
-
 def _train_and_validate(workspace: Workspace, job: Job, state: TrainingState, on_epoch: Callable, on_case) -> None:
     write_plans(job.folder.parent / "plans.json", job.plans)
     log.info("%s: %s", job.title, job.options.command)
@@ -138,6 +157,8 @@ def _train_and_validate(workspace: Workspace, job: Job, state: TrainingState, on
         *(count_parameters(state.model), len(job.recipe.cases), len(job.validation_cases)),
         *(state.iterations, epoch_length(state.iterations), job.device, job.options.seed),
     )
+    if not job.options.resume:
+        _clear(job.folder)
     write_json(job.folder / "run.json", run_record(job, state, finished=False))
     if not job.options.resume:
         save_checkpoint(job.folder / "checkpoint.pt", state.snapshot(), job.digest)  # --continue works from here on
@@ -169,34 +190,13 @@ def _train_and_validate(workspace: Workspace, job: Job, state: TrainingState, on
     write_json(job.folder / "run.json", run_record(job, state, finished=True))
 
 
-def run_record(job: Job, state: TrainingState, finished: bool) -> dict:
-    """What run.json says: enough to repeat the run and to fill the comparison's columns."""
-    weights = job.folder / "final.safetensors"
-    return {
-        "schema": SCHEMA,
-        "command": job.options.command,
-        "seed": job.options.seed,
-        "versions": versions(),
-        "digest": job.digest,
-        "dataset": job.plans.dataset,
-        "model": job.options.model,
-        "config": job.config.name,
-        "fold": job.options.fold,
-        "iterations": state.iterations,
-        "finished": finished,
-        "training_minutes": state.minutes,
-        "parameters": count_parameters(state.model),
-        "peak_memory_bytes": peak_memory_bytes(job.device),
-        "seconds_per_iteration": state.rows[-1]["seconds_per_iteration"] if state.rows else None,
-        "restores": state.guard.restores,
-        "device": str(job.device),
-        "threads": torch.get_num_threads(),
-        "cores": os.cpu_count(),
-        "file_bytes": weights.stat().st_size if weights.exists() else None,
-    }
+def _clear(folder: Path) -> None:
+    """Removes what a former training left: half of the old and half of the new would pass for one fold."""
+    for name in ("run.json", "summary.json", "checkpoint.pt", "final.safetensors", "best.safetensors", "training.csv"):
+        (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / "validation", ignore_errors=True)
 
 
-def _extends(job: Job) -> bool:
+def _extends(options: TrainingOptions, run: dict) -> bool:
     """Whether the user asks to go on with a finished training for more iterations."""
-    wanted = job.options.iterations
-    return job.options.resume and wanted is not None and wanted > read_json(job.folder / "run.json")["iterations"]
+    return options.resume and options.iterations is not None and options.iterations > run["iterations"]

@@ -76,8 +76,9 @@ def train(
                         end_epoch(state, plan, score(), peak_memory_bytes(device))
                         if is_best(state):
                             save_weights(folder / "best.safetensors", state.ema)
-                        good = state.snapshot()
-                        save_checkpoint(checkpoint, good, digest)
+                        ended = state.snapshot()
+                        good = good if state.guard.strikes else ended
+                        save_checkpoint(checkpoint, ended, digest)
                         on_epoch(state)
                     if stopped.is_set():
                         save_checkpoint(checkpoint, state.snapshot(), digest)

@@ -25,7 +25,8 @@ def encode_targets(labels: Tensor, definition: Labels) -> tuple[Tensor, Tensor |
 def dice_and_cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor | None, sigmoid: bool) -> Tensor:
     """logits and targets: (B, K, *spatial), targets in 0..1; weights: (B, 1, *spatial) or None. Returns a scalar.
 
-    Soft Dice is taken over the whole batch per output, without the background of a softmax.
+    Soft Dice is taken over the whole batch per output, without the background of a softmax. An output that the batch
+    shows nowhere is left to the cross-entropy: its Dice would be 0 whatever the answer, and drown the others.
     """
     logits = logits.float()
     if sigmoid:
@@ -46,4 +47,5 @@ def dice_and_cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor | No
     overlap = (probabilities * targets).sum(axes)
     total = probabilities.sum(axes) + targets.sum(axes)
     dice = (2 * overlap + DICE_SMOOTHING) / (total + DICE_SMOOTHING)
-    return cross_entropy + 1 - dice.mean()
+    shown = (targets.sum(axes) > 0).float()
+    return cross_entropy + ((1 - dice) * shown).sum() / shown.sum().clamp_min(1.0)

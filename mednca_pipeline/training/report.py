@@ -1,16 +1,44 @@
-"""What a training leaves behind for people: training.csv, progress.png and run.json."""
+"""What a training leaves behind for people: training.log, training.csv, progress.png and run.json."""
 
 import importlib.metadata
 import io
+import logging
+import os
 import platform
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
+import torch
 
 from mednca_runtime.files import replacing, write_text
 
+from ..device import peak_memory_bytes
+from ..evaluation.results import RUN_SCHEMA
+from ..models.registry import count_parameters
+from .job import Job
+from .state import TrainingState
+
 PACKAGES = ("torch", "numpy", "monai", "batchgenerators", "blosc2", "acvl_utils", "nibabel", "mednca_pipeline")
+
+
+@contextmanager
+def training_log(file: Path, append: bool) -> Iterator[None]:
+    """Writes what the package logs into `file`, however little of it is shown on the terminal."""
+    handler = logging.FileHandler(file, encoding="utf-8", mode="a" if append else "w")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    package = logging.getLogger(__name__.partition(".")[0])
+    level = package.level
+    package.addHandler(handler)
+    package.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        package.setLevel(level)
+        package.removeHandler(handler)
+        handler.close()
 
 
 def write_training_csv(folder: Path, rows: list[dict[str, float]]) -> None:
@@ -59,3 +87,30 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
+
+
+def run_record(job: Job, state: TrainingState, finished: bool) -> dict:
+    """What run.json says: enough to repeat the run and to fill the comparison's columns."""
+    weights = job.folder / "final.safetensors"
+    return {
+        "schema": RUN_SCHEMA,
+        "command": job.options.command,
+        "seed": job.options.seed,
+        "versions": versions(),
+        "digest": job.digest,
+        "dataset": job.plans.dataset,
+        "model": job.options.model,
+        "config": job.config.name,
+        "fold": job.options.fold,
+        "iterations": state.iterations,
+        "finished": finished,
+        "training_minutes": state.minutes,
+        "parameters": count_parameters(state.model),
+        "peak_memory_bytes": peak_memory_bytes(job.device),
+        "seconds_per_iteration": state.rows[-1]["seconds_per_iteration"] if state.rows else None,
+        "restores": state.guard.restores,
+        "device": str(job.device),
+        "threads": torch.get_num_threads(),
+        "cores": os.cpu_count(),
+        "file_bytes": weights.stat().st_size if weights.exists() else None,
+    }

@@ -1,5 +1,6 @@
 """One iteration: forward, loss at every level, backward, update."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ def train_step(
 ) -> tuple[float, float]:
     """Runs one iteration, updates weights and EMA, and returns the loss and the hidden state's magnitude.
 
-    A non-finite loss leaves the weights as they were.
+    A non-finite loss or gradient leaves the weights as they were; the loss returned is then not finite.
     """
     rate = plan.learning_rate * state.guard.rate_scale * cosine(state.iteration, state.iterations)
     set_learning_rate(state.optimisers, rate / plan.learning_rate)
@@ -41,7 +42,9 @@ def train_step(
         return loss.item(), float(magnitude)
     state.model.zero_grad(set_to_none=True)
     loss.backward()
-    torch.nn.utils.clip_grad_norm_(state.model.parameters(), plan.gradient_clip)
+    norm = torch.nn.utils.clip_grad_norm_(state.model.parameters(), plan.gradient_clip)
+    if not torch.isfinite(norm):
+        return math.nan, float(magnitude)
     for optimiser in state.optimisers:
         optimiser.step()
     state.update_ema(plan.ema_decay)

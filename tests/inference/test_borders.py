@@ -13,9 +13,9 @@ MARGIN, CASES = 16, 6
 
 
 def test_a_margin_of_16_voxels_changes_dice_by_less_than_a_hundredth(shared_data, request):
-    folder = request.config.rootpath / "results" / "Dataset004_Hippocampus" / "mednca_2d"
+    folder = request.config.rootpath / "results" / "Dataset004_Hippocampus" / "recorded" / "mednca_2d"
     if not trained_folds(folder):
-        pytest.skip(f"{folder} has no trained fold (weights are not in the repository): mednca_train 4 fold0")
+        pytest.skip(f"{folder} has no weights of a trained fold")
     fold = trained_folds(folder)[0]
     predictor = Predictor.from_folder(folder, folds=[fold], runs=2, postprocess=False)
     names = sorted(json.loads((folder / f"fold_{fold}" / "summary.json").read_text())["cases"])[:CASES]

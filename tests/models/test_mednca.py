@@ -155,6 +155,17 @@ def test_patch_training_sees_the_same_inside_as_whole_image_far_from_the_patch_b
     assert torch.allclose(outputs[1].logits[..., 2:-2, 2:-2], whole[..., 18:30, 14:26], atol=1e-6)
 
 
+def test_mixed_precision_keeps_the_state_in_float32():
+    network = MedNCA(PLAN, 2, 1, 2, sigmoid=False)
+    image, origin = torch.randn(2, 1, 32, 32), torch.tensor([[0, 0], [8, 8]])
+    exact, _ = network(image, origin, torch.Generator().manual_seed(0))
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed, _ = network(image, origin, torch.Generator().manual_seed(0))
+    for full, half in zip(exact, mixed, strict=True):
+        assert half.logits.dtype == torch.float32
+        assert torch.allclose(full.logits, half.logits, atol=1e-2) and not torch.equal(full.logits, half.logits)
+
+
 def test_gradients_reach_every_level():
     network = MedNCA(PLAN, 2, 1, 2, sigmoid=False)
     outputs, _ = network(torch.randn(2, 1, 32, 32), torch.tensor([[0, 0], [8, 8]]), torch.Generator().manual_seed(0))

@@ -4,12 +4,14 @@ from mednca_pipeline.planning.overrides import merged, parse_overrides
 from mednca_runtime.errors import InputError
 
 
-def parse(dim=2, **texts):
-    return parse_overrides({f"2d.{flag}": text for flag, text in texts.items()}, "2d", dim)
+def parse(dim=2, axes=None, **texts):
+    """Of slices across z by default, or of volumes."""
+    axes = axes or ((0, 1, 2) if dim == 3 else (1, 2))
+    return parse_overrides({f"2d.{flag}": text for flag, text in texts.items()}, "2d", axes, 3)
 
 
 def test_what_is_not_given_is_the_planners():
-    assert parse() == parse_overrides({"3d.steps": "4 4"}, "2d", 2)
+    assert parse() == parse_overrides({"3d.steps": "4 4"}, "2d", (1, 2), 3)
     assert parse().levels is None
 
 
@@ -25,9 +27,17 @@ def test_values_are_read_per_axis():
     assert (found.channels, found.steps) == (24, (9, 5))
 
 
-def test_spacing_of_a_volume_gives_its_slices_the_last_two_values():
+def test_spacing_of_a_volume_gives_slices_the_values_of_their_own_axes():
     assert parse(spacing="5 0.8 0.7").spacing_mm == (0.8, 0.7)
+    assert parse(spacing="0.9 4 0.7", axes=(0, 2)).spacing_mm == (0.9, 0.7)  # coronal slices
+    assert parse(spacing="0.9 0.7", axes=(0, 2)).spacing_mm == (0.9, 0.7)
     assert parse(spacing="0.8").spacing_mm == (0.8, 0.8)
+
+
+def test_spacing_of_pictures_has_two_values_at_most():
+    assert parse_overrides({"2d.spacing": "2 3"}, "2d", (0, 1), 2).spacing_mm == (2.0, 3.0)
+    with pytest.raises(InputError, match="each of the 2 axes"):
+        parse_overrides({"2d.spacing": "1 2 3"}, "2d", (0, 1), 2)
 
 
 @pytest.mark.parametrize(

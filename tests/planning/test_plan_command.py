@@ -85,6 +85,25 @@ def test_users_flags_stay_until_force(root, capsys):
     assert plans_of(root).overrides == {}
 
 
+def test_an_earlier_flag_that_no_longer_fits_is_named(root, capsys):
+    assert run(root, "--quiet", "--config", "2d", "--levels", "4 1", "--steps", "9 5") == 0
+    assert run(root, "--quiet", "--config", "2d", "--levels", "4 2 1") == 2
+    assert "Kept from your earlier planning: 2d.steps. --force" in capsys.readouterr().err
+
+
+def test_a_fault_of_ours_shows_its_traceback_and_case(root, monkeypatch, capsys):
+    from mednca_pipeline.fingerprint import extract
+
+    def fails(*_):
+        raise ValueError("something odd")
+
+    monkeypatch.setattr(extract, "case_fingerprint", fails)
+    assert run(root, "--force") == 1
+    err = capsys.readouterr().err
+    assert "in fails" in err and "ValueError: something odd" in err
+    assert "RuntimeError: Case phantom_000" in err
+
+
 def test_memory_is_remembered(root):
     assert run(root, "--quiet", "--memory", "1.5GB") == 0
     assert plans_of(root).memory_bytes == 1_500_000_000
@@ -111,8 +130,10 @@ def test_users_splits_are_honoured_and_leakage_is_refused(root, tmp_path, capsys
     assert "of one patient" in capsys.readouterr().err
     assert json.loads(splits.read_text()) == users
     assert run(root, "--quiet", "--groups", str(groups), "--folds", "2", "--force") == 0
-    for fold in json.loads(splits.read_text())["folds"]:
-        assert (names[0] in fold["val"]) == (names[3] in fold["val"])
+    for more in ((), ("--force", "--folds", "3")):  # other folds keep the groups
+        assert not more or run(root, "--quiet", *more) == 0
+        for fold in json.loads(splits.read_text())["folds"]:
+            assert (names[0] in fold["val"]) == (names[3] in fold["val"])
 
 
 def test_another_number_of_folds_needs_force(root, capsys):
@@ -134,6 +155,14 @@ def test_several_datasets_each_once(root):
     splits = json.loads(Workspace(root).splits_file("Dataset003_Other").read_text())
     assert len(splits["folds"]) == 3  # no more cases to keep apart
     assert not Workspace(root).preprocessed_folder("Dataset003_Other", "3d").exists()
+
+
+def test_a_dataset_at_fault_does_not_stop_the_next(root, capsys):
+    write_phantom_dataset(root / "raw" / "Dataset003_Other", n_train=3, n_test=0, seed=4, size=(8, 20, 20))
+    Workspace(root).splits_file(NAME).write_text('[{"train": ["gone"], "val": ["lost"]}]')
+    assert main(["-d", "2", "-d", "3", "--root", str(root), "-np", "0", "--quiet", "--config", "2d"]) == 2
+    assert "gone" in capsys.readouterr().err
+    assert len(CaseStore(Workspace(root).preprocessed_folder("Dataset003_Other", "2d")).cases()) == 3
 
 
 @pytest.mark.parametrize(

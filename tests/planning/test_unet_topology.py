@@ -57,6 +57,12 @@ def test_parameters_are_those_of_the_built_network(size, spacing, n_image):
     assert parameters(made, widths, n_image, 3) == sum(weight.numel() for weight in network.parameters())
 
 
+@pytest.mark.parametrize("size", [(128, 64), (17, 400), (30, 12)])
+def test_patch_that_never_fits_ends_at_the_smallest(size):
+    patch = fitting(size, (1, 1), lambda made: False).value.patch
+    assert all(side <= 32 for side in patch)
+
+
 def test_patch_shrinks_along_its_longest_side_until_it_fits():
     whole = fitting((128, 64), (1, 1), lambda made: True)
     assert whole.value.patch == (128, 64)

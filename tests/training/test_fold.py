@@ -15,23 +15,43 @@ import torch
 from safetensors.torch import load_file
 
 from mednca_pipeline.cli.train import main as train_main
+from mednca_pipeline.models.registry import build_model
 from mednca_pipeline.planning.plans import read_plans, write_plans
-from mednca_pipeline.training import loop
+from mednca_pipeline.training import fold, loop
+from mednca_pipeline.training.lock import only_writer
 from mednca_pipeline.workspace import open_workspace
 
-ITERATIONS = 24
+ITERATIONS, SEED = 12, 3
+BEGIN = ("--iterations", str(ITERATIONS), "--seed", str(SEED))
 
 
 def arguments(root, *more):
     return ["1", "fold0", "--root", str(root), "-np", "0", "--quiet", *more]
 
 
+def fold_folder(root, model="mednca", config="2d", number=0):
+    return root / "results" / "Dataset001_Phantom" / f"{model}_{config}" / f"fold_{number}"
+
+
 def weights(root, model="mednca"):
-    return load_file(root / "results" / "Dataset001_Phantom" / f"{model}_2d" / "fold_0" / "final.safetensors")
+    return load_file(fold_folder(root, model) / "final.safetensors")
 
 
-def fold_folder(root, model="mednca"):
-    return root / "results" / "Dataset001_Phantom" / f"{model}_2d" / "fold_0"
+def assert_same_bits(expected, found):
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+
+
+def interrupt_at(number):
+    """A train_step that sends this process a SIGTERM during its call `number`."""
+    real, calls = loop.train_step, []
+
+    def step(*args):
+        calls.append(1)
+        if len(calls) == number:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return real(*args)
+
+    return step
 
 
 @pytest.fixture
@@ -44,14 +64,14 @@ def root(phantom_workspace, tmp_path):
 
 @pytest.fixture(scope="session")
 def uninterrupted(phantom_workspace):
-    assert train_main(arguments(phantom_workspace, "--iterations", str(ITERATIONS))) == 0
+    assert train_main(arguments(phantom_workspace, *BEGIN)) == 0
     return phantom_workspace
 
 
 def test_a_training_leaves_everything_that_it_promises(uninterrupted):
     folder = fold_folder(uninterrupted)
     run = json.loads((folder / "run.json").read_text())
-    assert run["finished"] and run["iterations"] == ITERATIONS and run["seed"] == 0
+    assert run["finished"] and run["iterations"] == ITERATIONS and run["seed"] == SEED
     assert "mednca_train" in run["command"] and run["versions"]["torch"] == torch.__version__
     rows = list(csv.DictReader((folder / "training.csv").open()))
     assert [int(row["iteration"]) for row in rows] == list(range(1, ITERATIONS + 1))
@@ -61,21 +81,22 @@ def test_a_training_leaves_everything_that_it_promises(uninterrupted):
     summary = json.loads((folder / "summary.json").read_text())
     assert set(summary["mean"]) == {"anterior", "posterior", "foreground"}
     assert len(list((folder / "validation").glob("*.nii.gz"))) == len(summary["cases"])
-    for name in ("progress.png", "training.log", "final.safetensors", "best.safetensors", "checkpoint.pt"):
+    assert f"seed {SEED}" in (folder / "training.log").read_text()  # in full, although --quiet
+    for name in ("progress.png", "final.safetensors", "best.safetensors", "checkpoint.pt"):
         assert (folder / name).stat().st_size > 0
 
 
-def test_a_finished_fold_is_said_to_be_and_kept(uninterrupted, caplog):
+def test_a_finished_fold_is_said_to_be_and_kept(uninterrupted, capsys):
     before = (fold_folder(uninterrupted) / "final.safetensors").stat().st_mtime_ns
-    caplog.set_level("INFO")
     assert train_main([item for item in arguments(uninterrupted) if item != "--quiet"]) == 0
     assert (fold_folder(uninterrupted) / "final.safetensors").stat().st_mtime_ns == before
-    assert "is finished" in caplog.text and "--force" in caplog.text
+    told = capsys.readouterr().err
+    assert "is finished" in told and "--force" in told
 
 
 @pytest.mark.parametrize("seen", ["checkpoint.pt", "training.csv"])  # before the first epoch's end, and after
 def test_killed_at_any_moment_it_continues_to_the_same_bits(uninterrupted, root, seen):
-    command = [sys.executable, "-m", "mednca_pipeline.cli.train", *arguments(root, "--iterations", str(ITERATIONS))]
+    command = [sys.executable, "-m", "mednca_pipeline.cli.train", *arguments(root, *BEGIN)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     process = subprocess.Popen(command, env=environment)
     deadline = time.monotonic() + 120
@@ -84,44 +105,35 @@ def test_killed_at_any_moment_it_continues_to_the_same_bits(uninterrupted, root,
     process.kill()
     process.wait()
     assert not (fold_folder(root) / "final.safetensors").exists(), "killed too late to show anything"
-    assert train_main(arguments(root, "--continue")) == 0
-    expected, found = weights(uninterrupted), weights(root)
-    assert all(torch.equal(expected[name], found[name]) for name in expected)
+    assert train_main(arguments(root, "--continue")) == 0  # with the seed that it began with
+    assert_same_bits(weights(uninterrupted), weights(root))
 
 
-def test_sigterm_saves_first_and_continue_reaches_the_same_bits(uninterrupted, root, monkeypatch):
-    real, calls = loop.train_step, []
-
-    def step_and_signal(*args):
-        calls.append(1)
-        if len(calls) == 7:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return real(*args)
-
-    monkeypatch.setattr(loop, "train_step", step_and_signal)
-    assert train_main(arguments(root, "--iterations", str(ITERATIONS))) == 130
+def test_sigterm_saves_first_and_continue_reaches_the_same_bits(uninterrupted, root, monkeypatch, capsys):
+    monkeypatch.setattr(loop, "train_step", interrupt_at(7))
+    assert train_main(arguments(root, *BEGIN)) == 130
+    assert f"Stopped at iteration 7 of {ITERATIONS}" in capsys.readouterr().err
     saved = torch.load(fold_folder(root) / "checkpoint.pt", weights_only=True)
     assert saved["iteration"] == 7
     monkeypatch.undo()
-    assert train_main(arguments(root, "--continue")) == 0
-    expected, found = weights(uninterrupted), weights(root)
-    assert all(torch.equal(expected[name], found[name]) for name in expected)
+    assert train_main(arguments(root, "--continue")) == 0  # with the seed that it began with
+    assert_same_bits(weights(uninterrupted), weights(root))
 
 
-def test_an_exploding_loss_goes_back_with_a_lower_rate(root, monkeypatch, caplog):
+def test_an_exploding_loss_goes_back_with_a_lower_rate(root, monkeypatch):
     real, calls = loop.train_step, []
 
     def explode_once(*args):
         calls.append(1)
         loss, magnitude = real(*args)
-        return (float("nan"), magnitude) if len(calls) == 10 else (loss, magnitude)
+        return (float("nan"), magnitude) if len(calls) == 4 else (loss, magnitude)
 
     monkeypatch.setattr(loop, "train_step", explode_once)
-    assert train_main(arguments(root, "--iterations", "12")) == 0
+    assert train_main(arguments(root, "--iterations", "5")) == 0
     assert json.loads((fold_folder(root) / "run.json").read_text())["restores"] == 1
-    assert "Back to iteration 9" in caplog.text
+    assert "Back to iteration 3" in (fold_folder(root) / "training.log").read_text()
     rows = list(csv.DictReader((fold_folder(root) / "training.csv").open()))
-    assert [int(row["restores"]) for row in rows] == [0] * 9 + [1] * 3
+    assert [int(row["restores"]) for row in rows] == [0] * 3 + [1] * 2
 
 
 def test_a_training_that_always_explodes_ends_with_a_reason(root, monkeypatch, capsys):
@@ -135,16 +147,78 @@ def test_continue_with_nothing_to_continue_is_an_error(root, capsys):
     assert "Nothing to continue" in capsys.readouterr().err
 
 
-def test_a_finished_training_can_be_extended(uninterrupted, root, caplog):
-    assert train_main(arguments(root, "--iterations", "6")) == 0
-    assert train_main(arguments(root, "--continue", "--iterations", "8")) == 0
-    assert json.loads((fold_folder(root) / "run.json").read_text())["iterations"] == 8
-
-
-def test_budget_is_turned_into_iterations_once(root):
-    assert train_main(arguments(root, "--budget", "2s")) == 0
+def test_a_finished_training_can_be_extended(root):
+    assert train_main(arguments(root, "--iterations", "2")) == 0
+    before = weights(root)
+    assert train_main(arguments(root, "--continue", "--iterations", "4")) == 0
     run = json.loads((fold_folder(root) / "run.json").read_text())
-    assert run["iterations"] >= 100
+    assert run["finished"] and run["iterations"] == 4
+    assert len(list(csv.DictReader((fold_folder(root) / "training.csv").open()))) == 4
+    assert any(not torch.equal(before[name], tensor) for name, tensor in weights(root).items())
+
+
+def test_an_unfinished_training_is_neither_restarted_nor_shortened_unasked(root, monkeypatch, capsys):
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "train_step", interrupt_at(3))
+        assert train_main(arguments(root, "--iterations", "6")) == 130
+    assert train_main(arguments(root)) == 2
+    assert "--continue" in capsys.readouterr().err
+    assert train_main(arguments(root, "--continue", "--iterations", "2")) == 2
+    assert "has done 3 already" in capsys.readouterr().err
+
+
+def test_force_leaves_nothing_of_the_former_training(uninterrupted, root, monkeypatch):
+    shutil.copytree(fold_folder(uninterrupted), fold_folder(root))
+    monkeypatch.setattr(loop, "train_step", interrupt_at(1))
+    assert train_main(arguments(root, "--iterations", "6", "--force")) == 130
+    left = {path.name for path in fold_folder(root).iterdir()}
+    assert not left & {"final.safetensors", "summary.json", "validation"}
+
+
+def test_two_trainings_never_write_into_one_fold(root, capsys):
+    with only_writer(fold_folder(root)):
+        command = [sys.executable, "-m", "mednca_pipeline.cli.train", *arguments(root, "--iterations", "1")]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        other = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert other.returncode == 2 and "Another process" in other.stderr
+    assert [path.name for path in fold_folder(root).iterdir() if path.name != ".lock"] == []
+
+
+def test_val_validates_again_and_changes_no_weight(uninterrupted, root, capsys):
+    shutil.copytree(fold_folder(uninterrupted).parent, fold_folder(root).parent)
+    summary = json.loads((fold_folder(root) / "summary.json").read_text())
+    (fold_folder(root) / "summary.json").unlink()
+    assert train_main(arguments(root, "--val")) == 0
+    again = json.loads((fold_folder(root) / "summary.json").read_text())
+    assert again["mean"] == summary["mean"]
+    assert_same_bits(weights(uninterrupted), weights(root))
+
+
+def test_fold_all_trains_on_every_case_and_validates_none(root, capsys):
+    everything = ["1", "all", *arguments(root)[2:]]
+    assert train_main([*everything, "--iterations", "2"]) == 0
+    assert capsys.readouterr() == ("", "")  # --quiet
+    folder = fold_folder(root, number="all")
+    assert "6 training and 0 validation cases" in (folder / "training.log").read_text()
+    assert json.loads((folder / "run.json").read_text())["finished"]
+    assert (folder / "final.safetensors").is_file() and not (folder / "summary.json").exists()
+    assert train_main([*everything, "--val"]) == 2
+    assert "none is left to validate on" in capsys.readouterr().err
+
+
+def test_budget_is_turned_into_iterations_once(root, monkeypatch, capsys):
+    monkeypatch.setattr(fold, "N_WARMUP", 1)
+    monkeypatch.setattr(fold, "N_TIMED", 1)
+    for more in (["--budget", "1s"], ["--continue", "--budget", "9h"]):
+        with monkeypatch.context() as patched:
+            patched.setattr(loop, "train_step", interrupt_at(1))
+            assert train_main(arguments(root, *more)) == 130
+        run = json.loads((fold_folder(root) / "run.json").read_text())
+        assert 20 <= run["iterations"] < 10_000
+    saved = torch.load(fold_folder(root) / "checkpoint.pt", weights_only=True)
+    assert saved["iterations"] == run["iterations"] and saved["iteration"] == 2
+    assert "--budget and --pretrained do nothing" in capsys.readouterr().err
+    assert "--budget 1s; mednca_train" in run["command"] and run["command"].endswith("--continue --budget 9h")
 
 
 def test_folds_of_other_plans_are_refused(phantom_workspace, root, capsys):
@@ -175,17 +249,25 @@ def test_weights_of_another_model_are_refused(uninterrupted, root, capsys):
 
 @pytest.mark.parametrize("model", ["unet_small", "mednca_paper", "unet"])
 def test_other_models_train_and_every_weight_moves(root, model):
-    assert train_main(arguments(root, "--model", model, "--iterations", "1", "--seed", "3")) == 0
-    first = weights(root, model)
-    assert train_main(arguments(root, "--model", model, "--iterations", "2", "--seed", "3", "--force")) == 0
-    second = weights(root, model)
-    still = [name for name in first if name.endswith("weight") and torch.equal(first[name], second[name])]
+    assert train_main(arguments(root, "--model", model, "--iterations", "2", "--seed", "3")) == 0
+    torch.manual_seed(3)
+    untrained = build_model(model, read_plans(open_workspace(root).plans_file("Dataset001_Phantom")), "2d").state_dict()
+    trained = weights(root, model)
+    still = [name for name in trained if name.endswith("weight") and torch.equal(untrained[name], trained[name])]
     assert not still
 
 
-def test_three_dimensional_training(root):
-    assert train_main(arguments(root, "--config", "3d", "--iterations", "2")) == 0
-    summary = json.loads(
-        (root / "results" / "Dataset001_Phantom" / "mednca_3d" / "fold_0" / "summary.json").read_text()
-    )
+@pytest.mark.parametrize("model", ["mednca", "unet_small"])
+def test_three_dimensional_training(root, model):
+    assert train_main(arguments(root, "--model", model, "--config", "3d", "--iterations", "2")) == 0
+    summary = json.loads((fold_folder(root, model, "3d") / "summary.json").read_text())
     assert set(summary["mean"]) == {"anterior", "posterior", "foreground"}
+
+
+def test_without_a_budget_the_plans_schedule_for_the_device_is_used(root, monkeypatch):
+    asked_s = []
+    monkeypatch.setattr(fold, "time_iterations", lambda job, budget_s: asked_s.append(budget_s) or 1)
+    monkeypatch.setattr(loop, "train_step", interrupt_at(1))
+    assert train_main(arguments(root, "--device", "cpu")) == 130
+    plan = read_plans(open_workspace(root).plans_file("Dataset001_Phantom")).configs["2d"].mednca
+    assert asked_s == [plan.training.minutes["cpu"] * 60]

@@ -50,3 +50,10 @@ def test_ignored_voxels_change_nothing():
     assert losses[0].item() == pytest.approx(losses[1].item(), abs=1e-6)
     seen = dice_and_cross_entropy(logits[..., :2], targets[..., :2], None, sigmoid=False)
     assert losses[0].item() == pytest.approx(seen.item(), abs=1e-5)
+
+
+def test_an_output_that_the_batch_shows_nowhere_has_no_dice():
+    """Two cells of "front", none of "back"; uniform answer: cross-entropy ln 3, Dice of "front" 2 * 2/3 / (2/3 + 2)."""
+    targets, _ = encode_targets(torch.tensor([[[1, 1]]]), CLASSES)
+    loss = dice_and_cross_entropy(torch.zeros(1, 3, 1, 2), targets, None, sigmoid=False)
+    assert loss.item() == pytest.approx(math.log(3) + 1 - 0.5, abs=1e-4)

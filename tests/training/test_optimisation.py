@@ -2,15 +2,19 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from mednca_pipeline.planning.plans import TrainingPlan
-from mednca_pipeline.training.guard import MAX_MAGNITUDE, WARMUP, Guard
+from mednca_pipeline.training import step
+from mednca_pipeline.training.batches import Batch
+from mednca_pipeline.training.guard import MAX_MAGNITUDE, STRIKES, WARMUP, Guard
 from mednca_pipeline.training.muon import Muon, build_optimisers, orthogonalise
 from mednca_pipeline.training.schedule import cosine, epoch_length, iterations_for, parse_budget
 from mednca_pipeline.training.state import load_checkpoint, new_state, save_checkpoint
 from mednca_runtime.errors import InputError
+from mednca_runtime.labels import Labels
 
 
 def test_orthogonalise_brings_singular_values_near_one():
@@ -25,11 +29,11 @@ def test_muon_steps_by_the_orthogonal_factor_of_the_gradient():
     weight.grad = torch.zeros(4, 2, 1, 1)
     weight.grad[0, 0], weight.grad[1, 1] = 3.0, 3.0
     Muon([weight], lr=0.1).step()
-    step = weight.detach().flatten(1)
+    moved = weight.detach().flatten(1)
     # Equal singular values stay equal; the update is scaled by sqrt(4 / 2); what had no gradient does not move.
-    assert step[0, 0].item() == pytest.approx(step[1, 1].item())
-    assert -0.1 * math.sqrt(2) * 1.3 < step[0, 0].item() < -0.1 * math.sqrt(2) * 0.6
-    assert step[2:].abs().max() == 0
+    assert moved[0, 0].item() == pytest.approx(moved[1, 1].item())
+    assert -0.1 * math.sqrt(2) * 1.3 < moved[0, 0].item() < -0.1 * math.sqrt(2) * 0.6
+    assert moved[2:].abs().max() == 0
 
 
 def test_muon_takes_matrices_and_adam_the_rest():
@@ -39,19 +43,37 @@ def test_muon_takes_matrices_and_adam_the_rest():
     assert len(adam.param_groups[0]["params"]) == 3 and adam.param_groups[0]["lr"] == pytest.approx(0.002)
 
 
-@pytest.mark.parametrize("loss, magnitude", [(math.nan, 1.0), (math.inf, 1.0), (0.5, 2 * MAX_MAGNITUDE), (2.0, 1.0)])
-def test_guard_sees_each_kind_of_explosion(loss, magnitude):
+@pytest.mark.parametrize("loss, magnitude", [(math.nan, 1.0), (math.inf, 1.0), (0.5, 2 * MAX_MAGNITUDE)])
+def test_guard_sees_an_overflow_at_once(loss, magnitude):
+    assert Guard().problem(0.9, 1.0) is None
+    assert Guard().problem(loss, magnitude)
+
+
+def test_guard_forgives_a_hard_batch_but_not_a_row_of_them():
     guard = Guard()
     for _ in range(WARMUP):
         assert guard.problem(0.5, 1.0) is None
-    assert guard.problem(0.9, 1.0) is None
-    assert guard.problem(loss, magnitude)
+    assert guard.problem(2.0, 1.0) is None and guard.problem(0.5, 1.0) is None and guard.strikes == 0
+    assert [guard.problem(2.0, 1.0) for _ in range(STRIKES - 1)] == [None] * (STRIKES - 1)
+    assert "2.000 from about 0.500" in guard.problem(2.0, 1.0)
 
 
 def test_guard_lowers_the_rate_with_every_restore():
     early, late = Guard(0.3, 60), Guard(0.9, 90, restores=2, rate_scale=0.25)
     after = early.after_restore(late)
     assert (after.mean_loss, after.seen, after.restores, after.rate_scale) == (0.3, 60, 3, 0.125)
+
+
+def test_a_gradient_that_is_not_finite_moves_no_weight(monkeypatch):
+    plan = TrainingPlan("adam", 0.1, 1, 0.9, {})
+    state = new_state(torch.nn.Linear(2, 1), plan, 10)
+    before = [parameter.clone() for parameter in state.model.parameters()]
+    # The root's slope at 0 is infinite: the loss is 0 and its gradient is 0 * infinity.
+    monkeypatch.setattr(step, "unet_loss", lambda model, *_: (model.weight * 0).sum().sqrt())
+    batch = Batch(np.zeros((1, 1, 2, 2), np.float32), np.zeros((1, 2, 2), np.int16), np.zeros((1, 2), np.int64))
+    loss, _ = step.train_step(state, batch, plan, Labels(("organ",), ((1,),)), torch.Generator())
+    assert math.isnan(loss)
+    assert all(torch.equal(old, new) for old, new in zip(before, state.model.parameters(), strict=True))
 
 
 def test_schedule_by_hand():
