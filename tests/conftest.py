@@ -1,11 +1,13 @@
 """Shared fixtures: the reference data beside the checkout, and import paths when the packages are not installed."""
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as every command does, and before any test imports torch
 ROOT = Path(__file__).resolve().parents[1]
 
 for package, folder in (("mednca_pipeline", ROOT), ("mednca_runtime", ROOT / "runtime")):

@@ -76,9 +76,9 @@ def train(
                         end_epoch(state, plan, score(), peak_memory_bytes(device))
                         if is_best(state):
                             save_weights(folder / "best.safetensors", state.ema)
-                        ended = state.snapshot()
-                        good = good if state.guard.strikes else ended
-                        save_checkpoint(checkpoint, ended, digest)
+                        if not state.guard.strikes:  # else a resumed run would go back to a state that is not good
+                            good = state.snapshot()
+                            save_checkpoint(checkpoint, good, digest)
                         on_epoch(state)
                     if stopped.is_set():
                         save_checkpoint(checkpoint, state.snapshot(), digest)
