@@ -8,6 +8,22 @@ from concurrent.futures import ProcessPoolExecutor
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 TERMINATION_GRACE_S = 5.0  # a job scheduler signals workers and parent alike: the parent shall save first
+MOST_WORKERS = 6  # more do not make a GPU wait less
+
+
+def cores() -> int:
+    """Processors of this machine."""
+    return os.cpu_count() or 1
+
+
+def augmenting_workers(n_cores: int, device_type: str) -> int:
+    """How many processes shall augment beside a training that has `n_cores` for itself.
+
+    Threads that share a core with a worker wait for one another, so with two cores the training augments by itself.
+    """
+    if device_type == "cpu":
+        return int(n_cores > 2)
+    return min(n_cores - 1, MOST_WORKERS)
 
 
 def worker_pool(workers: int) -> ProcessPoolExecutor:

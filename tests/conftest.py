@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as every command does, and before any test imports torch
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as every command does, and before any test imports torch
 ROOT = Path(__file__).resolve().parents[1]
 
 for package, folder in (("mednca_pipeline", ROOT), ("mednca_runtime", ROOT / "runtime")):

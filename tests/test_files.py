@@ -29,9 +29,9 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "table.csv"
     write_text(path, "old")
     with pytest.raises(RuntimeError, match="power cut"), replacing(path) as temporary:
-        temporary.write_text("half of the n")
+        temporary.write_text("half of the n", encoding="utf-8")
         raise RuntimeError("power cut")
-    assert path.read_text() == "old"
+    assert path.read_text(encoding="utf-8") == "old"
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -77,7 +77,7 @@ def test_unknown_fields_are_named():
 @pytest.mark.parametrize(("text", "found"), [('{"schema": 2}', "found 2"), ("{}", "found None"), ("[1]", "found None")])
 def test_another_schema_is_refused(tmp_path, text, found):
     path = tmp_path / "plans.json"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=f"expected schema 1, {found}") as error:
         read_json(path, schema=1)
     assert "plans.json" in str(error.value)
@@ -86,7 +86,7 @@ def test_another_schema_is_refused(tmp_path, text, found):
 def test_missing_and_broken_files_are_named(tmp_path):
     with pytest.raises(InputError, match=r"absent\.json does not exist"):
         read_json(tmp_path / "absent.json")
-    (tmp_path / "broken.json").write_text(json.dumps({"a": 1})[:-1])
+    (tmp_path / "broken.json").write_text(json.dumps({"a": 1})[:-1], encoding="utf-8")
     with pytest.raises(InputError, match=r"broken\.json is not valid JSON"):
         read_json(tmp_path / "broken.json")
     (tmp_path / "latin.json").write_bytes(b'{"a": "\xfc"}')

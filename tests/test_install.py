@@ -148,6 +148,8 @@ def test_installed_commands_hand_on_the_exit_code(tmp_path):
     command = shutil.which("mednca_check", path=str(Path(sys.executable).parent))
     if command is None:
         pytest.skip("mednca_pipeline is not installed in this environment (make test installs it)")
-    done = subprocess.run([command, "-d", "99", "--root", str(tmp_path)], capture_output=True, text=True)
+    done = subprocess.run(
+        [command, "-d", "99", "--root", str(tmp_path)], capture_output=True, text=True, encoding="utf-8"
+    )
     assert done.returncode == 2, done.stderr
     assert "99" in done.stderr and "Traceback" not in done.stderr

@@ -75,7 +75,7 @@ def test_writes_a_raw_dataset(tmp_path):
     folder = write_phantom_dataset(
         tmp_path / "Dataset001_Phantom", n_train=2, n_test=1, size=SMALL, channels=("MRI", "CT")
     )
-    description = json.loads((folder / "dataset.json").read_text())
+    description = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
     assert description == {
         "channel_names": {"0": "MRI", "1": "CT"},
         "labels": {"background": 0, "anterior": 1, "posterior": 2},
@@ -109,7 +109,7 @@ def test_a_longer_dataset_begins_with_the_shorter_one(tmp_path):
 
 def test_regions_and_ignored_voxels(tmp_path):
     folder = write_phantom_dataset(tmp_path, n_train=1, n_test=0, size=SMALL, regions=True, ignore=True)
-    description = json.loads((folder / "dataset.json").read_text())
+    description = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
     assert description["labels"] == {"background": 0, "whole": [1, 2], "posterior": 2, "ignore": 3}
     assert description["regions_class_order"] == [1, 2]
     assert list(description["labels"]) == ["background", "whole", "posterior", "ignore"]  # the order that 1, 2 is for

@@ -35,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--pretrained", help="start from these weights (final.safetensors of the same architecture)")
     made.add_argument("--seed", type=int, default=0, help="seed of weights, samples and fire masks (default: 0)")
     made.add_argument(
-        "-np", "--workers", type=int, default=1, help="processes that augment; 0: in this one (default: 1)"
+        "-np", "--workers", type=int, help="processes that augment; 0: in this one (default: by cores and device)"
     )
     made.add_argument("--threads", type=int, help="threads that compute (default: the cores without a worker)")
     return made

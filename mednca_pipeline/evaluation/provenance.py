@@ -41,5 +41,7 @@ def cpu_model() -> str:
 
 def _git(folder: Path, *arguments: str) -> str:
     command = ["git", "--no-optional-locks", *arguments]
-    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=20, check=True)
+    result = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, encoding="utf-8", timeout=20, check=True
+    )
     return result.stdout.strip()

@@ -1,7 +1,6 @@
 """Cross-validation: trains what is missing of folds and models, then chooses postprocessing and compares the models."""
 
 import logging
-import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ from ..evaluation.summary import label_files
 from ..inference.calibration import calibrate
 from ..planning.plans import Plans, read_plans
 from ..planning.splits import read_splits
+from ..processes import augmenting_workers, cores
 from ..workspace import Workspace
 from .fold_jobs import FoldJob, Outcome, run_jobs
 from .schedule import parse_budget
@@ -177,10 +177,13 @@ class TrainCommands:
         command = [*options.train_command, self._dataset, str(job.fold), "--root", str(self._root)]
         command += ["--model", job.model, "--config", job.config, "--device", options.device, *schedule]
         command += ["--seed", str(options.seed)]
+        workers = options.workers
         if options.jobs > 1:
-            command += ["--threads", str(max(1, (os.cpu_count() or 1) // options.jobs))]
-        if options.workers is not None:
-            command += ["-np", str(options.workers)]
+            share = max(1, cores() // options.jobs)
+            workers = augmenting_workers(share, "cpu") if workers is None else workers
+            command += ["--threads", str(max(1, share - workers))]
+        if workers is not None:
+            command += ["-np", str(workers)]
         return command + (["--quiet"] if options.quiet else [])
 
 

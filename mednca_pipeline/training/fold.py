@@ -2,7 +2,6 @@
 
 import dataclasses
 import logging
-import os
 import shutil
 import time
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from ..evaluation.results import read_run
 from ..models.registry import build_model, count_parameters
 from ..models.weights import load_weights, save_weights
 from ..planning.plans import write_plans
+from ..processes import cores
 from ..workspace import Workspace
 from .batches import Batch, make_batch
 from .job import Job, prepare
@@ -75,7 +75,7 @@ def as_begun(job: Job) -> Job:
     options, run = job.options, read_run(job.folder)
     if not (options.resume and run):
         return job
-    threads = options.threads or (run["threads"] if run["threads"] <= (os.cpu_count() or 1) else None)
+    threads = options.threads or (run["threads"] if run["threads"] <= cores() else None)
     if options.seed != run["seed"]:
         log.info("Going on with seed %d, as the training began.", run["seed"])
     command = f"{run['command']}; {options.command}"
@@ -86,7 +86,7 @@ def as_begun(job: Job) -> Job:
 def start_state(job: Job) -> TrainingState:
     """A new state with its number of iterations, or the one of the checkpoint when the training is to be continued."""
     options, training = job.options, job.plan.training
-    torch.set_num_threads(options.threads or default_threads(options.workers))
+    torch.set_num_threads(options.threads or max(1, cores() - job.workers))
     torch.manual_seed(options.seed)
     model = build_model(options.model, job.plans, job.config.name).to(job.device)
     state = new_state(model, training, options.iterations or 0)
@@ -117,17 +117,12 @@ def start_state(job: Job) -> TrainingState:
     return state
 
 
-def default_threads(workers: int) -> int:
-    """One thread for each core that no augmenting worker needs: threads that share a core wait for one another."""
-    return max(1, (os.cpu_count() or 1) - workers)
-
-
 def time_iterations(job: Job, budget_s: float) -> int:
     """How many iterations fit the budget: times some that are thrown away, with their batches and epoch's end."""
     torch.manual_seed(job.options.seed)
     model = build_model(job.options.model, job.plans, job.config.name).to(job.device)
     trial = new_state(model, job.plan.training, 10**6)
-    with BatchSource(job.recipe, 0, job.options.workers) as batches:
+    with BatchSource(job.recipe, 0, job.workers) as batches:
         for index in range(N_WARMUP + N_TIMED):
             if index == N_WARMUP:
                 started = time.perf_counter()
@@ -177,7 +172,7 @@ def _train_and_validate(workspace: Workspace, job: Job, state: TrainingState, on
         job.plans.labels,
         folder=job.folder,
         digest=job.digest,
-        workers=job.options.workers,
+        workers=job.workers,
         score=lambda: score_samples(state, samples, job.plans.labels),
         on_epoch=end_of_epoch,
     )

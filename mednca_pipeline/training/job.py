@@ -13,6 +13,7 @@ from ..planning.plans import ConfigPlan, NCAPlan, Plans, UNetPlan, read_plans
 from ..planning.splits import read_splits
 from ..preprocessing.run import preprocessing_digest
 from ..preprocessing.store import CaseStore
+from ..processes import augmenting_workers, cores
 from ..workspace import Workspace
 from .batches import BatchRecipe
 from .options import TrainingOptions
@@ -33,6 +34,12 @@ class Job:
     @property
     def plan(self) -> NCAPlan | UNetPlan:
         return self.config.model(self.options.model)
+
+    @property
+    def workers(self) -> int:
+        """Processes that augment."""
+        asked = self.options.workers
+        return augmenting_workers(cores(), self.device.type) if asked is None else asked
 
     @property
     def digest(self) -> str:

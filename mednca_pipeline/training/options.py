@@ -8,7 +8,10 @@ from mednca_runtime.errors import InputError
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """One fold of one model. At most one of `budget_s` and `iterations` is given; without both the plan decides."""
+    """One fold of one model. At most one of `budget_s` and `iterations` is given; without both the plan decides.
+
+    workers: processes that augment; None chooses by cores and device. threads: that compute; None for the other cores.
+    """
 
     dataset: str
     fold: int | str
@@ -18,7 +21,7 @@ class TrainingOptions:
     iterations: int | None = None
     device: str = "auto"
     seed: int = 0
-    workers: int = 1
+    workers: int | None = None
     threads: int | None = None
     resume: bool = False
     force: bool = False

@@ -21,7 +21,7 @@ def chest(tmp_path, monkeypatch):
 def test_an_existing_dataset_is_kept_unless_forced(tmp_path, chest, capsys):
     assert run(tmp_path, *chest) == 0
     marker = tmp_path / "raw" / "Dataset021_ChestXray" / "mine.txt"
-    marker.write_text("x")
+    marker.write_text("x", encoding="utf-8")
     assert run(tmp_path, *chest) == 2
     assert "--force" in capsys.readouterr().err and marker.exists()
     assert run(tmp_path, *chest, "--force") == 0

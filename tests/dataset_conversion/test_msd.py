@@ -17,7 +17,7 @@ def _task(folder, modality, labels, image_shape):
     (folder / "imagesTr" / "._x_001.nii.gz").write_bytes(b"macOS")
     save_nifti(folder / "imagesTs" / "x_009.nii.gz", noise(*image_shape, seed=9).astype(np.float32), spacing=2)
     description = {"name": "Y", "modality": modality, "labels": labels, "numTraining": 3, "training": [{}] * 3}
-    (folder / "dataset.json").write_text(json.dumps(description))
+    (folder / "dataset.json").write_text(json.dumps(description), encoding="utf-8")
     return folder
 
 
@@ -73,6 +73,6 @@ def test_an_image_without_a_label_is_named(tmp_path, capsys):
 @pytest.mark.parametrize("content", ["{}", '{"modality": {"0": "CT"}, "labels": {"liver": 1}}'])
 def test_another_dataset_json_is_refused(tmp_path, capsys, content):
     source = _task(tmp_path / "Task02_X", {"0": "CT"}, {"0": "background", "1": "a"}, (5, 6, 7))
-    (source / "dataset.json").write_text(content)
+    (source / "dataset.json").write_text(content, encoding="utf-8")
     assert run(tmp_path, "msd", "-i", source, "-d", "2") == 2
     assert "dataset.json: expected" in capsys.readouterr().err

@@ -51,7 +51,7 @@ def test_a_label_without_an_image(folder):
 
 def test_numtraining_that_does_not_fit_and_files_of_another_kind(folder):
     describe(folder, numTraining=5)
-    (folder / "imagesTr" / "notes.txt").write_text("x")
+    (folder / "imagesTr" / "notes.txt").write_text("x", encoding="utf-8")
     report = _check(folder)
     assert not report.fatal
     assert [(found.file.name, found.found) for found in report.findings] == [

@@ -20,7 +20,7 @@ def test_a_fatal_finding_exits_with_2_and_is_in_the_table_of_all(workspace, caps
     bad = make_raw(workspace / "raw" / "Dataset002_Bad")
     save(bad / "labelsTr" / "a.nii.gz", label_array() * 0)
     save(bad / "labelsTr" / "b.nii.gz", label_array((SHAPE_XYZ[0], SHAPE_XYZ[1], 2)))
-    (bad / "imagesTr" / "x[red].txt").write_text("x")
+    (bad / "imagesTr" / "x[red].txt").write_text("x", encoding="utf-8")
     assert main(["-d", "1", "002", "--root", str(workspace)]) == 2
     out = capsys.readouterr().out
     for text in ("fatal", "labelsTr/b.nii.gz", "shape (2, 5, 6)", "shape (4, 5, 6)", "x[red].txt", "only background"):

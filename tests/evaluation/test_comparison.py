@@ -144,7 +144,7 @@ def test_files_say_what_is_in_them_and_where_it_comes_from(results):
 
 
 def test_unreadable_summary_leaves_its_fold_out(results):
-    (results / "mednca_2d" / "fold_1" / "summary.json").write_text("{")
+    (results / "mednca_2d" / "fold_1" / "summary.json").write_text("{", encoding="utf-8")
     (found, _) = collect_results(results, 2)
     assert [result.fold for result in found.folds] == [0]
     assert any("fold 1 of mednca_2d is left out" in note and "not valid JSON" in note for note in found.notes)
@@ -157,8 +157,8 @@ def test_a_single_case_has_no_interval(tmp_path):
     assert row["dice_mean"] == 0.5
     assert math.isnan(row["dice_ci_low"])
     files = write_comparison(tmp_path, "Dataset001_A", models, "c")
-    assert "nan" not in files[0].read_text()
-    assert "nan" not in files[2].read_text()
+    assert "nan" not in files[0].read_text(encoding="utf-8")
+    assert "nan" not in files[2].read_text(encoding="utf-8")
 
 
 def test_the_foreground_of_a_single_class_is_not_tested_twice(tmp_path):

@@ -102,9 +102,9 @@ def test_labels_are_found_in_the_files(tmp_path):
 def test_command_takes_labels_from_dataset_json_and_names_what_is_missing(folders, capsys):
     predictions, references = folders
     content = {"labels": {"background": 0, "kidney": 1}, "spacing_known": False}
-    (references.parent / "dataset.json").write_text(json.dumps(content))
+    (references.parent / "dataset.json").write_text(json.dumps(content), encoding="utf-8")
     assert main(["-p", str(predictions), "-l", str(references)]) == 2  # case c is missing
-    summary = json.loads((predictions / "summary.json").read_text())
+    summary = json.loads((predictions / "summary.json").read_text(encoding="utf-8"))
     assert set(summary["mean"]) == {"kidney", "foreground"}
     assert summary["units"]["distance"] == "voxels"
     output = capsys.readouterr()
@@ -119,6 +119,6 @@ def test_command_measures_pictures_in_pixels(tmp_path):
         mask[first : first + 8, 2:10] = 255
         Image.fromarray(mask).save(tmp_path / name / "a.png")
     assert main(["-p", str(tmp_path / "p"), "-l", str(tmp_path / "r"), "-o", str(tmp_path / "s.json"), "--quiet"]) == 0
-    case = json.loads((tmp_path / "s.json").read_text())["cases"]["a"]["classes"]["label 255"]
+    case = json.loads((tmp_path / "s.json").read_text(encoding="utf-8"))["cases"]["a"]["classes"]["label 255"]
     assert case["hd95"] == pytest.approx(2.0)
     assert case["volume_reference"] == 64

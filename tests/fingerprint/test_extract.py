@@ -55,7 +55,9 @@ def test_file_is_stable_and_read_back(folder, fingerprint, tmp_path):
     write_fingerprint(tmp_path / "b.json", extract_fingerprint(load_dataset(folder)))
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
     assert read_fingerprint(tmp_path / "a.json") == fingerprint
-    assert list(json.loads((tmp_path / "a.json").read_text())) == sorted(json.loads((tmp_path / "a.json").read_text()))
+    assert list(json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))) == sorted(
+        json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
+    )
 
 
 def test_identical_images_are_grouped(tmp_path):
@@ -107,7 +109,10 @@ def test_unexpected_error_names_its_case_and_keeps_its_cause(folder, monkeypatch
 def test_workers_do_without_torch():
     modules = "mednca_pipeline.fingerprint.extract, mednca_pipeline.planning.planner, mednca_pipeline.planning.run"
     code = f"import sys, {modules}; print('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "False"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, encoding="utf-8").stdout.strip()
+        == "False"
+    )
 
 
 def test_two_dimensional_colour_images_are_measured(tmp_path):
@@ -128,7 +133,7 @@ def test_two_dimensional_colour_images_are_measured(tmp_path):
         "numTraining": 2,
         "file_ending": ".png",
     }
-    (folder / "dataset.json").write_text(json.dumps(description))
+    (folder / "dataset.json").write_text(json.dumps(description), encoding="utf-8")
     found = extract_fingerprint(load_dataset(folder))
     assert found.ndim == 2
     assert [case.classes["lesion"].extent for case in found.cases] == [(), (6, 15)]

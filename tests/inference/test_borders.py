@@ -18,7 +18,7 @@ def test_a_margin_of_16_voxels_changes_dice_by_less_than_a_hundredth(shared_data
         pytest.skip(f"{folder} has no weights of a trained fold")
     fold = trained_folds(folder)[0]
     predictor = Predictor.from_folder(folder, folds=[fold], runs=2, postprocess=False)
-    names = sorted(json.loads((folder / f"fold_{fold}" / "summary.json").read_text())["cases"])[:CASES]
+    names = sorted(json.loads((folder / f"fold_{fold}" / "summary.json").read_text(encoding="utf-8"))["cases"])[:CASES]
     dice = []
     for name in names:
         image = read_image(shared_data / "Task04_Hippocampus" / "imagesTr" / f"{name}.nii.gz")

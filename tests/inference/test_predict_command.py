@@ -154,7 +154,7 @@ def test_report_and_fast(workspace, tmp_path):
     source = write_image(tmp_path / "in" / "a_0000.nii.gz", make_image())
     arguments = ["--root", str(workspace), "-i", str(source), "-o", str(tmp_path / "out"), "--fast"]
     assert main([*arguments, "--report", str(tmp_path / "run.json")]) == 0
-    report = json.loads((tmp_path / "run.json").read_text())
+    report = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
     assert report["outputs"]["written"] == ["a.nii.gz"]
     assert report["model"]["runs_per_fold"] == 1 and "folds 0, 1 runs per fold" in report["model"]["made_with"]
     assert report["device"] and report["runtime_s"] > 0 and report["versions"]["torch"]

@@ -53,11 +53,11 @@ def test_a_second_run_reads_and_changes_nothing(root, monkeypatch):
 
     files = sorted(path for path in root.rglob("*") if path.is_file() and "plans" not in path.relative_to(root).parts)
     before = {path: path.stat().st_mtime_ns for path in files}
-    text = Workspace(root).plans_file(NAME).read_text()
+    text = Workspace(root).plans_file(NAME).read_text(encoding="utf-8")
     monkeypatch.setattr(planning_run, "check_and_extract", lambda *_: pytest.fail("read again"))
     assert run(root, "--quiet") == 0
     assert {path: path.stat().st_mtime_ns for path in files} == before
-    assert Workspace(root).plans_file(NAME).read_text() == text
+    assert Workspace(root).plans_file(NAME).read_text(encoding="utf-8") == text
 
 
 def test_changed_raw_data_are_read_again(root):
@@ -70,7 +70,7 @@ def test_changed_raw_data_are_read_again(root):
     assert run(root, "--quiet") == 2  # splits name a case that is gone
     splits.unlink()
     assert run(root, "--quiet", "--folds", "2") == 0
-    fingerprint = json.loads(Workspace(root).fingerprint_file(NAME).read_text())
+    fingerprint = json.loads(Workspace(root).fingerprint_file(NAME).read_text(encoding="utf-8"))
     assert len(fingerprint["cases"]) == 4
 
 
@@ -118,21 +118,23 @@ def test_changed_plan_preprocesses_again(root, capsys):
 
 def test_users_splits_are_honoured_and_leakage_is_refused(root, tmp_path, capsys):
     splits = Workspace(root).splits_file(NAME)
-    names = [case["name"] for case in json.loads(Workspace(root).fingerprint_file(NAME).read_text())["cases"]]
+    names = [
+        case["name"] for case in json.loads(Workspace(root).fingerprint_file(NAME).read_text(encoding="utf-8"))["cases"]
+    ]
     users = [{"train": names[:3], "val": names[3:4]}]
-    splits.write_text(json.dumps(users))
+    splits.write_text(json.dumps(users), encoding="utf-8")
     assert run(root) == 0
-    assert json.loads(splits.read_text()) == users
+    assert json.loads(splits.read_text(encoding="utf-8")) == users
     assert f"1 of 5 cases are in no fold of {splits} ({names[4]})" in " ".join(capsys.readouterr().out.split())
     groups = tmp_path / "patients.csv"
-    groups.write_text(f"{names[0]},anna\n{names[3]},anna\n")
+    groups.write_text(f"{names[0]},anna\n{names[3]},anna\n", encoding="utf-8")
     assert run(root, "--quiet", "--groups", str(groups)) == 2
     assert "of one patient" in capsys.readouterr().err
-    assert json.loads(splits.read_text()) == users
+    assert json.loads(splits.read_text(encoding="utf-8")) == users
     assert run(root, "--quiet", "--groups", str(groups), "--folds", "2", "--force") == 0
     for more in ((), ("--force", "--folds", "3")):  # other folds keep the groups
         assert not more or run(root, "--quiet", *more) == 0
-        for fold in json.loads(splits.read_text())["folds"]:
+        for fold in json.loads(splits.read_text(encoding="utf-8"))["folds"]:
             assert (names[0] in fold["val"]) == (names[3] in fold["val"])
 
 
@@ -152,14 +154,14 @@ def test_several_datasets_each_once(root):
     write_phantom_dataset(root / "raw" / "Dataset003_Other", n_train=3, n_test=0, seed=4, size=(8, 20, 20))
     arguments = ["--root", str(root), "-np", "0", "--quiet", "--config", "2d"]
     assert main(["-d", "2", "3", "-d", NAME, *arguments]) == 0
-    splits = json.loads(Workspace(root).splits_file("Dataset003_Other").read_text())
+    splits = json.loads(Workspace(root).splits_file("Dataset003_Other").read_text(encoding="utf-8"))
     assert len(splits["folds"]) == 3  # no more cases to keep apart
     assert not Workspace(root).preprocessed_folder("Dataset003_Other", "3d").exists()
 
 
 def test_a_dataset_at_fault_does_not_stop_the_next(root, capsys):
     write_phantom_dataset(root / "raw" / "Dataset003_Other", n_train=3, n_test=0, seed=4, size=(8, 20, 20))
-    Workspace(root).splits_file(NAME).write_text('[{"train": ["gone"], "val": ["lost"]}]')
+    Workspace(root).splits_file(NAME).write_text('[{"train": ["gone"], "val": ["lost"]}]', encoding="utf-8")
     assert main(["-d", "2", "-d", "3", "--root", str(root), "-np", "0", "--quiet", "--config", "2d"]) == 2
     assert "gone" in capsys.readouterr().err
     assert len(CaseStore(Workspace(root).preprocessed_folder("Dataset003_Other", "2d")).cases()) == 3

@@ -51,18 +51,18 @@ def test_written_splits_are_read_back(tmp_path):
     folds = make_folds(NAMES, 4)
     write_splits(path, folds)
     assert read_splits(path, NAMES) == folds
-    assert json.loads(path.read_text())["schema"] == 1
+    assert json.loads(path.read_text(encoding="utf-8"))["schema"] == 1
 
 
 def test_nnunets_list_is_read(tmp_path):
     path = tmp_path / "splits.json"
-    path.write_text(json.dumps([{"train": ["a", "b"], "val": ["c"]}]))
+    path.write_text(json.dumps([{"train": ["a", "b"], "val": ["c"]}]), encoding="utf-8")
     assert read_splits(path, ["a", "b", "c", "d"]) == (Fold(("a", "b"), ("c",)),)
     assert unused_cases(read_splits(path, "abcd"), "abcd") == ("d",)
 
 
 def write(path, folds):
-    path.write_text(json.dumps(folds))
+    path.write_text(json.dumps(folds), encoding="utf-8")
     return path
 
 
@@ -103,13 +103,13 @@ def test_groups_of_the_file_are_checked_at_every_reading(tmp_path):
 )
 def test_groups_are_read_from_csv_and_json(tmp_path, name, text):
     path = tmp_path / name
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     assert read_groups(path, {"a", "b", "c", "d"}) == [("a", "c")]
 
 
 @pytest.mark.parametrize(("text", "message"), [("x,p1\ny,p1\n", "found no case"), ("a\nb\n", r"found \['a'\]")])
 def test_groups_that_fit_no_case_are_refused(tmp_path, text, message):
     path = tmp_path / "groups.csv"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=message):
         read_groups(path, {"a", "b"})

@@ -101,7 +101,7 @@ def test_rescaled_values_are_read(tmp_path):
 def test_subfolders_are_searched_and_name_the_cases(tmp_path):
     write_series(tmp_path / "Größe" / "T2", uid=f"{UID}.1")
     write_series(tmp_path / "b", uid=f"{UID}.2", positions=(0, 2, 4))
-    (tmp_path / "b" / "notes.txt").write_text("x")
+    (tmp_path / "b" / "notes.txt").write_text("x", encoding="utf-8")
     (tmp_path / "empty").mkdir()
     found = find_series(tmp_path)
     assert [(series.name, series.uid, len(series.files)) for series in found] == [

@@ -436,7 +436,7 @@ def test_a_flipped_bit_in_a_compressed_file_is_found(tmp_path):
 
 
 def test_other_formats_and_no_files_are_input_errors(tmp_path):
-    (tmp_path / "notes.txt").write_text("x")
+    (tmp_path / "notes.txt").write_text("x", encoding="utf-8")
     with pytest.raises(InputError, match=r"notes\.txt.*\.nii\.gz.*found \.txt"):
         read_image(tmp_path / "notes.txt")
     with pytest.raises(InputError, match="none"):

@@ -42,18 +42,18 @@ if (root / "broken").exists() and fold == 1:
     sys.exit(2)
 (folder / "validation").mkdir(parents=True, exist_ok=True)
 shutil.copy(root / "plans" / dataset / "plans.json", folder.parent / "plans.json")
-digest = json.loads((root / "digests.json").read_text())[option("--model")]
+digest = json.loads((root / "digests.json").read_text(encoding="utf-8"))[option("--model")]
 iterations = int(option("--iterations", 321))
 run = dict(schema=1, finished=True, digest=digest, iterations=iterations, seed=0, device="cpu", threads=1,
            command="mednca_train", parameters=10, file_bytes=40, training_minutes=1.0, peak_memory_bytes=1)
-(folder / "run.json").write_text(json.dumps(run))
+(folder / "run.json").write_text(json.dumps(run), encoding="utf-8")
 (folder / "final.safetensors").write_bytes(b"")
 case = "case%d" % fold
 shutil.copy(root / "predicted" / (case + ".nii.gz"), folder / "validation")
 values = dict(dice=0.5, hd95=1.0, nsd=0.5, volume_predicted=1.0, volume_reference=1.0)
 cases = {case: dict(classes=dict(organ=values, foreground=values), seconds=1.0, quality=None)}
 summary = dict(schema=1, units=dict(distance="mm"), cases=cases, mean={}, sd={})
-(folder / "summary.json").write_text(json.dumps(summary))
+(folder / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
 """
 
 
@@ -99,7 +99,7 @@ def workspace(tmp_path):
     opened = open_workspace(tmp_path)
     write_json(opened.splits_file(DATASET), {"schema": 1, "folds": folds})
     use_plans(opened, make_plans())
-    (tmp_path / "train.py").write_text(TRAIN)
+    (tmp_path / "train.py").write_text(TRAIN, encoding="utf-8")
     return opened
 
 
@@ -116,7 +116,7 @@ def options(workspace, **changes):
 
 def calls(workspace):
     file = workspace.root / "calls.jsonl"
-    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
 
 
 def test_first_fold_turns_the_budget_into_the_count_of_all_others(workspace):
@@ -167,10 +167,12 @@ def test_a_failed_fold_is_named_and_the_tables_say_it_is_missing(workspace):
     result = crossvalidate(workspace, options(workspace))
     assert result.failed == {"mednca_2d fold 1": "case x is broken"}
     assert [outcome.code for outcome in result.trained] == [0, 2, 0]
-    assert "mednca_2d is incomplete" in (workspace.results_folder(DATASET) / "comparison.md").read_text()
+    assert "mednca_2d is incomplete" in (workspace.results_folder(DATASET) / "comparison.md").read_text(
+        encoding="utf-8"
+    )
     (workspace.root / "broken").unlink()
     assert crossvalidate(workspace, options(workspace)).failed == {}
-    assert "incomplete" not in (workspace.results_folder(DATASET) / "comparison.md").read_text()
+    assert "incomplete" not in (workspace.results_folder(DATASET) / "comparison.md").read_text(encoding="utf-8")
 
 
 def test_models_of_other_plans_are_refused_and_never_mixed(workspace):

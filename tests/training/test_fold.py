@@ -70,7 +70,7 @@ def uninterrupted(phantom_workspace):
 
 def test_a_training_leaves_everything_that_it_promises(uninterrupted):
     folder = fold_folder(uninterrupted)
-    run = json.loads((folder / "run.json").read_text())
+    run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     assert run["finished"] and run["iterations"] == ITERATIONS and run["seed"] == SEED
     assert "mednca_train" in run["command"] and run["versions"]["torch"] == torch.__version__
     rows = list(csv.DictReader((folder / "training.csv").open()))
@@ -78,10 +78,10 @@ def test_a_training_leaves_everything_that_it_promises(uninterrupted):
     assert float(rows[-1]["train_loss"]) < float(rows[0]["train_loss"])
     assert float(rows[-1]["learning_rate"]) < float(rows[0]["learning_rate"])
     assert all(float(row["hidden_magnitude"]) > 0 for row in rows)
-    summary = json.loads((folder / "summary.json").read_text())
+    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     assert set(summary["mean"]) == {"anterior", "posterior", "foreground"}
     assert len(list((folder / "validation").glob("*.nii.gz"))) == len(summary["cases"])
-    assert f"seed {SEED}" in (folder / "training.log").read_text()  # in full, although --quiet
+    assert f"seed {SEED}" in (folder / "training.log").read_text(encoding="utf-8")  # in full, although --quiet
     for name in ("progress.png", "final.safetensors", "best.safetensors", "checkpoint.pt"):
         assert (folder / name).stat().st_size > 0
 
@@ -130,8 +130,8 @@ def test_an_exploding_loss_goes_back_with_a_lower_rate(root, monkeypatch):
 
     monkeypatch.setattr(loop, "train_step", explode_once)
     assert train_main(arguments(root, "--iterations", "5")) == 0
-    assert json.loads((fold_folder(root) / "run.json").read_text())["restores"] == 1
-    assert "Back to iteration 3" in (fold_folder(root) / "training.log").read_text()
+    assert json.loads((fold_folder(root) / "run.json").read_text(encoding="utf-8"))["restores"] == 1
+    assert "Back to iteration 3" in (fold_folder(root) / "training.log").read_text(encoding="utf-8")
     rows = list(csv.DictReader((fold_folder(root) / "training.csv").open()))
     assert [int(row["restores"]) for row in rows] == [0] * 3 + [1] * 2
 
@@ -151,7 +151,7 @@ def test_a_finished_training_can_be_extended(root):
     assert train_main(arguments(root, "--iterations", "2")) == 0
     before = weights(root)
     assert train_main(arguments(root, "--continue", "--iterations", "4")) == 0
-    run = json.loads((fold_folder(root) / "run.json").read_text())
+    run = json.loads((fold_folder(root) / "run.json").read_text(encoding="utf-8"))
     assert run["finished"] and run["iterations"] == 4
     assert len(list(csv.DictReader((fold_folder(root) / "training.csv").open()))) == 4
     assert any(not torch.equal(before[name], tensor) for name, tensor in weights(root).items())
@@ -179,17 +179,17 @@ def test_two_trainings_never_write_into_one_fold(root, capsys):
     with only_writer(fold_folder(root)):
         command = [sys.executable, "-m", "mednca_pipeline.cli.train", *arguments(root, "--iterations", "1")]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-        other = subprocess.run(command, env=environment, capture_output=True, text=True)
+        other = subprocess.run(command, env=environment, capture_output=True, text=True, encoding="utf-8")
     assert other.returncode == 2 and "Another process" in other.stderr
     assert [path.name for path in fold_folder(root).iterdir() if path.name != ".lock"] == []
 
 
 def test_val_validates_again_and_changes_no_weight(uninterrupted, root, capsys):
     shutil.copytree(fold_folder(uninterrupted).parent, fold_folder(root).parent)
-    summary = json.loads((fold_folder(root) / "summary.json").read_text())
+    summary = json.loads((fold_folder(root) / "summary.json").read_text(encoding="utf-8"))
     (fold_folder(root) / "summary.json").unlink()
     assert train_main(arguments(root, "--val")) == 0
-    again = json.loads((fold_folder(root) / "summary.json").read_text())
+    again = json.loads((fold_folder(root) / "summary.json").read_text(encoding="utf-8"))
     assert again["mean"] == summary["mean"]
     assert_same_bits(weights(uninterrupted), weights(root))
 
@@ -199,8 +199,8 @@ def test_fold_all_trains_on_every_case_and_validates_none(root, capsys):
     assert train_main([*everything, "--iterations", "2"]) == 0
     assert capsys.readouterr() == ("", "")  # --quiet
     folder = fold_folder(root, number="all")
-    assert "6 training and 0 validation cases" in (folder / "training.log").read_text()
-    assert json.loads((folder / "run.json").read_text())["finished"]
+    assert "6 training and 0 validation cases" in (folder / "training.log").read_text(encoding="utf-8")
+    assert json.loads((folder / "run.json").read_text(encoding="utf-8"))["finished"]
     assert (folder / "final.safetensors").is_file() and not (folder / "summary.json").exists()
     assert train_main([*everything, "--val"]) == 2
     assert "none is left to validate on" in capsys.readouterr().err
@@ -213,7 +213,7 @@ def test_budget_is_turned_into_iterations_once(root, monkeypatch, capsys):
         with monkeypatch.context() as patched:
             patched.setattr(loop, "train_step", interrupt_at(1))
             assert train_main(arguments(root, *more)) == 130
-        run = json.loads((fold_folder(root) / "run.json").read_text())
+        run = json.loads((fold_folder(root) / "run.json").read_text(encoding="utf-8"))
         assert 20 <= run["iterations"] < 10_000
     saved = torch.load(fold_folder(root) / "checkpoint.pt", weights_only=True)
     assert saved["iterations"] == run["iterations"] and saved["iteration"] == 2
@@ -260,7 +260,7 @@ def test_other_models_train_and_every_weight_moves(root, model):
 @pytest.mark.parametrize("model", ["mednca", "unet_small"])
 def test_three_dimensional_training(root, model):
     assert train_main(arguments(root, "--model", model, "--config", "3d", "--iterations", "2")) == 0
-    summary = json.loads((fold_folder(root, model, "3d") / "summary.json").read_text())
+    summary = json.loads((fold_folder(root, model, "3d") / "summary.json").read_text(encoding="utf-8"))
     assert set(summary["mean"]) == {"anterior", "posterior", "foreground"}
 
 

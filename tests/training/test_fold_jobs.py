@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from mednca_pipeline.processes import augmenting_workers
 from mednca_pipeline.training.fold_jobs import FoldJob, run_jobs
 
 WORK = """
@@ -15,7 +16,7 @@ import sys, time, pathlib
 log, together = pathlib.Path(sys.argv[1]), int(sys.argv[2])
 log.open("a").write("+")
 end = time.monotonic() + 20
-while log.read_text().count("+") < together and time.monotonic() < end:
+while log.read_text(encoding="utf-8").count("+") < together and time.monotonic() < end:
     time.sleep(0.02)
 log.open("a").write("-")
 """
@@ -31,7 +32,7 @@ def test_one_after_the_other_or_at_once(tmp_path):
         stamps = tmp_path / f"stamps{slots}"
         command = [sys.executable, "-c", WORK, str(stamps), str(slots)]
         outcomes = run_jobs(jobs(tmp_path, 2), slots, lambda job, running, command=command: command)
-        assert stamps.read_text() == expected
+        assert stamps.read_text(encoding="utf-8") == expected
         assert [outcome.code for outcome in outcomes] == [0, 0]
 
 
@@ -51,7 +52,7 @@ def test_a_failed_job_is_named_with_its_message_and_loses_no_other(tmp_path, cap
 
 def test_output_of_jobs_at_once_goes_to_a_log_in_the_fold(tmp_path):
     run_jobs(jobs(tmp_path, 1), 2, lambda job, running: [sys.executable, "-c", FAIL])
-    text = (tmp_path / "fold_0" / "crossval.log").read_text()
+    text = (tmp_path / "fold_0" / "crossval.log").read_text(encoding="utf-8")
     assert "working" in text
     assert "error: fold is broken" in text
 
@@ -84,7 +85,8 @@ def test_an_interrupted_run_lets_its_trainings_save(tmp_path, number):
         "import signal, sys, time, pathlib\n"
         f"folder = pathlib.Path({str(tmp_path)!r})\n"
         "def save(*_):\n    time.sleep(0.3)\n    (folder / 'saved').touch()\n    sys.exit(130)\n"
-        "signal.signal(signal.SIGTERM, save)\n(folder / 'started').touch()\ntime.sleep(30)\n"
+        "signal.signal(signal.SIGTERM, save)\n(folder / 'started').touch()\ntime.sleep(30)\n",
+        encoding="utf-8",
     )
     outer = (
         "import sys, pathlib\nfrom mednca_pipeline.training.fold_jobs import FoldJob, run_jobs\n"
@@ -101,3 +103,10 @@ def test_an_interrupted_run_lets_its_trainings_save(tmp_path, number):
     process.send_signal(number)
     assert process.wait(timeout=20) == 77
     assert (tmp_path / "saved").exists()
+
+
+@pytest.mark.parametrize(
+    ("n_cores", "device", "workers"), [(1, "cpu", 0), (2, "cpu", 0), (4, "cpu", 1), (2, "cuda", 1)]
+)
+def test_augmenting_workers_leave_the_threads_their_cores(n_cores, device, workers):
+    assert augmenting_workers(n_cores, device) == workers
