@@ -106,18 +106,19 @@ def _command(name: str, *arguments: str) -> None:
 def _print_results(root: Path, predictions: Path, pictures: Path) -> None:
     from rich.console import Console
 
-    from mednca_runtime.files import read_json
-
     from .cli.tables import comparison_table
+    from .datasets.dataset import load_dataset
     from .evaluation.comparison import compare
     from .evaluation.results import collect_results
+    from .planning.splits import read_splits
     from .workspace import open_workspace
 
     workspace = open_workspace(root)
     results = workspace.results_folder(DATASET)
-    folds = read_json(workspace.splits_file(DATASET))["folds"]
+    cases = [case.name for case in load_dataset(workspace.raw_folder(DATASET)).training]
+    splits = read_splits(workspace.splits_file(DATASET), cases)
     print()
-    Console().print(comparison_table(compare(collect_results(results, len(folds)))))
+    Console().print(comparison_table(compare(collect_results(results, splits))))
     picture = min(pictures.glob("*.png"))
     print("(incomplete): two of the five folds are trained; mednca_crossval trains the others.\n")
     for what, path in (

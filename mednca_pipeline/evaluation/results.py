@@ -1,7 +1,7 @@
 """Reads what the folds of each trained model left in results/<dataset>, and names what must not be averaged."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from mednca_runtime.errors import InputError
 from mednca_runtime.files import read_json
 
 from ..planning.plans import MODELS, read_plans
+from ..planning.splits import Fold
 from .summary import SCHEMA as SUMMARY_SCHEMA
 
 RUN_SCHEMA = 1
@@ -66,26 +67,39 @@ def read_run(fold_folder: Path) -> dict[str, Any] | None:
     return read_json(file, schema=RUN_SCHEMA) if file.is_file() else None
 
 
-def collect_results(results_folder: Path, n_folds: int, models: Sequence[str] | None = None) -> list[ModelResults]:
+def other_plans(runs: Mapping[str, Mapping[str, Any]], digest: str) -> list[str]:
+    """Names of the folds ("fold_0") whose run.json has another digest of the plans."""
+    return [name for name, run in runs.items() if run.get("digest") != digest]
+
+
+def other_splits(runs: Mapping[str, Mapping[str, Any]], splits: Sequence[Fold]) -> list[str]:
+    """Names of the numbered folds ("fold_0") that were trained on other cases than `splits` say, or are not in them."""
+    known = {f"fold_{number}": fold.digest for number, fold in enumerate(splits)}
+    return [name for name, run in runs.items() if name != "fold_all" and run.get("split") != known.get(name)]
+
+
+def collect_results(
+    results_folder: Path, splits: Sequence[Fold], models: Sequence[str] | None = None
+) -> list[ModelResults]:
     """The results of every model folder `<model>_<config>` with a finished fold, in the registry's order.
 
-    n_folds: number of folds in the splits. models: names of model folders to read; all by default.
+    models: names of model folders to read; all by default.
     Folds trained with other plans than the model folder's plans.json (without one: than most of the folds), and folds
-    that hold a case of another fold, are left out and named in `notes`.
+    trained on other cases than `splits` say, are left out and named in `notes`.
     """
     folders = [path for path in results_folder.iterdir() if path.is_dir()] if results_folder.is_dir() else []
     known = [folder for folder in folders if folder.name.rpartition("_")[0] in MODELS]
     if models is not None:
         known = [folder for folder in known if folder.name in models]
     known.sort(key=lambda folder: (folder.name.rpartition("_")[2], MODELS.index(folder.name.rpartition("_")[0])))
-    collected = [_collect_model(folder, n_folds) for folder in known]
+    collected = [_collect_model(folder, splits) for folder in known]
     return [results for results in collected if results.folds or results.notes]
 
 
-def _collect_model(folder: Path, n_folds: int) -> ModelResults:
+def _collect_model(folder: Path, splits: Sequence[Fold]) -> ModelResults:
     notes: list[str] = []
     finished: list[FoldResult] = []
-    for fold in range(n_folds):
+    for fold in range(len(splits)):
         fold_folder = folder / f"fold_{fold}"
         try:
             if is_finished(fold_folder):
@@ -94,12 +108,12 @@ def _collect_model(folder: Path, n_folds: int) -> ModelResults:
         except InputError as error:
             notes.append(f"fold {fold} of {folder.name} is left out: {error}")
     kept = _of_same_plans(folder, finished, notes)
-    kept = _with_own_cases(folder, kept, notes)
+    kept = _of_same_splits(folder, kept, splits, notes)
     counts = {result.run.get("iterations") for result in kept}
     if len(counts) > 1:
         each = ", ".join(f"fold {result.fold}: {result.run.get('iterations')}" for result in kept)
         notes.append(f"the folds of {folder.name} were trained for different numbers of iterations ({each})")
-    return ModelResults(folder.name, folder, tuple(kept), tuple(range(n_folds)), tuple(notes))
+    return ModelResults(folder.name, folder, tuple(kept), tuple(range(len(splits))), tuple(notes))
 
 
 def _of_same_plans(folder: Path, finished: list[FoldResult], notes: list[str]) -> list[FoldResult]:
@@ -124,17 +138,13 @@ def current_digest(folder: Path) -> str | None:
     return read_plans(folder / "plans.json").digest(config, model)
 
 
-def _with_own_cases(folder: Path, finished: list[FoldResult], notes: list[str]) -> list[FoldResult]:
-    seen: dict[str, int] = {}
-    kept = []
-    for result in finished:
-        shared = sorted(set(result.summary["cases"]) & set(seen))
-        if shared:
-            notes.append(
-                f"fold {result.fold} of {folder.name} is left out: case {shared[0]} is also in fold {seen[shared[0]]}, "
-                "so the splits changed between them; train it again with --force"
-            )
-            continue
-        seen |= dict.fromkeys(result.summary["cases"], result.fold)
-        kept.append(result)
-    return kept
+def _of_same_splits(
+    folder: Path, finished: list[FoldResult], splits: Sequence[Fold], notes: list[str]
+) -> list[FoldResult]:
+    others = other_splits({f"fold_{result.fold}": result.run for result in finished}, splits)
+    for name in others:
+        notes.append(
+            f"{name.replace('_', ' ')} of {folder.name} is left out: it was trained on other cases than the present "
+            "splits.json says; train it again with --force"
+        )
+    return [result for result in finished if f"fold_{result.fold}" not in others]

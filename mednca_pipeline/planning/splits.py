@@ -5,6 +5,7 @@ splits.json is {"schema": 1, "folds": [{"train": [...], "val": [...]}, ...], "gr
 """
 
 import csv
+import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,12 @@ class Fold:
 
     train: tuple[str, ...]
     val: tuple[str, ...]
+
+    @property
+    def digest(self) -> str:
+        """Fingerprint of the cases: results of folds of the same number but other cases never mix."""
+        cases = [sorted(self.train), sorted(self.val)]
+        return hashlib.sha256(json.dumps(cases).encode()).hexdigest()[:16]
 
 
 def make_folds(cases: Iterable[str], n_folds: int = DEFAULT_FOLDS, groups: Groups = ()) -> tuple[Fold, ...]:

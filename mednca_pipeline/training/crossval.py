@@ -14,11 +14,11 @@ from ..datasets.dataset import load_dataset
 from ..evaluation.postprocessing import SCHEMA as POSTPROCESSING_SCHEMA
 from ..evaluation.postprocessing import choose_postprocessing
 from ..evaluation.report import write_comparison
-from ..evaluation.results import ModelResults, collect_results, is_finished, read_run
+from ..evaluation.results import ModelResults, collect_results, is_finished, other_plans, other_splits, read_run
 from ..evaluation.summary import label_files
 from ..inference.calibration import calibrate
 from ..planning.plans import Plans, read_plans
-from ..planning.splits import read_splits
+from ..planning.splits import Fold, read_splits
 from ..processes import augmenting_workers, cores
 from ..workspace import Workspace
 from .fold_jobs import FoldJob, Outcome, run_jobs
@@ -79,13 +79,13 @@ def crossvalidate(
     dataset = workspace.resolve(options.dataset)
     plans = read_plans(workspace.plans_file(dataset))
     config = plans.config(options.config).name
-    n_folds = _fold_count(workspace, dataset)
-    folds = _chosen_folds(options.folds, n_folds)
+    splits = _splits(workspace, dataset)
+    folds = _chosen_folds(options.folds, len(splits))
     jobs, failed = [], {}
     for model in dict.fromkeys(options.models):
         plans.config(config).model(model)  # raises InputError for an unknown model
         try:
-            jobs += missing_jobs(workspace, plans, model, config, folds, options.iterations)
+            jobs += missing_jobs(workspace, plans, splits, model, config, folds, options.iterations)
         except InputError as error:
             failed[f"{model}_{config}"] = str(error)
     codes = [2] * len(failed)
@@ -94,7 +94,7 @@ def crossvalidate(
     failures = [outcome for outcome in outcomes if outcome.code]
     failed |= {outcome.job.name: outcome.reason or f"exit code {outcome.code}" for outcome in failures}
     codes += [outcome.code for outcome in failures]
-    models = conclude(workspace, dataset, n_folds)
+    models = conclude(workspace, dataset, splits)
     files: list[Path] = []
     if any(results.folds for results in models):
         files = write_comparison(workspace.results_folder(dataset), dataset, models, options.command)
@@ -102,21 +102,28 @@ def crossvalidate(
 
 
 def missing_jobs(
-    workspace: Workspace, plans: Plans, model: str, config: str, folds: Sequence[int], iterations: int | None
+    workspace: Workspace,
+    plans: Plans,
+    splits: Sequence[Fold],
+    model: str,
+    config: str,
+    folds: Sequence[int],
+    iterations: int | None,
 ) -> list[FoldJob]:
     """The folds of a model that are not finished.
 
-    Raises InputError when the model folder holds a fold of other plans, or of another number of iterations than asked.
+    Raises InputError when the model folder holds a fold of other plans or splits, or of another number of iterations
+    than asked.
     """
     digest = plans.digest(config, model)
     folder = workspace.model_folder(plans.dataset, model, config)
     runs = {path.name: read_run(path) for path in sorted(folder.glob("fold_*")) if (path / "run.json").is_file()}
-    stale = [name for name, run in runs.items() if run.get("digest") != digest]
-    if stale:
-        raise InputError(
-            f"{folder} holds {', '.join(stale)} of other plans than the present ones (digest {digest}). Results of "
-            "different plans are never mixed: move that folder away, or plan as before."
-        )
+    for what, stale in (("plans", other_plans(runs, digest)), ("splits", other_splits(runs, splits))):
+        if stale:
+            raise InputError(
+                f"{folder} holds {', '.join(stale)} of other {what} than the present {what}.json. Results of "
+                f"different {what} are never mixed: move that folder away, or plan as before."
+            )
     jobs = []
     for fold in folds:
         fold_folder = workspace.fold_folder(plans.dataset, model, config, fold)
@@ -168,8 +175,11 @@ class TrainCommands:
 
     def _read_pilot(self, key: str) -> None:
         pilot = self._pilots[key]
-        if _modified_ns(pilot) not in (None, self._stale_runs[key]):
-            self._counts[key] = read_run(pilot.folder)["iterations"]
+        if _modified_ns(pilot) in (None, self._stale_runs[key]):
+            return
+        iterations = read_run(pilot.folder)["iterations"]
+        if iterations:  # 0 until the pilot has timed itself
+            self._counts[key] = iterations
             log.info("%s: all folds are trained for %d iterations", key, self._counts[key])
 
     def _command(self, job: FoldJob, schedule: list[str]) -> list[str]:
@@ -187,9 +197,9 @@ class TrainCommands:
         return command + (["--quiet"] if options.quiet else [])
 
 
-def conclude(workspace: Workspace, dataset: str, n_folds: int) -> list[ModelResults]:
+def conclude(workspace: Workspace, dataset: str, splits: Sequence[Fold]) -> list[ModelResults]:
     """Chooses the postprocessing and quality thresholds of every model of a dataset, and returns their results."""
-    models = collect_results(workspace.results_folder(dataset), n_folds)
+    models = collect_results(workspace.results_folder(dataset), splits)
     raw = load_dataset(workspace.raw_folder(dataset))
     references = {case.name: case.label for case in raw.training if case.label}
     for results in models:
@@ -220,9 +230,9 @@ def update_postprocessing(results: ModelResults, references: dict[str, Path], la
     return chosen["classes"]
 
 
-def _fold_count(workspace: Workspace, dataset: str) -> int:
+def _splits(workspace: Workspace, dataset: str) -> tuple[Fold, ...]:
     cases = [case.name for case in load_dataset(workspace.raw_folder(dataset)).training]
-    return len(read_splits(workspace.splits_file(dataset), cases))
+    return read_splits(workspace.splits_file(dataset), cases)
 
 
 def _chosen_folds(folds: Sequence[int] | None, n_folds: int) -> tuple[int, ...]:

@@ -80,18 +80,27 @@ def as_begun(job: Job) -> Job:
         log.info("Going on with seed %d, as the training began.", run["seed"])
     command = f"{run['command']}; {options.command}"
     options = dataclasses.replace(options, seed=run["seed"], threads=threads, command=command)
+    if not run["finished"] and not (job.folder / "checkpoint.pt").exists():  # killed before the first iteration
+        log.info("No iteration was done yet: beginning as first asked.")
+        options = dataclasses.replace(
+            options,
+            resume=False,
+            iterations=options.iterations or run["iterations"] or None,
+            budget_s=None if options.iterations or run["iterations"] else run["budget_s"],
+            pretrained=run["pretrained"] and Path(run["pretrained"]),
+        )
     return dataclasses.replace(job, options=options, recipe=dataclasses.replace(job.recipe, seed=run["seed"]))
 
 
 def start_state(job: Job) -> TrainingState:
-    """A new state with its number of iterations, or the one of the checkpoint when the training is to be continued."""
+    """A new state, or the one of the checkpoint when the training is to be continued."""
     options, training = job.options, job.plan.training
     torch.set_num_threads(options.threads or max(1, cores() - job.workers))
     torch.manual_seed(options.seed)
     model = build_model(options.model, job.plans, job.config.name).to(job.device)
     state = new_state(model, training, options.iterations or 0)
     if options.resume:
-        state.restore(load_checkpoint(job.folder / "checkpoint.pt", job.digest, job.device))
+        load_checkpoint(job.folder / "checkpoint.pt", state, job.identity)
         if options.budget_s or options.pretrained:
             log.warning("--continue goes on with its own schedule and weights: --budget and --pretrained do nothing.")
         if options.iterations and options.iterations < state.iteration:
@@ -110,11 +119,20 @@ def start_state(job: Job) -> TrainingState:
     if options.pretrained:
         load_weights(options.pretrained, model)
         load_weights(options.pretrained, state.ema)
-    if not options.iterations:
-        minutes = training.minutes["cuda" if job.device.type == "cuda" else "cpu"]
-        budget_s = options.budget_s or minutes * 60
-        state.iterations = time_iterations(job, budget_s)
     return state
+
+
+def begin(job: Job, state: TrainingState) -> None:
+    """Leaves what --continue needs, from a killed timing on, and settles the number of iterations."""
+    (job.folder / "checkpoint.pt").unlink(missing_ok=True)
+    write_plans(job.folder.parent / "plans.json", job.plans)
+    write_json(job.folder / "run.json", run_record(job, state, finished=False))
+    _clear(job.folder)
+    if not state.iterations:
+        minutes = job.plan.training.minutes["cuda" if job.device.type == "cuda" else "cpu"]
+        state.iterations = time_iterations(job, job.options.budget_s or minutes * 60)
+        write_json(job.folder / "run.json", run_record(job, state, finished=False))
+    save_checkpoint(job.folder / "checkpoint.pt", state, job.identity)
 
 
 def time_iterations(job: Job, budget_s: float) -> int:
@@ -145,18 +163,15 @@ def scoring_batch(job: Job) -> Batch:
 
 
 def _train_and_validate(workspace: Workspace, job: Job, state: TrainingState, on_epoch: Callable, on_case) -> None:
-    write_plans(job.folder.parent / "plans.json", job.plans)
+    if not job.options.resume:
+        begin(job, state)
     log.info("%s: %s", job.title, job.options.command)
     log.info(
         "%d parameters, %d training and %d validation cases, %d iterations (epochs of %d), %s, seed %d.",
         *(count_parameters(state.model), len(job.recipe.cases), len(job.validation_cases)),
         *(state.iterations, epoch_length(state.iterations), job.device, job.options.seed),
     )
-    if not job.options.resume:
-        _clear(job.folder)
     write_json(job.folder / "run.json", run_record(job, state, finished=False))
-    if not job.options.resume:
-        save_checkpoint(job.folder / "checkpoint.pt", state.snapshot(), job.digest)  # --continue works from here on
     samples = scoring_batch(job)
 
     def end_of_epoch(state: TrainingState) -> None:
@@ -171,7 +186,7 @@ def _train_and_validate(workspace: Workspace, job: Job, state: TrainingState, on
         job.plan.training,
         job.plans.labels,
         folder=job.folder,
-        digest=job.digest,
+        identity=job.identity,
         workers=job.workers,
         score=lambda: score_samples(state, samples, job.plans.labels),
         on_epoch=end_of_epoch,
@@ -187,7 +202,7 @@ def _train_and_validate(workspace: Workspace, job: Job, state: TrainingState, on
 
 def _clear(folder: Path) -> None:
     """Removes what a former training left: half of the old and half of the new would pass for one fold."""
-    for name in ("run.json", "summary.json", "checkpoint.pt", "final.safetensors", "best.safetensors", "training.csv"):
+    for name in ("summary.json", "final.safetensors", "best.safetensors", "training.csv"):
         (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder / "validation", ignore_errors=True)
 

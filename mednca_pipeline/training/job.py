@@ -1,5 +1,6 @@
 """One fold to train, resolved: plan, cases, batches and device, known and checked before the first iteration."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,8 +10,9 @@ from mednca_runtime.errors import InputError
 from mednca_runtime.files import read_json
 
 from ..device import choose_device
+from ..evaluation.results import other_plans, other_splits
 from ..planning.plans import ConfigPlan, NCAPlan, Plans, UNetPlan, read_plans
-from ..planning.splits import read_splits
+from ..planning.splits import Fold, read_splits
 from ..preprocessing.run import preprocessing_digest
 from ..preprocessing.store import CaseStore
 from ..processes import augmenting_workers, cores
@@ -21,7 +23,10 @@ from .options import TrainingOptions
 
 @dataclass(frozen=True)
 class Job:
-    """One fold to train, resolved: everything known before the first iteration."""
+    """One fold to train, resolved: everything known before the first iteration.
+
+    split: digest of the fold's cases; None for the fold "all".
+    """
 
     options: TrainingOptions
     plans: Plans
@@ -29,6 +34,7 @@ class Job:
     folder: Path
     recipe: BatchRecipe
     validation_cases: tuple[str, ...]
+    split: str | None
     device: torch.device
 
     @property
@@ -44,6 +50,11 @@ class Job:
     @property
     def digest(self) -> str:
         return self.plans.digest(self.config.name, self.options.model)
+
+    @property
+    def identity(self) -> str:
+        """Of a checkpoint: the plans and cases that it belongs to."""
+        return f"{self.digest} {self.split or 'all'}"
 
     @property
     def title(self) -> str:
@@ -64,11 +75,13 @@ def prepare(workspace: Workspace, options: TrainingOptions) -> Job:
             f"--config {config.name}."
         )
     store.require(cases, preprocessing_digest(config.preprocessing, plans.labels))
-    training, validation = _cases_of_fold(workspace, dataset, options.fold, cases)
+    splits = read_splits(workspace.splits_file(dataset), cases) if options.fold != "all" else ()
+    fold = _chosen_fold(workspace.splits_file(dataset), splits, options.fold, cases)
     folder = workspace.fold_folder(dataset, options.model, config.name, options.fold)
-    _check_model_folder(folder.parent, plans, config.name, options)
-    recipe = batch_recipe(store.folder, plans, config, plan, training, options)
-    return Job(options, plans, config, folder, recipe, validation, choose_device(options.device))
+    _check_model_folder(folder.parent, plans, splits, config.name, options)
+    recipe = batch_recipe(store.folder, plans, config, plan, fold.train, options)
+    split = None if options.fold == "all" else fold.digest
+    return Job(options, plans, config, folder, recipe, fold.val, split, choose_device(options.device))
 
 
 def batch_recipe(
@@ -100,31 +113,30 @@ def batch_recipe(
     )
 
 
-def _cases_of_fold(workspace: Workspace, dataset: str, fold: int | str, cases: tuple[str, ...]):
-    """(training, validation) cases; fold "all" trains on every case, which leaves none to validate on."""
+def _chosen_fold(file: Path, splits: Sequence[Fold], fold: int | str, cases: tuple[str, ...]) -> Fold:
+    """The cases of a fold; "all" trains on every case, which leaves none to validate on."""
     if fold == "all":
-        return cases, ()
-    splits = read_splits(workspace.splits_file(dataset), cases)
+        return Fold(cases, ())
     if not 0 <= fold < len(splits):
-        raise InputError(
-            f"Fold {fold}: {workspace.splits_file(dataset)} has {len(splits)} folds, 0 to {len(splits) - 1}, or 'all'."
-        )
-    return splits[fold].train, splits[fold].val
+        raise InputError(f"Fold {fold}: {file} has {len(splits)} folds, 0 to {len(splits) - 1}, or 'all'.")
+    return splits[fold]
 
 
-def _check_model_folder(folder: Path, plans: Plans, config: str, options: TrainingOptions) -> None:
-    """Refuses to add a fold to folds that were trained with other plans."""
+def _check_model_folder(folder: Path, plans: Plans, splits: Sequence[Fold], config: str, options) -> None:
+    """Refuses to add a fold to folds that were trained with other plans or on other splits."""
     if not (folder / "plans.json").exists():
         return
-    digest = plans.digest(config, options.model)
-    others = {
-        path.parent.name: read_json(path)["digest"]
+    runs = {
+        path.parent.name: read_json(path)
         for path in sorted(folder.glob("fold_*/run.json"))
         if not (options.force and path.parent.name == f"fold_{options.fold}")
     }
-    mixed = [name for name, found in others.items() if found != digest]
-    if mixed:
-        raise InputError(
-            f"{folder} holds {', '.join(mixed)} trained with other plans than the present plans.json. Folds of "
-            "different plans are never mixed: move that folder away, or plan as before."
-        )
+    for what, mixed in (
+        ("plans", other_plans(runs, plans.digest(config, options.model))),
+        ("splits", other_splits(runs, splits) if splits else []),
+    ):
+        if mixed:
+            raise InputError(
+                f"{folder} holds {', '.join(mixed)} trained with other {what} than the present {what}.json. Folds of "
+                f"different {what} are never mixed: move that folder away, or plan as before."
+            )

@@ -42,7 +42,7 @@ def train(
     labels: Labels,
     *,
     folder: Path,
-    digest: str,
+    identity: str,
     workers: int,
     score: Callable[[], dict[str, float]],
     on_epoch: Callable[[TrainingState], None],
@@ -55,7 +55,8 @@ def train(
     device = next(state.model.parameters()).device
     checkpoint = folder / "checkpoint.pt"
     length = epoch_length(state.iterations)
-    good = state.snapshot()
+    if state.good is None:
+        state.mark_good()
     with stop_signals() as stopped:
         while state.iteration < state.iterations:
             with BatchSource(recipe, state.iteration, workers) as batches:
@@ -65,9 +66,8 @@ def train(
                     loss, magnitude = train_step(state, batch, plan, labels, generator)
                     problem = state.guard.problem(loss, magnitude)
                     if problem:
-                        go_back(state, good, problem)
-                        good = state.snapshot()
-                        save_checkpoint(checkpoint, good, digest)
+                        go_back(state, problem)
+                        save_checkpoint(checkpoint, state, identity)
                         break
                     state.iteration += 1
                     add_to_epoch(state, loss, magnitude, time.perf_counter() - started)
@@ -77,11 +77,11 @@ def train(
                         if is_best(state):
                             save_weights(folder / "best.safetensors", state.ema)
                         if not state.guard.strikes:  # else a resumed run would go back to a state that is not good
-                            good = state.snapshot()
-                            save_checkpoint(checkpoint, good, digest)
+                            state.mark_good()
+                            save_checkpoint(checkpoint, state, identity)
                         on_epoch(state)
                     if stopped.is_set():
-                        save_checkpoint(checkpoint, state.snapshot(), digest)
+                        save_checkpoint(checkpoint, state, identity)
                         raise Interrupted(
                             f"Stopped at iteration {state.iteration} of {state.iterations}; the training is saved. "
                             "Go on with --continue."
@@ -97,7 +97,7 @@ def mask_generator(recipe: BatchRecipe, iteration: int, device: torch.device) ->
     return torch.Generator(device).manual_seed(int(key))
 
 
-def go_back(state: TrainingState, good: dict, problem: str) -> None:
+def go_back(state: TrainingState, problem: str) -> None:
     """Restores the last good state with a lower learning rate. Raises TrainingDiverged after too many times."""
     failed_at, guard = state.iteration, state.guard
     if guard.restores >= MAX_RESTORES:
@@ -105,8 +105,9 @@ def go_back(state: TrainingState, good: dict, problem: str) -> None:
             f"Iteration {failed_at}: {problem}, after {guard.restores} restores with ever lower rates. Look at "
             "progress.png for the hidden state's magnitude; fewer --steps or another --seed usually helps."
         )
-    state.restore(good)
+    state.restore(state.good)
     state.guard = state.guard.after_restore(guard)
+    state.mark_good()
     log.warning(
         "Iteration %d: %s. Back to iteration %d, learning rate times %.3g from now on (restore %d of %d).",
         *(failed_at, problem, state.iteration, state.guard.rate_scale, state.guard.restores, MAX_RESTORES),

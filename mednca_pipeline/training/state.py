@@ -30,6 +30,10 @@ class TrainingState:
     guard: Guard = field(default_factory=Guard)
     epoch_sums: dict[str, float] = field(default_factory=dict)
     rows: list[dict[str, float]] = field(default_factory=list)
+    good: dict[str, Any] | None = None  # snapshot of the last good state, to go back to
+
+    def mark_good(self) -> None:
+        self.good = self.snapshot()
 
     def snapshot(self) -> dict[str, Any]:
         """A copy of the whole state, made of tensors and plain values only."""
@@ -70,22 +74,26 @@ def new_state(model: nn.Module, plan: TrainingPlan, iterations: int) -> Training
     return TrainingState(model, ema, build_optimisers(model, plan), iterations)
 
 
-def save_checkpoint(path: Path, snapshot: dict[str, Any], digest: str) -> None:
+def save_checkpoint(path: Path, state: TrainingState, identity: str) -> None:
+    """identity: of the plans and cases that the training belongs to."""
+    earlier = state.good if state.good and state.good["iteration"] < state.iteration else None
     with replacing(path) as temporary:
-        torch.save({**snapshot, "digest": digest}, temporary)
+        torch.save({**state.snapshot(), "good": earlier, "identity": identity}, temporary)
 
 
-def load_checkpoint(path: Path, digest: str, device: torch.device) -> dict[str, Any]:
-    """Raises InputError when the checkpoint is missing or was made with other plans."""
+def load_checkpoint(path: Path, state: TrainingState, identity: str) -> None:
+    """Restores `state`. Raises InputError when the checkpoint is missing or was made with other plans or cases."""
     if not path.exists():
         raise InputError(
             f"Nothing to continue: {path} does not exist. Start the training without --continue, or check the fold, "
             "--model and --config."
         )
+    device = next(state.model.parameters()).device
     snapshot = torch.load(path, map_location=device, weights_only=True)
-    if snapshot.pop("digest") != digest:
+    if snapshot["identity"] != identity:
         raise InputError(
-            f"{path} was trained with other plans than the present plans.json. Plan as before, or start again with "
-            "--force (which overwrites this fold)."
+            f"{path} was trained with other plans or on other cases than the present plans.json and splits.json say. "
+            "Plan as before, or start again with --force (which overwrites this fold)."
         )
-    return snapshot
+    state.restore(snapshot)
+    state.good = snapshot["good"] or state.snapshot()

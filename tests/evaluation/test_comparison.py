@@ -10,6 +10,7 @@ from mednca_pipeline.evaluation.comparison import compare
 from mednca_pipeline.evaluation.report import write_comparison
 from mednca_pipeline.evaluation.results import collect_results, is_finished
 from mednca_pipeline.evaluation.summary import make_summary
+from mednca_pipeline.planning.splits import Fold
 from mednca_runtime.files import read_json, write_json
 
 CLASSES = ("organ", "lesion", "foreground")
@@ -19,6 +20,9 @@ def metrics(dice):
     return {"dice": dice, "hd95": 10 * (1 - dice), "nsd": dice, "volume_predicted": 1.0, "volume_reference": 1.0}
 
 
+SPLITS = tuple(Fold((f"train{number}",), (f"val{number}",)) for number in range(3))
+
+
 def fold(results, model, number, dice_per_case, digest="plan-a", iterations=100, finished=True, classes=CLASSES, **run):
     folder = results / model / f"fold_{number}"
     cases = {
@@ -26,7 +30,8 @@ def fold(results, model, number, dice_per_case, digest="plan-a", iterations=100,
     }
     write_json(folder / "summary.json", make_summary(cases, spacing_known=True))
     record = {
-        "schema": 1, "finished": finished, "digest": digest, "iterations": iterations, "seed": 7, "device": "cpu",
+        "schema": 1, "finished": finished, "digest": digest, "split": SPLITS[number].digest, "iterations": iterations,
+        "seed": 7, "device": "cpu",
         "threads": 2, "command": "mednca_train 4", "parameters": 25_000, "file_bytes": 102_400,
         "training_minutes": 10.0 + number, "peak_memory_bytes": (number + 1) * 2**20, **run,
     }  # fmt: skip
@@ -51,7 +56,7 @@ def row_of(comparison, model, name="organ"):
 
 
 def test_means_are_over_cases_of_all_folds(results):
-    comparison = compare(collect_results(results, 2))
+    comparison = compare(collect_results(results, SPLITS[:2]))
     row = row_of(comparison, "mednca_2d")
     assert row["cases"] == 6
     assert row["dice_mean"] == pytest.approx(0.825)
@@ -65,7 +70,7 @@ def test_means_are_over_cases_of_all_folds(results):
 
 
 def test_pairs_count_wins_and_correct_p_for_all_classes(results):
-    comparison = compare(collect_results(results, 2))
+    comparison = compare(collect_results(results, SPLITS[:2]))
     pair = next(pair for pair in comparison.pairs if (pair["metric"], pair["class"]) == ("dice", "organ"))
     assert (pair["first"], pair["second"]) == ("mednca_2d", "unet_small_2d")
     assert (pair["wins_first"], pair["wins_second"], pair["ties"]) == (0, 5, 1)
@@ -81,7 +86,7 @@ def test_missing_fold_is_named_and_pairs_use_the_common_cases(results):
     record = read_json(results / "unet_small_2d" / "fold_1" / "run.json")
     write_json(results / "unet_small_2d" / "fold_1" / "run.json", {**record, "finished": False})
     assert not is_finished(results / "unet_small_2d" / "fold_1")
-    comparison = compare(collect_results(results, 2))
+    comparison = compare(collect_results(results, SPLITS[:2]))
     assert row_of(comparison, "unet_small_2d")["cases"] == 3
     assert row_of(comparison, "unet_small_2d")["missing_folds"] == "1"
     assert all(pair["cases"] == 3 for pair in comparison.pairs)
@@ -91,39 +96,41 @@ def test_missing_fold_is_named_and_pairs_use_the_common_cases(results):
 
 def test_folds_of_other_plans_are_left_out_and_named(results):
     fold(results, "mednca_2d", 2, {"g": 0.1}, digest="plan-b")
-    (found, _) = collect_results(results, 3)
+    (found, _) = collect_results(results, SPLITS[:3])
     assert [result.fold for result in found.folds] == [0, 1]
     assert "g" not in found.cases
     assert any("fold 2 of mednca_2d is left out" in note and "plan-b" in note for note in found.notes)
     assert found.missing == (2,)
 
 
-def test_folds_that_share_a_case_are_never_averaged(results):
-    fold(results, "mednca_2d", 2, {"a": 0.1})
-    (found, _) = collect_results(results, 3)
+def test_folds_trained_on_other_cases_than_the_splits_say_are_left_out_and_named(results):
+    fold(results, "mednca_2d", 2, {"a": 0.1}, split=Fold(("b",), ("a",)).digest)
+    (found, _) = collect_results(results, SPLITS[:3])
     assert found.cases["a"]["classes"]["organ"]["dice"] == 0.80
-    assert any("case a is also in fold 0" in note for note in found.notes)
+    assert any("fold 2 of mednca_2d is left out" in note and "other cases" in note for note in found.notes)
+    (renewed, _) = collect_results(results, (SPLITS[0], Fold(("a", "d"), ("b", "c", "e", "f"))))
+    assert [result.fold for result in renewed.folds] == [0]  # the stale one loses, whatever its number
 
 
 def test_different_iterations_are_named(results):
     fold(results, "mednca_2d", 2, {"g": 0.8}, iterations=999)
-    notes = compare(collect_results(results, 3)).notes
+    notes = compare(collect_results(results, SPLITS[:3])).notes
     assert any("different numbers of iterations" in note and "fold 2: 999" in note for note in notes)
 
 
 def test_other_folders_and_fold_all_do_not_enter(results):
     (results / "notes").mkdir()
     (results / "mednca_2d" / "fold_1").rename(results / "mednca_2d" / "fold_all")
-    found = collect_results(results, 2)
+    found = collect_results(results, SPLITS[:2])
     assert "d" not in found[0].cases
     assert [each.name for each in found] == ["mednca_2d", "unet_small_2d"]
-    assert collect_results(results / "nowhere", 2) == []
+    assert collect_results(results / "nowhere", SPLITS[:2]) == []
 
 
 def test_files_say_what_is_in_them_and_where_it_comes_from(results):
     fold(results, "mednca_2d", 2, {"g": 0.8})
     files = write_comparison(
-        results, "Dataset004_Hippocampus", collect_results(results, 3), "mednca_crossval 4 --folds 0 1"
+        results, "Dataset004_Hippocampus", collect_results(results, SPLITS[:3]), "mednca_crossval 4 --folds 0 1"
     )
     assert [file.name for file in files] == [
         "comparison.csv", "comparison_pairs.csv", "comparison.md", "comparison.png",
@@ -145,14 +152,14 @@ def test_files_say_what_is_in_them_and_where_it_comes_from(results):
 
 def test_unreadable_summary_leaves_its_fold_out(results):
     (results / "mednca_2d" / "fold_1" / "summary.json").write_text("{", encoding="utf-8")
-    (found, _) = collect_results(results, 2)
+    (found, _) = collect_results(results, SPLITS[:2])
     assert [result.fold for result in found.folds] == [0]
     assert any("fold 1 of mednca_2d is left out" in note and "not valid JSON" in note for note in found.notes)
 
 
 def test_a_single_case_has_no_interval(tmp_path):
     fold(tmp_path, "mednca_2d", 0, {"a": 0.5})
-    models = collect_results(tmp_path, 1)
+    models = collect_results(tmp_path, SPLITS[:1])
     row = row_of(compare(models), "mednca_2d")
     assert row["dice_mean"] == 0.5
     assert math.isnan(row["dice_ci_low"])
@@ -164,7 +171,7 @@ def test_a_single_case_has_no_interval(tmp_path):
 def test_the_foreground_of_a_single_class_is_not_tested_twice(tmp_path):
     for model, dice in (("mednca_2d", 0.5), ("unet_2d", 0.6)):
         fold(tmp_path, model, 0, {"a": dice, "b": dice}, classes=("organ", "foreground"))
-    comparison = compare(collect_results(tmp_path, 1))
+    comparison = compare(collect_results(tmp_path, SPLITS[:1]))
     assert [pair["class"] for pair in comparison.pairs] == ["organ"] * 3
     assert len(comparison.rows) == 4
 
@@ -175,7 +182,7 @@ def test_terminal_table_fits_80_columns_without_cutting_names(results, capsys):
     from mednca_pipeline.cli.tables import comparison_table
 
     fold(results, "mednca_paper_2d", 0, {case: 0.5 for case in "abc"})
-    Console(width=80).print(comparison_table(compare(collect_results(results, 2))))
+    Console(width=80).print(comparison_table(compare(collect_results(results, SPLITS[:2]))))
     shown = capsys.readouterr().out
     assert "…" not in shown
     assert re.search("unet_small_2d +organ", shown)

@@ -4,6 +4,7 @@ import pytest
 from tiny_model import make_plans, save_model
 
 from mednca_pipeline.inference.calibration import calibrate, read_thresholds
+from mednca_pipeline.planning.plans import write_plans
 from mednca_runtime.files import write_json
 
 
@@ -37,3 +38,13 @@ def test_model_without_runs_gets_no_file(tmp_path):
     write_json(folder / "fold_0" / "summary.json", {"schema": 1, "cases": {"a": case}})
     assert calibrate(folder) == {}
     assert not (folder / "quality.json").exists() and read_thresholds(folder) == {}
+
+
+def test_folds_and_thresholds_of_other_plans_do_not_count(tmp_path):
+    folder = save_model(tmp_path, make_plans(), folds=(0, 1))
+    for fold, scores in ((0, (0.1, 0.2, 0.3)), (1, (0.7, 0.8, 0.9))):
+        _summary(folder, fold, [(score, 0.9) for score in scores])
+    write_json(folder / "fold_1" / "run.json", {"schema": 1, "digest": "another"})
+    assert calibrate(folder)[2].value == pytest.approx(0.4 + 0.9 * 0.2)
+    write_plans(folder / "plans.json", make_plans(channels=2))
+    assert read_thresholds(folder) == {}  # learned with the plans before these

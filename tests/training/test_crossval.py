@@ -19,6 +19,7 @@ from mednca_pipeline.planning.plans import (
     UNetPlan,
     write_plans,
 )
+from mednca_pipeline.planning.splits import read_splits
 from mednca_pipeline.training.crossval import CrossvalOptions, crossvalidate, missing_jobs
 from mednca_pipeline.workspace import open_workspace
 from mednca_runtime.errors import InputError
@@ -42,9 +43,10 @@ if (root / "broken").exists() and fold == 1:
     sys.exit(2)
 (folder / "validation").mkdir(parents=True, exist_ok=True)
 shutil.copy(root / "plans" / dataset / "plans.json", folder.parent / "plans.json")
-digest = json.loads((root / "digests.json").read_text(encoding="utf-8"))[option("--model")]
+digests = json.loads((root / "digests.json").read_text(encoding="utf-8"))
+digest, split = digests[option("--model")], digests["splits"][fold]
 iterations = int(option("--iterations", 321))
-run = dict(schema=1, finished=True, digest=digest, iterations=iterations, seed=0, device="cpu", threads=1,
+run = dict(schema=1, finished=True, digest=digest, split=split, iterations=iterations, seed=0, device="cpu", threads=1,
            command="mednca_train", parameters=10, file_bytes=40, training_minutes=1.0, peak_memory_bytes=1)
 (folder / "run.json").write_text(json.dumps(run), encoding="utf-8")
 (folder / "final.safetensors").write_bytes(b"")
@@ -106,7 +108,9 @@ def workspace(tmp_path):
 def use_plans(workspace, plans):
     write_plans(workspace.plans_file(DATASET), plans)
     models = ("mednca", "mednca_paper", "unet", "unet_small")
-    write_json(workspace.root / "digests.json", {model: plans.digest("2d", model) for model in models})
+    digests = {model: plans.digest("2d", model) for model in models}
+    splits = read_splits(workspace.splits_file(DATASET), [f"case{index}" for index in range(3)])
+    write_json(workspace.root / "digests.json", {**digests, "splits": [fold.digest for fold in splits]})
 
 
 def options(workspace, **changes):

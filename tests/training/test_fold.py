@@ -221,6 +221,36 @@ def test_budget_is_turned_into_iterations_once(root, monkeypatch, capsys):
     assert "--budget 1s; mednca_train" in run["command"] and run["command"].endswith("--continue --budget 9h")
 
 
+def test_killed_while_timing_the_budget_it_begins_again_as_first_asked(root, monkeypatch):
+    def killed(*_):
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(fold, "time_iterations", killed)
+        assert train_main(arguments(root, "--budget", "7s", "--seed", "5")) == 1
+    asked = []
+    monkeypatch.setattr(fold, "time_iterations", lambda job, budget_s: asked.append(budget_s) or 2)
+    assert train_main(arguments(root, "--continue")) == 0
+    run = json.loads((fold_folder(root) / "run.json").read_text(encoding="utf-8"))
+    assert asked == [7.0] and run["finished"] and run["seed"] == 5 and run["iterations"] == 2
+
+
+def test_folds_of_other_splits_are_neither_continued_nor_mixed(phantom_workspace, root, monkeypatch, capsys):
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "train_step", interrupt_at(1))
+        assert train_main(arguments(root, "--iterations", "3")) == 130
+    (root / "plans").unlink()
+    shutil.copytree(phantom_workspace / "plans", root / "plans")
+    file = open_workspace(root).splits_file("Dataset001_Phantom")
+    splits = json.loads(file.read_text(encoding="utf-8"))
+    splits["folds"].reverse()
+    file.write_text(json.dumps(splits), encoding="utf-8")
+    capsys.readouterr()
+    for more in (["--continue"], ["--iterations", "3"]):
+        assert train_main(["1", "0" if "--continue" in more else "1", *arguments(root, *more)[2:]]) == 2
+        assert "fold_0 trained with other splits" in capsys.readouterr().err
+
+
 def test_folds_of_other_plans_are_refused(phantom_workspace, root, capsys):
     assert train_main(arguments(root, "--iterations", "3")) == 0
     (root / "plans").unlink()

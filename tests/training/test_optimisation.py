@@ -10,6 +10,7 @@ from mednca_pipeline.planning.plans import TrainingPlan
 from mednca_pipeline.training import step
 from mednca_pipeline.training.batches import Batch
 from mednca_pipeline.training.guard import MAX_MAGNITUDE, STRIKES, WARMUP, Guard
+from mednca_pipeline.training.loop import go_back
 from mednca_pipeline.training.muon import Muon, build_optimisers, orthogonalise
 from mednca_pipeline.training.schedule import cosine, epoch_length, iterations_for, parse_budget
 from mednca_pipeline.training.state import load_checkpoint, new_state, save_checkpoint
@@ -95,15 +96,31 @@ def test_checkpoint_round_trip_and_refusal(tmp_path):
         optimiser.step()
     state.iteration = 4
     state.update_ema(0.99)
-    save_checkpoint(tmp_path / "checkpoint.pt", state.snapshot(), "digest")
+    save_checkpoint(tmp_path / "checkpoint.pt", state, "identity")
     again = new_state(torch.nn.Linear(3, 2), plan, 10)
-    again.restore(load_checkpoint(tmp_path / "checkpoint.pt", "digest", torch.device("cpu")))
+    load_checkpoint(tmp_path / "checkpoint.pt", again, "identity")
     assert again.iteration == 4 and torch.equal(again.ema.weight, state.ema.weight)
     assert torch.equal(again.model.weight, model.weight)
     with pytest.raises(InputError, match="other plans"):
-        load_checkpoint(tmp_path / "checkpoint.pt", "another", torch.device("cpu"))
+        load_checkpoint(tmp_path / "checkpoint.pt", again, "another")
     with pytest.raises(InputError, match="Nothing to continue"):
-        load_checkpoint(tmp_path / "nowhere.pt", "digest", torch.device("cpu"))
+        load_checkpoint(tmp_path / "nowhere.pt", again, "identity")
+
+
+def test_a_checkpoint_in_mid_epoch_keeps_the_last_good_state_to_go_back_to(tmp_path):
+    plan = TrainingPlan("adam", 0.02, 2, 0.99, {"cpu": 1.0})
+    state = new_state(torch.nn.Linear(3, 2), plan, 10)
+    good = state.model.weight.detach().clone()
+    state.mark_good()
+    with torch.no_grad():
+        state.model.weight += 1
+    state.iteration = 3
+    save_checkpoint(tmp_path / "checkpoint.pt", state, "identity")
+    again = new_state(torch.nn.Linear(3, 2), plan, 10)
+    load_checkpoint(tmp_path / "checkpoint.pt", again, "identity")
+    assert again.iteration == 3 and torch.equal(again.model.weight, good + 1)
+    go_back(again, "a reason")
+    assert again.iteration == 0 and torch.equal(again.model.weight, good) and again.guard.restores == 1
 
 
 def test_ema_follows_the_weights():

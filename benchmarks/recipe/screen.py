@@ -1,0 +1,152 @@
+"""Trains variants of the plan inside fold 0's training cases, and appends a row for each to runs.csv.
+
+    python -m benchmarks.recipe.screen --root WORKSPACE -d 4 --variants plan batch4 --budget 3min --seeds 0 1 2
+
+A fixed fifth of fold 0's training cases is held out and measured as a fold is: from the raw files, in their own
+geometry, `final` weights, 10 runs averaged. Fold 0's own validation cases are never read. A variant is a dictionary of
+changes to the plan (variants.py). One thread per run by default, so that two runs fit side by side on two cores.
+"""
+
+import argparse
+import csv
+import json
+import logging
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mednca_pipeline.cli.common import wait_briefly
+
+RUNS = Path(__file__).parent / "runs.csv"
+COLUMNS = (
+    "commit,dataset,config,model,variant,changes,budget,seed,threads,iterations,minutes,parameters,"
+    "mean_class_dice,foreground_dice,class_dice,foreground_hd95,restores"
+).split(",")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--root", required=True, help="workspace with the planned and preprocessed dataset")
+    parser.add_argument("-d", required=True, help="dataset")
+    parser.add_argument("--model", default="mednca")
+    parser.add_argument("--config", help="2d or 3d (default: the plan's)")
+    parser.add_argument("--variants", nargs="+", default=["plan"], help="names in variants.py")
+    parser.add_argument("--budget", default="3min")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    wait_briefly()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    for seed in arguments.seeds:
+        for variant in arguments.variants:
+            append(screen(arguments, variant, seed))
+
+
+def screen(arguments: argparse.Namespace, variant: str, seed: int) -> dict[str, Any]:
+    """One run, as a row of runs.csv."""
+    from mednca_pipeline.evaluation.provenance import commit
+    from mednca_pipeline.evaluation.results import read_run
+    from mednca_pipeline.training.fold import train_fold
+    from mednca_pipeline.training.options import TrainingOptions
+    from mednca_pipeline.training.schedule import parse_budget
+    from mednca_pipeline.workspace import Workspace
+    from mednca_runtime.files import read_json
+
+    from .variants import VARIANTS
+
+    changes = VARIANTS[variant]
+    with tempfile.TemporaryDirectory() as scratch:
+        dataset, config = prepare(Path(arguments.root).resolve(), Path(scratch), arguments, changes)
+        options = TrainingOptions(
+            dataset=dataset,
+            fold=0,
+            model=arguments.model,
+            config=config,
+            budget_s=parse_budget(arguments.budget),
+            device="cpu",
+            seed=seed,
+            workers=0,
+            threads=arguments.threads,
+        )
+        folder = train_fold(Workspace(Path(scratch)), options)
+        run, mean = read_run(folder), read_json(folder / "summary.json")["mean"]
+    classes = {name: round(values["dice"], 4) for name, values in mean.items() if name != "foreground"}
+    return {
+        "commit": commit(),
+        "dataset": dataset,
+        "config": config,
+        "model": arguments.model,
+        "variant": variant,
+        "changes": json.dumps(changes, sort_keys=True),
+        "budget": arguments.budget,
+        "seed": seed,
+        "threads": arguments.threads,
+        "iterations": run["iterations"],
+        "minutes": round(run["training_minutes"], 2),
+        "parameters": run["parameters"],
+        "mean_class_dice": round(sum(classes.values()) / len(classes), 4),
+        "foreground_dice": round(mean["foreground"]["dice"], 4),
+        "class_dice": json.dumps(classes),
+        "foreground_hd95": round(mean["foreground"]["hd95"], 3),
+        "restores": run["restores"],
+    }
+
+
+def prepare(root: Path, scratch: Path, arguments: argparse.Namespace, changes: dict[str, Any]) -> tuple[str, str]:
+    """A scratch workspace on the same data, whose only fold lies inside fold 0's training cases; with changed plans."""
+    from mednca_pipeline.planning.plans import read_plans, write_plans
+    from mednca_pipeline.planning.splits import groups_in, make_folds, read_splits, write_splits
+    from mednca_pipeline.preprocessing.store import CaseStore
+    from mednca_pipeline.workspace import Workspace
+
+    given, made = Workspace(root), Workspace(scratch)
+    dataset = given.resolve(arguments.d)
+    for name in ("raw", "preprocessed"):
+        (scratch / name).symlink_to(root / name)
+    plans = read_plans(given.plans_file(dataset))
+    config = plans.config(arguments.config)
+    cases = CaseStore(given.preprocessed_folder(dataset, config.name)).cases()
+    splits, groups = given.splits_file(dataset), groups_in(given.splits_file(dataset))
+    training = read_splits(splits, cases)[0].train
+    inside = [[case for case in group if case in training] for group in groups]
+    write_splits(made.splits_file(dataset), make_folds(training, 5, [group for group in inside if group])[:1])
+    model = changed(config.model(arguments.model), changes)
+    configs = {**plans.configs, config.name: replace(config, **{arguments.model: model})}
+    write_plans(made.plans_file(dataset), replace(plans, configs=configs))
+    return dataset, config.name
+
+
+def changed(plan: Any, changes: dict[str, Any]) -> Any:
+    """`plan` with the fields named by paths, such as "training.batch_size"; "levels" is [[factor, steps, patch], ...]
+    with one number per axis or for all axes, coarsest first."""
+    from mednca_pipeline.planning.plans import LevelPlan
+
+    dim = len(plan.levels[0].factor) if hasattr(plan, "levels") else 0
+    for path, value in changes.items():
+        if path == "levels":
+            levels = [(_axes(factor, dim), steps, patch and _axes(patch, dim)) for factor, steps, patch in value]
+            value = tuple(LevelPlan(*level) for level in levels)
+        elif isinstance(value, list):
+            value = tuple(value)
+        first, _, rest = path.partition(".")
+        plan = replace(plan, **{first: changed(getattr(plan, first), {rest: value}) if rest else value})
+    return plan
+
+
+def _axes(value: Any, dim: int) -> tuple[int, ...]:
+    return (value,) * dim if isinstance(value, int) else tuple(value)
+
+
+def append(row: dict[str, Any]) -> None:
+    new = not RUNS.exists()
+    with RUNS.open("a", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
+    logging.info("%s", row)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,16 @@
+"""The variants of the search: name -> changes to the plan of the model that is screened (see screen.changed)."""
+
+from typing import Any
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "plan": {},
+    # optimiser and schedule of the UNet
+    "rate1e-3": {"training.learning_rate": 1e-3},
+    "rate6e-3": {"training.learning_rate": 6e-3},
+    "muon2e-2": {"training.optimiser": "muon", "training.learning_rate": 0.02},
+    "muon5e-3": {"training.optimiser": "muon", "training.learning_rate": 0.005},
+    "batch8": {"training.batch_size": 8},
+    "batch16": {"training.batch_size": 16},
+    "foreground0.33": {"training.foreground_share": 0.33},
+    "foreground0.8": {"training.foreground_share": 0.8},
+}
