@@ -9,11 +9,12 @@ from typing import Any
 from mednca_runtime.errors import InputError
 from mednca_runtime.files import read_json
 
-from ..planning.plans import MODELS, read_plans
+from ..planning.plans import MODELS, Plans, read_plans
 from ..planning.splits import Fold
 from .summary import SCHEMA as SUMMARY_SCHEMA
 
 RUN_SCHEMA = 1
+_MEND = "move the model's folder away and train it again"
 
 
 @dataclass(frozen=True)
@@ -78,25 +79,21 @@ def other_splits(runs: Mapping[str, Mapping[str, Any]], splits: Sequence[Fold]) 
     return [name for name, run in runs.items() if name != "fold_all" and run.get("split") != known.get(name)]
 
 
-def collect_results(
-    results_folder: Path, splits: Sequence[Fold], models: Sequence[str] | None = None
-) -> list[ModelResults]:
+def collect_results(results_folder: Path, splits: Sequence[Fold], plans: Plans | None = None) -> list[ModelResults]:
     """The results of every model folder `<model>_<config>` with a finished fold, in the registry's order.
 
-    models: names of model folders to read; all by default.
-    Folds trained with other plans than the model folder's plans.json (without one: than most of the folds), and folds
-    trained on other cases than `splits` say, are left out and named in `notes`.
+    plans: the dataset's present ones; None for those kept in each model folder (without any: those of most folds).
+    Folds trained with other plans, or on other cases than `splits` say, and folds that hold a case of another fold are
+    left out and named in `notes`.
     """
     folders = [path for path in results_folder.iterdir() if path.is_dir()] if results_folder.is_dir() else []
     known = [folder for folder in folders if folder.name.rpartition("_")[0] in MODELS]
-    if models is not None:
-        known = [folder for folder in known if folder.name in models]
     known.sort(key=lambda folder: (folder.name.rpartition("_")[2], MODELS.index(folder.name.rpartition("_")[0])))
-    collected = [_collect_model(folder, splits) for folder in known]
+    collected = [_collect_model(folder, splits, plans) for folder in known]
     return [results for results in collected if results.folds or results.notes]
 
 
-def _collect_model(folder: Path, splits: Sequence[Fold]) -> ModelResults:
+def _collect_model(folder: Path, splits: Sequence[Fold], plans: Plans | None) -> ModelResults:
     notes: list[str] = []
     finished: list[FoldResult] = []
     for fold in range(len(splits)):
@@ -107,8 +104,8 @@ def _collect_model(folder: Path, splits: Sequence[Fold]) -> ModelResults:
                 finished.append(FoldResult(fold, fold_folder, read_run(fold_folder), summary))
         except InputError as error:
             notes.append(f"fold {fold} of {folder.name} is left out: {error}")
-    kept = _of_same_plans(folder, finished, notes)
-    kept = _of_same_splits(folder, kept, splits, notes)
+    kept = _of_same_plans(folder, finished, plans, notes)
+    kept = _with_own_cases(folder, _of_same_splits(folder, kept, splits, notes), notes)
     counts = {result.run.get("iterations") for result in kept}
     if len(counts) > 1:
         each = ", ".join(f"fold {result.fold}: {result.run.get('iterations')}" for result in kept)
@@ -116,16 +113,20 @@ def _collect_model(folder: Path, splits: Sequence[Fold]) -> ModelResults:
     return ModelResults(folder.name, folder, tuple(kept), tuple(range(len(splits))), tuple(notes))
 
 
-def _of_same_plans(folder: Path, finished: list[FoldResult], notes: list[str]) -> list[FoldResult]:
-    expected = current_digest(folder)
-    if expected is None and finished:
+def _of_same_plans(folder: Path, finished: list[FoldResult], plans: Plans | None, notes: list[str]) -> list[FoldResult]:
+    model, _, config = folder.name.rpartition("_")
+    if plans is None:
+        expected = current_digest(folder)
+    else:
+        expected = plans.digest(config, model) if config in plans.configs else None
+    if plans is None and expected is None and finished:
         expected = Counter(result.run.get("digest") for result in finished).most_common(1)[0][0]
     for result in finished:
         found = result.run.get("digest")
         if found != expected:
             notes.append(
                 f"fold {result.fold} of {folder.name} is left out: it was trained with other plans "
-                f"(digest {found}, expected {expected}); train it again with --force"
+                f"(digest {found}, expected {expected}); {_MEND}"
             )
     return [result for result in finished if result.run.get("digest") == expected]
 
@@ -145,6 +146,22 @@ def _of_same_splits(
     for name in others:
         notes.append(
             f"{name.replace('_', ' ')} of {folder.name} is left out: it was trained on other cases than the present "
-            "splits.json says; train it again with --force"
+            f"splits.json says; {_MEND}"
         )
     return [result for result in finished if f"fold_{result.fold}" not in others]
+
+
+def _with_own_cases(folder: Path, finished: list[FoldResult], notes: list[str]) -> list[FoldResult]:
+    """Splits may validate a case in two folds; a mean over cases counts it once."""
+    seen: dict[str, int] = {}
+    kept = []
+    for result in finished:
+        shared = sorted(set(result.summary["cases"]) & set(seen))
+        if shared:
+            notes.append(
+                f"fold {result.fold} of {folder.name} is left out: case {shared[0]} is also in fold {seen[shared[0]]}"
+            )
+            continue
+        seen |= dict.fromkeys(result.summary["cases"], result.fold)
+        kept.append(result)
+    return kept

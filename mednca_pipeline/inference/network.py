@@ -1,6 +1,7 @@
 """The torch backend of the predictor: one run of one fold's network over a whole preprocessed image."""
 
 import math
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -30,12 +31,19 @@ class TorchNetwork:
         self.device = device
         self.stochastic = isinstance(self.plan, NCAPlan) and self.plan.fire_rate < 1
 
-    @torch.inference_mode()
     def probabilities(self, image: np.ndarray, seed: int, run: int) -> np.ndarray:
         """image: (C, S, H, W) float32, preprocessed -> (K, S, H, W) float32.
 
         A 2D network sees each slice by itself, a 3D network the whole volume. `run` and `seed` choose the fire masks.
+        Convolutions are in full float32 on every device: scores are compared with thresholds learned on another.
         """
+        full = (
+            torch.backends.cudnn.flags(enabled=True, allow_tf32=False) if self.device.type == "cuda" else nullcontext()
+        )
+        with torch.inference_mode(), full:
+            return self._probabilities(image, seed, run)
+
+    def _probabilities(self, image: np.ndarray, seed: int, run: int) -> np.ndarray:
         padded, inside = pad_to(image, self.image_size, self.module.factor)
         if self.dim == 3:
             batch = self._to_device(padded)[None]

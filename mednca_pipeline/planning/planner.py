@@ -157,7 +157,8 @@ def _spacing(fingerprint: Fingerprint, axes: Sequence[int], extents_mm: Sequence
 
 def _training_range(fingerprint: Fingerprint) -> TrainingRange:
     cases = fingerprint.cases
-    extents = [np.multiply(case.shape, case.spacing_mm) for case in cases]
+    known = fingerprint.spacing_known  # else extents are in voxels
+    extents = [np.multiply(case.shape, case.spacing_mm if known else 1.0) for case in cases]
     means = [[channel.mean for channel in case.image] for case in cases]
     return TrainingRange(_ranges([case.spacing_mm for case in cases]), _ranges(extents), _ranges(means))
 

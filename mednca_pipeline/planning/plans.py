@@ -11,6 +11,9 @@ from mednca_runtime.labels import Labels
 from mednca_runtime.preprocessing import PreprocessingPlan
 
 SCHEMA = 1
+# Fields of TrainingPlan younger than the first trained models, which were trained as these values say: with them the
+# digest stays as it was.
+ADDED = {"augmentation": 1.0, "mirror_axes": ()}
 MODELS = ("mednca", "mednca_paper", "unet", "unet_small")
 
 
@@ -40,6 +43,8 @@ class TrainingPlan:
     foreground_share: float = 0.5  # share of samples whose slice and patch are forced to show foreground
     gradient_clip: float = 1.0
     betas: tuple[float, float] = (0.9, 0.999)  # of Adam
+    augmentation: float = 1.0  # how often a sample is augmented, relative to nnU-Net; 0: never
+    mirror_axes: tuple[int, ...] = ()  # of the sample, flipped at random
 
 
 @dataclass(frozen=True)
@@ -138,6 +143,10 @@ class Plans:
         chosen = self.config(config)
         parts = [self.labels, chosen.preprocessing, chosen.model(model)]
         plain = [asdict(from_dict(type(part), asdict(part))) for part in parts]  # 1 and 1.0 must not differ
+        training = plain[-1]["training"]
+        for name, default in ADDED.items():
+            if training[name] == default:
+                del training[name]
         decisive = [plain, chosen.dim, chosen.image_size, self.channel_names]
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
 

@@ -20,9 +20,12 @@ ANGLE_2D, ANGLE_3D = math.radians(20), math.radians(15)
 FLAT = 3.0  # a first axis this much shorter than the longest is taken for thick slices: no rotation out of the plane
 
 
-def training_transforms(image_size: tuple[int, ...], mirror_axes: tuple[int, ...] = ()) -> AbstractTransform:
+def training_transforms(
+    image_size: tuple[int, ...], mirror_axes: tuple[int, ...] = (), frequency: float = 1.0
+) -> AbstractTransform:
     """The transforms for samples of `image_size` (2 or 3 axes); `mirror_axes` are flipped with probability 0.5 each.
 
+    frequency: how often each of the others is applied, relative to nnU-Net.
     Edges are replicated where a transform looks outside the image, in image and labels alike.
     """
     dim = len(image_size)
@@ -36,9 +39,9 @@ def training_transforms(image_size: tuple[int, ...], mirror_axes: tuple[int, ...
         angle_x=(-angle, angle),
         angle_y=out_of_plane,
         angle_z=out_of_plane,
-        p_rot_per_sample=0.3,
+        p_rot_per_sample=0.3 * frequency,
         scale=(0.7, 1.4),
-        p_scale_per_sample=0.3,
+        p_scale_per_sample=0.3 * frequency,
         order_data=3 if dim == 2 else 1,  # cubic in 3D costs ten times linear
         border_mode_data="nearest",
         order_seg=0,
@@ -46,13 +49,17 @@ def training_transforms(image_size: tuple[int, ...], mirror_axes: tuple[int, ...
     )
     transforms = [
         spatial,
-        GaussianNoiseTransform(p_per_sample=0.1),
-        GaussianBlurTransform((0.5, 1.0), p_per_sample=0.2, p_per_channel=0.5),
-        BrightnessMultiplicativeTransform((0.75, 1.25), p_per_sample=0.15),
-        ContrastAugmentationTransform(p_per_sample=0.15),
-        SimulateLowResolutionTransform((0.5, 1.0), p_per_channel=0.5, order_upsample=1, p_per_sample=0.15),
-        GammaTransform((0.7, 1.5), invert_image=True, per_channel=True, retain_stats=True, p_per_sample=0.1),
-        GammaTransform((0.7, 1.5), invert_image=False, per_channel=True, retain_stats=True, p_per_sample=0.3),
+        GaussianNoiseTransform(p_per_sample=0.1 * frequency),
+        GaussianBlurTransform((0.5, 1.0), p_per_sample=0.2 * frequency, p_per_channel=0.5),
+        BrightnessMultiplicativeTransform((0.75, 1.25), p_per_sample=0.15 * frequency),
+        ContrastAugmentationTransform(p_per_sample=0.15 * frequency),
+        SimulateLowResolutionTransform((0.5, 1.0), p_per_channel=0.5, order_upsample=1, p_per_sample=0.15 * frequency),
+        GammaTransform(
+            (0.7, 1.5), invert_image=True, per_channel=True, retain_stats=True, p_per_sample=0.1 * frequency
+        ),
+        GammaTransform(
+            (0.7, 1.5), invert_image=False, per_channel=True, retain_stats=True, p_per_sample=0.3 * frequency
+        ),
     ]
     if mirror_axes:
         transforms.append(MirrorTransform(mirror_axes))

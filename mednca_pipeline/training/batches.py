@@ -19,7 +19,8 @@ class BatchRecipe:
     """All that decides the batches of a training. Tuples of voxels have `dim` entries.
 
     patch: the window that the finest level sees (image_size: the whole image). factor: its origin is a multiple of
-    this. foreground_share: of the samples, how many are forced to show foreground. mirror_axes: flipped at random.
+    this. foreground_share: of the samples, how many are forced to show foreground. augmentation: how often,
+    relative to nnU-Net; 0: never. mirror_axes: flipped at random.
     """
 
     store: Path
@@ -33,7 +34,7 @@ class BatchRecipe:
     foreground_share: float = 0.5
     seed: int = 0
     fold: int | str = 0
-    augment: bool = True
+    augmentation: float = 1.0
     mirror_axes: tuple[int, ...] = ()
 
     def __post_init__(self):
@@ -60,7 +61,11 @@ class Sampler:
         self.recipe = recipe
         self._store = CaseStore(recipe.store)
         self._properties: dict[str, CaseProperties] = {}
-        self._transforms = training_transforms(recipe.image_size, recipe.mirror_axes) if recipe.augment else None
+        self._transforms = (
+            training_transforms(recipe.image_size, recipe.mirror_axes, recipe.augmentation)
+            if recipe.augmentation or recipe.mirror_axes
+            else None
+        )
 
     def batch(self, iteration: int) -> Batch:
         """The batch of this iteration (0 is the first)."""

@@ -4,7 +4,7 @@ import logging
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mednca_runtime.errors import InputError
@@ -94,7 +94,7 @@ def crossvalidate(
     failures = [outcome for outcome in outcomes if outcome.code]
     failed |= {outcome.job.name: outcome.reason or f"exit code {outcome.code}" for outcome in failures}
     codes += [outcome.code for outcome in failures]
-    models = conclude(workspace, dataset, splits)
+    models = conclude(workspace, plans, splits)
     files: list[Path] = []
     if any(results.folds for results in models):
         files = write_comparison(workspace.results_folder(dataset), dataset, models, options.command)
@@ -197,16 +197,20 @@ class TrainCommands:
         return command + (["--quiet"] if options.quiet else [])
 
 
-def conclude(workspace: Workspace, dataset: str, splits: Sequence[Fold]) -> list[ModelResults]:
+def conclude(workspace: Workspace, plans: Plans, splits: Sequence[Fold]) -> list[ModelResults]:
     """Chooses the postprocessing and quality thresholds of every model of a dataset, and returns their results."""
-    models = collect_results(workspace.results_folder(dataset), splits)
-    raw = load_dataset(workspace.raw_folder(dataset))
+    raw = load_dataset(workspace.raw_folder(plans.dataset))
     references = {case.name: case.label for case in raw.training if case.label}
-    for results in models:
+    models = []
+    for results in collect_results(workspace.results_folder(plans.dataset), splits, plans):
         if results.folds:
-            labels = read_plans(results.folder / "plans.json").labels
-            update_postprocessing(results, references, labels)
+            try:
+                update_postprocessing(results, references, plans.labels)
+            except InputError as error:  # the tables need the summaries alone
+                note = f"the postprocessing of {results.name} was not chosen anew: {error}"
+                results = replace(results, notes=(*results.notes, note))
             calibrate(results.folder)
+        models.append(results)
     return models
 
 

@@ -12,6 +12,7 @@ import torch
 from mednca_runtime.errors import InputError
 from mednca_runtime.files import write_json
 
+from ..device import choose_device
 from ..evaluation.results import read_run
 from ..models.registry import build_model, count_parameters
 from ..models.weights import load_weights, save_weights
@@ -32,6 +33,7 @@ from .validation import validate_fold
 from .workers import BatchSource
 
 log = logging.getLogger(__name__)
+PROGRESS = ("checkpoint.pt", "training.csv", "best.safetensors", "final.safetensors")  # what iterations leave
 
 
 def train_fold(
@@ -75,21 +77,38 @@ def as_begun(job: Job) -> Job:
     options, run = job.options, read_run(job.folder)
     if not (options.resume and run):
         return job
+    if options.budget_s or options.pretrained:
+        log.warning("--continue goes on with its own schedule and weights: --budget and --pretrained do nothing.")
     threads = options.threads or (run["threads"] if run["threads"] <= cores() else None)
     if options.seed != run["seed"]:
         log.info("Going on with seed %d, as the training began.", run["seed"])
-    command = f"{run['command']}; {options.command}"
-    options = dataclasses.replace(options, seed=run["seed"], threads=threads, command=command)
-    if not run["finished"] and not (job.folder / "checkpoint.pt").exists():  # killed before the first iteration
+    anew = not run["finished"] and not any((job.folder / name).exists() for name in PROGRESS)
+    if anew:
         log.info("No iteration was done yet: beginning as first asked.")
-        options = dataclasses.replace(
-            options,
-            resume=False,
-            iterations=options.iterations or run["iterations"] or None,
-            budget_s=None if options.iterations or run["iterations"] else run["budget_s"],
-            pretrained=run["pretrained"] and Path(run["pretrained"]),
-        )
-    return dataclasses.replace(job, options=options, recipe=dataclasses.replace(job.recipe, seed=run["seed"]))
+    iterations = options.iterations or (anew and run["iterations"]) or None
+    options = dataclasses.replace(
+        options,
+        resume=not anew,
+        iterations=iterations,
+        budget_s=None if iterations else run["budget_s"],
+        pretrained=run["pretrained"] and Path(run["pretrained"]),
+        seed=run["seed"],
+        threads=threads,
+        command=f"{run['command']}; {options.command}",
+    )
+    recipe = dataclasses.replace(job.recipe, seed=run["seed"])
+    return dataclasses.replace(job, options=options, recipe=recipe, device=_device_as_begun(job, run["device"]))
+
+
+def _device_as_begun(job: Job, begun: str) -> torch.device:
+    """The device of the first command, unless --device names another or this machine has no such device."""
+    if job.options.device != "auto" or begun == str(job.device):
+        return job.device
+    try:
+        return choose_device(begun)
+    except InputError:
+        log.warning("The training began on %s, which is not here: going on on %s, to other bits.", begun, job.device)
+        return job.device
 
 
 def start_state(job: Job) -> TrainingState:
@@ -101,8 +120,6 @@ def start_state(job: Job) -> TrainingState:
     state = new_state(model, training, options.iterations or 0)
     if options.resume:
         load_checkpoint(job.folder / "checkpoint.pt", state, job.identity)
-        if options.budget_s or options.pretrained:
-            log.warning("--continue goes on with its own schedule and weights: --budget and --pretrained do nothing.")
         if options.iterations and options.iterations < state.iteration:
             raise InputError(
                 f"--iterations {options.iterations}: {job.folder} has done {state.iteration} already. Give more, or "
@@ -110,7 +127,8 @@ def start_state(job: Job) -> TrainingState:
             )
         if options.iterations and options.iterations != state.iterations:
             log.info("Schedule changed from %d to %d iterations.", state.iterations, options.iterations)
-            state.iterations = options.iterations
+            state.iterations = state.good["iterations"] = options.iterations
+            save_checkpoint(job.folder / "checkpoint.pt", state, job.identity)
         return state
     if (job.folder / "checkpoint.pt").exists() and not options.force:
         raise InputError(
@@ -159,7 +177,7 @@ def time_iterations(job: Job, budget_s: float) -> int:
 def scoring_batch(job: Job) -> Batch:
     """A batch of validation samples without augmentation, the same for every epoch and every run of the fold."""
     cases = job.validation_cases or job.recipe.cases
-    return make_batch(dataclasses.replace(job.recipe, cases=cases, augment=False, seed=0), 0)
+    return make_batch(dataclasses.replace(job.recipe, cases=cases, augmentation=0.0, mirror_axes=(), seed=0), 0)
 
 
 def _train_and_validate(workspace: Workspace, job: Job, state: TrainingState, on_epoch: Callable, on_case) -> None:

@@ -110,6 +110,8 @@ def batch_recipe(
         foreground_share=plan.training.foreground_share,
         seed=options.seed,
         fold=options.fold,
+        augmentation=plan.training.augmentation,
+        mirror_axes=plan.training.mirror_axes,
     )
 
 

@@ -16,6 +16,7 @@ import torch
 from mednca_runtime.files import replacing, write_text
 
 from ..device import peak_memory_bytes
+from ..evaluation.provenance import commit
 from ..evaluation.results import RUN_SCHEMA
 from ..models.registry import count_parameters
 from .job import Job
@@ -92,9 +93,11 @@ def versions() -> dict[str, str]:
 def run_record(job: Job, state: TrainingState, finished: bool) -> dict:
     """What run.json says: enough to repeat the run and to fill the comparison's columns."""
     weights = job.folder / "final.safetensors"
+    earlier = [0, *(int(row["peak_memory_mb"] * 2**20) for row in state.rows)]  # of processes before --continue, too
     return {
         "schema": RUN_SCHEMA,
         "command": job.options.command,
+        "commit": commit(),
         "seed": job.options.seed,
         "versions": versions(),
         "digest": job.digest,
@@ -109,7 +112,7 @@ def run_record(job: Job, state: TrainingState, finished: bool) -> dict:
         "finished": finished,
         "training_minutes": state.minutes,
         "parameters": count_parameters(state.model),
-        "peak_memory_bytes": peak_memory_bytes(job.device),
+        "peak_memory_bytes": max(peak_memory_bytes(job.device), *earlier),
         "seconds_per_iteration": state.rows[-1]["seconds_per_iteration"] if state.rows else None,
         "restores": state.guard.restores,
         "device": str(job.device),

@@ -127,7 +127,8 @@ def test_flag_compares_with_the_threshold_for_this_number_of_runs(tmp_path, imag
     score = Predictor.from_folder(folder, runs=4).predict(image, SPACING).quality["foreground"]
     for value, flag in ((score * 1.01, "ok"), (score * 0.99, "review")):
         stored = {"2": {"value": value, "rule": "by hand"}}
-        write_json(folder / "quality.json", {"schema": 1, "folds": [0], "thresholds": stored})
+        digest = make_plans().digest("2d", "mednca")
+        write_json(folder / "quality.json", {"schema": 1, "digest": digest, "folds": [0], "thresholds": stored})
         assert Predictor.from_folder(folder, runs=4).predict(image, SPACING).flag == flag
     assert Predictor.from_folder(folder, runs=6).predict(image, SPACING).flag == "uncalibrated"
     assert Predictor.from_folder(folder, runs=1, folds=[0]).predict(image, SPACING).flag == "uncalibrated"

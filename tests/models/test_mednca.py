@@ -1,6 +1,7 @@
 """The automaton: the published network exactly, locality, fixed image channels, windows."""
 
 import dataclasses
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -155,8 +156,9 @@ def test_patch_training_sees_the_same_inside_as_whole_image_far_from_the_patch_b
     assert torch.allclose(outputs[1].logits[..., 2:-2, 2:-2], whole[..., 18:30, 14:26], atol=1e-6)
 
 
-def test_mixed_precision_keeps_the_state_in_float32():
-    network = MedNCA(PLAN, 2, 1, 2, sigmoid=False)
+@pytest.mark.parametrize(("perception", "norm"), [("matrix", "layer"), ("matrix", "rms"), ("paper", "none")])
+def test_mixed_precision_keeps_the_state_in_float32(perception, norm):
+    network = MedNCA(replace(PLAN, perception=perception, norm=norm), 2, 1, 2, sigmoid=False)
     image, origin = torch.randn(2, 1, 32, 32), torch.tensor([[0, 0], [8, 8]])
     exact, _ = network(image, origin, torch.Generator().manual_seed(0))
     with torch.autocast("cpu", torch.bfloat16):

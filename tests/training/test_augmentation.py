@@ -41,6 +41,15 @@ def test_seeds_differ_and_keep_shape_type_and_label_values(sample):
     assert min(areas) < 80 < max(areas)  # 8 x 10 voxels, enlarged in some and reduced in others
 
 
+def test_frequency_says_how_often_relative_to_nnunet(sample):
+    def changed(frequency):
+        transforms = training_transforms(SIZE, frequency=frequency)
+        results = [augment(*sample, transforms, np.random.SeedSequence(seed))[1] for seed in range(60)]
+        return sum(not np.array_equal(labels, sample[1]) for labels in results)
+
+    assert changed(0.0) == 0 < changed(0.3) < changed(1.0)
+
+
 def test_global_generators_are_left_as_they_were(sample):
     np.random.seed(1)
     random.seed(1)

@@ -26,19 +26,19 @@ def recipe(tmp_path):
     """Two small volumes, read by slices, not augmented."""
     write_store(tmp_path, {"a": _volume(), "b": _volume((6, 12, 20))}, dim=2)
     return BatchRecipe(
-        tmp_path, ("a", "b"), TWO_CLASSES, 2, SIZE, patch=(8, 8), factor=(4, 4), batch_size=4, augment=False
+        tmp_path, ("a", "b"), TWO_CLASSES, 2, SIZE, patch=(8, 8), factor=(4, 4), batch_size=4, augmentation=0.0
     )
 
 
 def test_shapes_and_types(recipe):
-    batch = make_batch(replace(recipe, augment=True), 0)
+    batch = make_batch(replace(recipe, augmentation=1.0), 0)
     assert batch.image.shape == (4, 1, 16, 24) and batch.image.dtype == np.float32
     assert batch.labels.shape == (4, 16, 24) and batch.labels.dtype == np.int16
     assert batch.origin.shape == (4, 2) and batch.origin.dtype == np.int64
 
 
 def test_a_sample_depends_on_seed_fold_iteration_and_index_only(recipe):
-    recipe = replace(recipe, augment=True)
+    recipe = replace(recipe, augmentation=1.0)
     sampler = Sampler(recipe)
     for iteration in range(7):
         sampler.batch(iteration)
@@ -109,7 +109,7 @@ def test_small_images_are_centred_and_their_edges_replicated(tmp_path):
     labels = np.zeros((1, 3, 5), np.uint8)
     labels[0, 2, 4] = 2
     write_store(tmp_path, {"a": (image, labels)}, dim=2)
-    recipe = BatchRecipe(tmp_path, ("a",), TWO_CLASSES, 2, (6, 8), (6, 8), (2, 2), 1, augment=False)
+    recipe = BatchRecipe(tmp_path, ("a",), TWO_CLASSES, 2, (6, 8), (6, 8), (2, 2), 1, augmentation=0.0)
     batch = make_batch(recipe, 0)
     rows, columns = [0, 0, 1, 2, 2, 2], [0, 0, 1, 2, 3, 4, 4, 4]  # 1 row before and 2 after; 1 column and 2
     np.testing.assert_array_equal(batch.image[0, 0], image[0, 0][np.ix_(rows, columns)])
@@ -124,7 +124,7 @@ def test_larger_images_are_cropped_around_the_forced_foreground(tmp_path, dim):
     image = np.stack([np.arange(labels.size).reshape(shape), labels])  # channel 0 tells every voxel's place
     write_store(tmp_path, {"a": (image, labels)}, dim)
     size = (4, 16, 16)[-dim:]
-    recipe = BatchRecipe(tmp_path, ("a",), TWO_CLASSES, dim, size, size, (2,) * dim, 8, 1.0, augment=False)
+    recipe = BatchRecipe(tmp_path, ("a",), TWO_CLASSES, dim, size, size, (2,) * dim, 8, 1.0, augmentation=0.0)
     places = set()
     for iteration in range(4):
         batch = make_batch(recipe, iteration)
@@ -146,7 +146,7 @@ def test_volumes(tmp_path):
 def test_regions_may_overlap(tmp_path):
     whole_and_core = Labels(names=("whole", "core"), values=((1, 2), (2,)), region_order=(1, 2))
     write_store(tmp_path, {"a": _volume()}, 2, whole_and_core)
-    recipe = BatchRecipe(tmp_path, ("a",), whole_and_core, 2, SIZE, (8, 8), (4, 4), 4, 1.0, augment=False)
+    recipe = BatchRecipe(tmp_path, ("a",), whole_and_core, 2, SIZE, (8, 8), (4, 4), 4, 1.0, augmentation=0.0)
     drawn = {int(index) for i in range(10) for index in make_batch(recipe, i).image[:, 0, 0, 0]}
     assert drawn == {3, 4}
 
@@ -154,7 +154,7 @@ def test_regions_may_overlap(tmp_path):
 def test_case_without_foreground_is_sampled_all_the_same(tmp_path):
     image, labels = _volume()
     write_store(tmp_path, {"empty": (image, 0 * labels)}, dim=2)
-    recipe = BatchRecipe(tmp_path, ("empty",), TWO_CLASSES, 2, SIZE, (8, 8), (4, 4), 4, 1.0, augment=False)
+    recipe = BatchRecipe(tmp_path, ("empty",), TWO_CLASSES, 2, SIZE, (8, 8), (4, 4), 4, 1.0, augmentation=0.0)
     assert not make_batch(recipe, 0).labels.any()
 
 

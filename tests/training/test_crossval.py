@@ -1,6 +1,7 @@
 """Cross-validation over fabricated trainings: a script in place of mednca_train writes what a training would."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -186,12 +187,27 @@ def test_models_of_other_plans_are_refused_and_never_mixed(workspace):
     assert list(result.failed) == ["mednca_2d"]
     assert "never mixed" in result.failed["mednca_2d"]
     assert [outcome.job.model for outcome in result.trained] == ["unet_small"] * 3
+    old = next(results for results in result.models if results.name == "mednca_2d")
+    assert not old.folds and "trained with other plans" in old.notes[0]
+    text = (workspace.results_folder(DATASET) / "comparison.md").read_text(encoding="utf-8")
+    assert "fold 0 of mednca_2d is left out" in text and "| mednca_2d |" not in text
+
+
+def test_tables_do_without_the_predictions(workspace):
+    crossvalidate(workspace, options(workspace))
+    folder = workspace.model_folder(DATASET, "mednca", "2d")
+    (folder / "postprocessing.json").unlink()
+    shutil.rmtree(folder / "fold_1" / "validation")
+    result = crossvalidate(workspace, options(workspace))
+    assert len(result.models[0].folds) == 3
+    assert any("postprocessing of mednca_2d was not chosen anew" in note for note in result.models[0].notes)
 
 
 def test_another_count_than_that_of_the_folds_there_is_refused(workspace):
     crossvalidate(workspace, options(workspace, folds=(0,)))
     with pytest.raises(InputError, match="321 iterations, --iterations asks for 500"):
-        missing_jobs(workspace, make_plans(), "mednca", "2d", (0, 1, 2), 500)
+        splits = read_splits(workspace.splits_file(DATASET), ["case0", "case1", "case2"])
+        missing_jobs(workspace, make_plans(), splits, "mednca", "2d", (0, 1, 2), 500)
 
 
 def test_postprocessing_is_chosen_out_of_fold_and_kept_until_a_fold_changes(workspace):

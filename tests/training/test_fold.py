@@ -157,6 +157,45 @@ def test_a_finished_training_can_be_extended(root):
     assert any(not torch.equal(before[name], tensor) for name, tensor in weights(root).items())
 
 
+def test_an_extension_survives_a_kill_and_the_guard(root, monkeypatch):
+    assert train_main(arguments(root, "--iterations", "2")) == 0
+    shutil.copytree(root / "results", root / "kept")
+
+    def killed(*_):
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "train_step", killed)
+        assert train_main(arguments(root, "--continue", "--iterations", "4")) == 1
+    assert train_main(arguments(root, "--continue")) == 0
+    assert json.loads((fold_folder(root) / "run.json").read_text(encoding="utf-8"))["iterations"] == 4
+    expected = weights(root)
+    shutil.rmtree(root / "results")
+    (root / "kept").rename(root / "results")
+    real, calls = loop.train_step, []
+
+    def explode_first(*args):
+        calls.append(1)
+        loss, magnitude = real(*args)
+        return (float("nan"), magnitude) if len(calls) == 1 else (loss, magnitude)
+
+    monkeypatch.setattr(loop, "train_step", explode_first)
+    assert train_main(arguments(root, "--continue", "--iterations", "4")) == 0
+    run = json.loads((fold_folder(root) / "run.json").read_text(encoding="utf-8"))
+    assert run["iterations"] == 4 and run["restores"] == 1
+    assert any(not torch.equal(expected[name], tensor) for name, tensor in weights(root).items())  # at half the rate
+
+
+def test_continue_without_a_checkpoint_never_restarts_what_had_begun(root, monkeypatch, capsys):
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "train_step", interrupt_at(3))
+        assert train_main(arguments(root, "--iterations", "6")) == 130
+    (fold_folder(root) / "checkpoint.pt").unlink()
+    assert train_main(arguments(root, "--continue")) == 2
+    assert "Nothing to continue" in capsys.readouterr().err
+    assert (fold_folder(root) / "training.csv").exists()
+
+
 def test_an_unfinished_training_is_neither_restarted_nor_shortened_unasked(root, monkeypatch, capsys):
     with monkeypatch.context() as patched:
         patched.setattr(loop, "train_step", interrupt_at(3))
