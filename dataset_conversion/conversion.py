@@ -18,12 +18,13 @@ Write = Callable[[Path], None]
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line says. masks, threshold and mapping are for `pairs` alone."""
+    """What the command line says. All but the source are for `pairs` alone; series: as `choose_series` takes them."""
 
     source: Path
     masks: Path | None = None
     threshold: float | None = None
     mapping: Mapping[int, int] | None = None
+    series: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -52,13 +53,16 @@ class Conversion:
 
 
 def new_folder(workspace: Workspace, number: int, name: str, force: bool) -> Path:
-    """The folder for dataset `number`. Raises InputError where the number or the folder is taken already."""
+    """The folder for dataset `number`. Raises InputError where the number or the folder is taken already.
+
+    A dataset of which only plans or results are here, as they come with the repository, does not take its number.
+    """
     if not 1 <= number <= 999:
         raise InputError(f"-d {number}: expected a number from 1 to 999.")
     if not re.fullmatch(r"[A-Za-z0-9][\w-]*", name, re.ASCII):
         raise InputError(f"--name: expected a name of letters, digits, _ and -, found {name!r}.")
     folder = workspace.new_raw_folder(number, name)
-    others = [other for other in workspace.datasets() if other.startswith(f"Dataset{number:03d}_")]
+    others = [other for other in workspace.datasets_with_data() if other.startswith(f"Dataset{number:03d}_")]
     if any(other != folder.name for other in others):
         raise InputError(
             f"-d {number}: expected a free number, found that {', '.join(others)} has it already. "

@@ -10,7 +10,7 @@ from mednca_runtime.errors import InputError
 from mednca_runtime.images import read_header, split_ending
 
 from .conversion import Write
-from .images import copy, is_coloured, write_channel, write_colour, write_grey
+from .images import Source, copy, is_coloured, place, write_channel, write_colour, write_grey
 
 _COPIED = (".png", ".tif", ".tiff", ".bmp", ".nii.gz", ".nii", ".nrrd", ".mha")  # one file each, labels writable
 
@@ -22,11 +22,11 @@ class Format:
     channel_names: tuple[str, ...]
     ending: str
     spacing_known: bool
-    writes: Callable[[tuple[Path, ...]], tuple[Write, ...]]
+    writes: Callable[[tuple[Source, ...]], tuple[Write, ...]]
     notes: tuple[str, ...] = ()
 
 
-def choose_format(cases: Mapping[str, tuple[Path, ...]]) -> Format:
+def choose_format(cases: Mapping[str, tuple[Source, ...]]) -> Format:
     """Looks at all files of all cases. Raises InputError where they do not fit together in one dataset."""
     counts = {len(files) for files in cases.values()}
     if len(counts) > 1:
@@ -35,7 +35,7 @@ def choose_format(cases: Mapping[str, tuple[Path, ...]]) -> Format:
             f"{cases[odd][0]}: expected {max(counts)} channels as other images have, found {len(cases[odd])}."
         )
     files = [file for channels in cases.values() for file in channels]
-    endings = {split_ending(file)[1] for file in files}
+    endings = {".dcm" if isinstance(file, tuple) else split_ending(file)[1] for file in files}
     if endings <= set(PICTURES):
         return _pictures(files, endings, counts.pop())
     if endings & set(PICTURES):
@@ -57,10 +57,11 @@ def _pictures(files: list[Path], endings: set[str], n_files: int) -> Format:
     return Format(names, ".png", False, _each(write_colour if coloured else write_grey), notes)
 
 
-def _volumes(files: list[Path], endings: set[str], n_files: int) -> Format:
+def _volumes(files: list[Source], endings: set[str], n_files: int) -> Format:
     counts = {read_header(file).channels for file in files}
     if len(counts) > 1:
-        raise InputError(f"{files[0].parent}: expected images with equal numbers of channels, found {sorted(counts)}.")
+        folder = place(files[0]).parent
+        raise InputError(f"{folder}: expected images with equal numbers of channels, found {sorted(counts)}.")
     channels = counts.pop()
     hint = 'intensities are z-scored; for CT, write "CT" as the channel\'s name in dataset.json.'
     names = _names(n_files * channels)
@@ -73,7 +74,7 @@ def _each(write: Callable[[Path, Path], None]) -> Callable[[tuple[Path, ...]], t
     return lambda files: tuple(partial(write, file) for file in files)
 
 
-def _split(channels: int, files: tuple[Path, ...]) -> tuple[Write, ...]:
+def _split(channels: int, files: tuple[Source, ...]) -> tuple[Write, ...]:
     return tuple(partial(write_channel, file, channel) for file in files for channel in range(channels))
 
 

@@ -10,9 +10,14 @@ from PIL import Image
 from mednca_runtime.errors import InputError
 from mednca_runtime.files import replacing
 from mednca_runtime.geometry import Geometry
-from mednca_runtime.images import read_header, read_image, read_labels, write_labels, write_volume
+from mednca_runtime.images import read_header, read_image, read_labels, to_grey, write_labels, write_volume
 
-_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
+Source = Path | tuple[Path, ...]  # a file, or the files of a DICOM series
+
+
+def place(source: Source) -> Path:
+    """Where an image lies, for messages: its file, or the folder of its series."""
+    return source[0].parent if isinstance(source, tuple) else source
 
 
 def copy(source: Path, target: Path) -> None:
@@ -31,11 +36,7 @@ def is_coloured(source: Path) -> bool:
 
 def write_grey(source: Path, target: Path) -> None:
     """Writes a picture as a grey PNG, 8 or 16 bit: its equal channels as they are, colours by their luma."""
-    image = read_image(source)
-    grey = image.array[0]
-    if image.array.shape[0] == 3 and (image.array != image.array[:1]).any():
-        grey = np.rint(np.tensordot(_LUMA, image.array, axes=1))
-    _write_png(target, _as_integers(grey, source))
+    _write_png(target, _as_integers(to_grey(read_image(source).array)[0], source))
 
 
 def write_colour(source: Path, target: Path) -> None:
@@ -46,13 +47,13 @@ def write_colour(source: Path, target: Path) -> None:
     _write_png(target, np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
 
 
-def write_channel(source: Path, channel: int, target: Path) -> None:
+def write_channel(source: Source, channel: int, target: Path) -> None:
     """Writes one channel of an image in the target's format, float32."""
     image = read_image(source)
     write_volume(target, image.array[channel], image.geometry)
 
 
-def write_mapped_labels(source: Path, mapping: Mapping[int, int] | None, reference: Path, target: Path) -> None:
+def write_mapped_labels(source: Path, mapping: Mapping[int, int] | None, reference: Source, target: Path) -> None:
     """Writes a label file in the target's format with its values mapped; 0 stays 0 unless it is mapped.
 
     Raises InputError for a value without a counterpart, and for another size than that of the image `reference`.
@@ -71,7 +72,7 @@ def write_mapped_labels(source: Path, mapping: Mapping[int, int] | None, referen
     write_labels(target, array, labels.geometry)
 
 
-def write_mask(sources: Sequence[Path], threshold: float, reference: Path, target: Path) -> None:
+def write_mask(sources: Sequence[Path], threshold: float, reference: Source, target: Path) -> None:
     """Writes 1 where any of the masks is above `threshold`, else 0; without masks, zeros of the reference's size.
 
     Raises InputError when a mask has another size than the image `reference`.
@@ -85,11 +86,11 @@ def write_mask(sources: Sequence[Path], threshold: float, reference: Path, targe
     write_labels(target, merged, geometry)
 
 
-def _check_size(source: Path, found: tuple[int, ...], reference: Path) -> None:
+def _check_size(source: Path, found: tuple[int, ...], reference: Source) -> None:
     expected = read_header(reference).shape
     if found != expected:
         raise InputError(
-            f"{source}: expected the size {expected} of {reference.name}, found {found}. "
+            f"{source}: expected the size {expected} of {place(reference).name}, found {found}. "
             "Correct the mask, or move it and its image out of the folder."
         )
 

@@ -9,11 +9,12 @@ import numpy as np
 
 from mednca_pipeline.datasets.channels import group_channels
 from mednca_runtime.errors import InputError
+from mednca_runtime.formats.dicom import choose_series, find_series
 from mednca_runtime.images import read_labels, split_ending
 
 from .conversion import Conversion, Options, RawCase, Write
 from .formats import choose_format
-from .images import write_mapped_labels, write_mask
+from .images import Source, write_mapped_labels, write_mask
 from .sources import case_name, count, existing_folder, image_files
 
 DESCRIPTION = "any folder of images (-i) and a folder of masks with the same names (-l)"
@@ -27,13 +28,14 @@ def convert(options: Options) -> Conversion:
 
     A mask has its image's name, or that and _mask, _seg, _label or _gt. Images without a mask go to imagesTs. Several
     channels of an image are files with nnU-Net's suffixes. Without --threshold and --map mask values are labels.
+    Where the folder holds no image files, the images are the DICOM series below it, named as mednca_predict does.
     """
     if options.masks is None:
         raise InputError("pairs: expected the folder of masks with -l, found none.")
     if options.threshold is not None and options.mapping is not None:
         raise InputError("pairs: expected --threshold or --map, found both. Choose one.")
     masks = _masks(existing_folder(options.masks, "the masks"))
-    images = _images(existing_folder(options.source, "the images"), masks)
+    images = _images(existing_folder(options.source, "the images"), masks, options.series)
     pairs = {name: mask for name in images if (mask := masks.get(name))}
     if not pairs:
         example, found = next(iter(images)), count(sorted(set(masks.values())), "mask")
@@ -51,16 +53,21 @@ def convert(options: Options) -> Conversion:
     return Conversion("", chosen.channel_names, labels, chosen.ending, tuple(cases), chosen.spacing_known, notes)
 
 
-def _images(folder: Path, masks: dict[str, Path]) -> dict[str, tuple[Path, ...]]:
-    """Files of each image in channel order, by case. Four digits are a channel where every image has them."""
+def _images(folder: Path, masks: dict[str, Path], series: Sequence[str]) -> dict[str, tuple[Source, ...]]:
+    """The files of each image in channel order, or its DICOM series, by case.
+
+    Four digits are a channel where every image has them, unless a mask has the name of an image with its digits.
+    """
     files = image_files(folder)
-    if not files:
-        raise InputError(f"{folder}: expected images, found none in a format that can be read. Check -i.")
+    if not files or series:
+        return _series(folder, files, series)
     stems = [split_ending(file)[0] for file in files]
     endings = {split_ending(file)[1] for file in files}
-    if len(endings) == 1 and all(_CHANNEL.fullmatch(stem) for stem in stems):
-        several = len(files) // len({_CHANNEL.fullmatch(stem)[1] for stem in stems})
-        cases, _ = group_channels(files, endings.pop(), several, _known(stems, masks))
+    shortened = {stem: match[1] for stem in stems if (match := _CHANNEL.fullmatch(stem))}
+    numbered = any(stem in masks and short not in masks for stem, short in shortened.items())
+    if len(endings) == 1 and len(shortened) == len(files) and not numbered:
+        names = set(shortened.values())
+        cases, _ = group_channels(files, endings.pop(), len(files) // len(names), names & set(masks))
         return dict(cases)
     twice = sorted({stem for stem in stems if stems.count(stem) > 1})
     if twice:
@@ -68,10 +75,18 @@ def _images(folder: Path, masks: dict[str, Path]) -> dict[str, tuple[Path, ...]]
     return {stem: (file,) for stem, file in zip(stems, files, strict=True)}
 
 
-def _known(stems: Sequence[str], masks: dict[str, Path]) -> set[str]:
-    """Names that masks give to images: whole stems, or stems without the digits of a channel."""
-    shortened = {_CHANNEL.fullmatch(stem)[1] for stem in stems}
-    return {*stems, *shortened} & set(masks)
+def _series(folder: Path, files: Sequence[Path], choices: Sequence[str]) -> dict[str, tuple[Source, ...]]:
+    if files:
+        raise InputError(
+            f"--series: expected only DICOM series below {folder}, found {count(files, 'image file')} in it. "
+            "Move them elsewhere, or leave out --series."
+        )
+    found = find_series(folder)
+    if not found:
+        raise InputError(
+            f"{folder}: expected images in a format that can be read, or DICOM series below it, found none. Check -i."
+        )
+    return {series.name: (series.files,) for series in choose_series(found, choices)}
 
 
 def _masks(folder: Path) -> dict[str, Path]:
@@ -80,7 +95,7 @@ def _masks(folder: Path) -> dict[str, Path]:
     return {_AFFIX.sub("", stem): file for stem, file in reversed(files)} | dict(files)
 
 
-def _label(options: Options, mask: Path, image: Path) -> Write:
+def _label(options: Options, mask: Path, image: Source) -> Write:
     if options.threshold is not None:
         return partial(write_mask, [mask], options.threshold, image)
     return partial(write_mapped_labels, mask, options.mapping, image)
@@ -112,7 +127,7 @@ def _label_names(values: Sequence[int]) -> dict[str, int]:
     return {"background": 0} | {f"label_{value}": value for value in values}
 
 
-def _notes(images: dict[str, tuple[Path, ...]], pairs: dict[str, Path], masks: dict[str, Path]) -> list[str]:
+def _notes(images: dict[str, tuple[Source, ...]], pairs: dict[str, Path], masks: dict[str, Path]) -> list[str]:
     notes = []
     if unlabelled := [name for name in images if name not in pairs]:
         notes.append(f"{count(unlabelled, 'image')} without a mask: in imagesTs.")

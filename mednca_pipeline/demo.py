@@ -110,13 +110,13 @@ def _print_results(root: Path, predictions: Path, pictures: Path) -> None:
     from .datasets.dataset import load_dataset
     from .evaluation.comparison import compare
     from .evaluation.results import collect_results
-    from .planning.splits import read_splits
+    from .planning.splits import workspace_splits
     from .workspace import open_workspace
 
     workspace = open_workspace(root)
     results = workspace.results_folder(DATASET)
     cases = [case.name for case in load_dataset(workspace.raw_folder(DATASET)).training]
-    splits = read_splits(workspace.splits_file(DATASET), cases)
+    splits = workspace_splits(workspace, DATASET, cases)
     print()
     Console().print(comparison_table(compare(collect_results(results, splits))))
     picture = min(pictures.glob("*.png"))

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,21 +62,17 @@ class Workspace:
 
     def datasets(self) -> list[str]:
         """Names of all datasets known to this workspace, in any of its folders, sorted."""
-        places = [*self._raw_parents(), self.root / "plans", self.root / "preprocessed", self.root / "results"]
-        return sorted(
-            {
-                entry.name
-                for place in places
-                if place.is_dir()
-                for entry in place.iterdir()
-                if entry.is_dir() and _NAME.fullmatch(entry.name)
-            }
-        )
+        return sorted({*self.datasets_with_data(), *_names_in([self.root / "plans", self.root / "results"])})
+
+    def datasets_with_data(self) -> list[str]:
+        """Names of the datasets that have raw or preprocessed data, and not plans and results alone; sorted."""
+        return sorted(_names_in([*self._raw_parents(), self.root / "preprocessed"]))
 
     def resolve(self, dataset: str | int) -> str:
         """The full name of a dataset given as `4`, `004`, `Dataset004` or `Dataset004_Hippocampus`.
 
-        Raises InputError, listing what was searched and found, when none or several fit.
+        Of several with one number, those with data go before those of which only plans or results are here, as they
+        come with the repository. Raises InputError, listing what was searched and found, when none or several fit.
         """
         text = str(dataset).strip()
         known = self.datasets()
@@ -83,6 +80,8 @@ class Workspace:
             return text
         number = re.fullmatch(r"(?:Dataset)?(\d+)", text)
         fitting = [name for name in known if number and int(_NAME.fullmatch(name)[1]) == int(number[1])]
+        if len(fitting) > 1:
+            fitting = sorted(set(fitting) & set(self.datasets_with_data())) or fitting
         if len(fitting) == 1:
             return fitting[0]
         found = ", ".join(fitting or known) or "no dataset at all"
@@ -95,6 +94,11 @@ class Workspace:
 
     def _raw_parents(self) -> list[Path]:
         return [self.raw] + ([self.nnunet_raw] if self.nnunet_raw else [])
+
+
+def _names_in(places: Iterable[Path]) -> set[str]:
+    entries = (entry for place in places if place.is_dir() for entry in place.iterdir())
+    return {entry.name for entry in entries if entry.is_dir() and _NAME.fullmatch(entry.name)}
 
 
 def open_workspace(root: Path | str | None = None) -> Workspace:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from mednca_pipeline.planning.plans import read_plans
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 COMMANDS = ("convert", "check", "plan_and_preprocess", "train", "crossval", "predict", "evaluate", "plot")
@@ -113,14 +115,42 @@ def test_every_command_that_a_page_names_exists(page):
     assert words - others - set(COMMANDS) - {"paper_2d", "paper_3d"} == set()
 
 
-@pytest.mark.parametrize("command", [*(f"mednca_{name}" for name in COMMANDS), "python -m mednca_pipeline.demo"])
-def test_reference_names_every_option_of_a_command_and_no_other(command):
+def option_rows(section: str) -> list[tuple[list[str], str]]:
+    """(options, meaning) of each row of a section of the commands' reference."""
     text = (ROOT / "docs" / "reference" / "commands.md").read_text(encoding="utf-8")
     sections = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", text, flags=re.MULTILINE | re.DOTALL))
-    rows = [row for row in sections[command].splitlines() if row.startswith("| `-")]
-    rows += [row for row in sections["Options of every command"].splitlines() if row.startswith("| `-")]
-    documented = {option for row in rows for option in re.findall(r"`(--?[\w-]+)`", row.split("|")[1])}
+    rows = [row.split("|") for row in sections[section].splitlines() if row.startswith("| `-")]
+    return [(re.findall(r"`(--?[\w-]+)`", row[1]), "|".join(row[2:])) for row in rows]
+
+
+def default_of(action: argparse.Action) -> str:
+    """The default of an option; where the code chooses one later, that in its help: "(default: 4GB, less on ...)"."""
+    if action.default is None:
+        stated = re.search(r"\(default: ([^\s,;)]+)", action.help)
+        return stated[1] if stated else ""
+    return " ".join(action.default) if isinstance(action.default, (list, tuple)) else str(action.default)
+
+
+EVERY_COMMAND = [*(f"mednca_{name}" for name in COMMANDS), "python -m mednca_pipeline.demo"]
+
+
+@pytest.mark.parametrize("command", EVERY_COMMAND)
+def test_reference_names_every_option_of_a_command_and_no_other(command):
+    rows = [*option_rows(command), *option_rows("Options of every command")]
+    documented = {option for options, _ in rows for option in options}
     assert documented == options_of(module_of(command.split()))
+
+
+@pytest.mark.parametrize("command", EVERY_COMMAND)
+def test_defaults_of_the_reference_are_those_of_the_commands(command):
+    """A default that is a value is stated without a colon: (default 5); one that is explained has one."""
+    actions = parser_of(module_of(command.split()))._option_string_actions
+    wrong = []
+    for options, meaning in option_rows(command):
+        stated = re.search(r"\bdefault (?:`([^`]+)`|([^\s,:;)]+))", meaning)
+        if stated and (stated[1] or stated[2]) != default_of(actions[options[0]]):
+            wrong.append(f"{options[0]}: {stated[0]}, the command says {default_of(actions[options[0]])!r}")
+    assert not wrong
 
 
 def test_constants_of_the_planner_page_are_those_of_the_code():
@@ -133,6 +163,21 @@ def test_constants_of_the_planner_page_are_those_of_the_code():
         if ast.literal_eval(stated) != value:
             wrong.append(f"{module}.{name} is {value!r}, the page says {stated}")
     assert not wrong
+
+
+def test_memory_of_a_process_is_stated_as_in_the_code():
+    from mednca_pipeline.planning.memory import PROCESS_BYTES
+
+    for page in ("reference/planner.md", "how-to/small-machines.md"):
+        assert f"{PROCESS_BYTES // 10**6} MB" in (ROOT / "docs" / page).read_text(encoding="utf-8")
+
+
+def test_tutorial_shows_the_decisions_of_the_committed_plan():
+    plans = read_plans(ROOT / "plans" / "Dataset004_Hippocampus" / "plans.json")
+    decided = [(made.name, made.value, made.because) for made in plans.decisions if made.config == "2d"]
+    text = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^\| ([^|-]+) \| ([^|]+) \| ([^|]+) \|$", text, flags=re.MULTILINE)[1:]
+    assert shown == decided
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)

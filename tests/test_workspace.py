@@ -50,6 +50,17 @@ def test_one_number_of_two_datasets_names_both(workspace):
     assert workspace.resolve(HIPPOCAMPUS) == HIPPOCAMPUS
 
 
+@pytest.mark.parametrize("folder", ["raw", "preprocessed"])
+def test_a_dataset_with_data_goes_before_those_of_plans_and_results_alone(workspace, folder):
+    (workspace.root / "results" / "Dataset005_Older").mkdir()
+    with pytest.raises(InputError, match="several datasets"):
+        workspace.resolve(5)
+    (workspace.root / folder / "Dataset005_Mine").mkdir(parents=True)
+    assert workspace.resolve(5) == "Dataset005_Mine"
+    assert workspace.resolve("Dataset005_Prostate") == "Dataset005_Prostate"
+    assert workspace.datasets_with_data() == [HIPPOCAMPUS, "Dataset005_Mine"]
+
+
 def test_an_empty_workspace_says_so(tmp_path):
     with pytest.raises(InputError, match="no dataset at all"):
         Workspace(tmp_path).resolve(1)

@@ -13,7 +13,8 @@ EXAMPLES = """  mednca_convert msd -i Task04_Hippocampus -d 4
   mednca_convert busi -i Dataset_BUSI_with_GT -d 20
   mednca_convert chest_xray -i ChestXray -d 21
   mednca_convert pairs -i images -l masks -d 30 --name Vessels --threshold 127
-  mednca_convert pairs -i images -l masks -d 31 --name Cells --map 255:1 128:2"""
+  mednca_convert pairs -i images -l masks -d 31 --name Cells --map 255:1 128:2
+  mednca_convert pairs -i dicom_folders -l labelmaps -d 32 --name Liver"""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -23,7 +24,9 @@ def main(argv: list[str] | None = None) -> int:
         EXAMPLES,
     )
     parser.add_argument("converter", choices=CONVERTERS, help="kind of source")
-    parser.add_argument("-i", required=True, metavar="SOURCE", help="the downloaded folder; of pairs: the images")
+    parser.add_argument(
+        "-i", required=True, metavar="SOURCE", help="the downloaded folder; of pairs: images, or subfolders of DICOM"
+    )
     parser.add_argument("-d", required=True, type=int, metavar="NUMBER", help="number of the new dataset")
     parser.add_argument("--name", help="its name (default: the source's; of pairs: required)")
     parser.add_argument("--force", action="store_true", help="write over an existing dataset")
@@ -31,6 +34,9 @@ def main(argv: list[str] | None = None) -> int:
     pairs.add_argument("-l", metavar="MASKS", help="folder of masks, named as their images")
     pairs.add_argument("--threshold", type=float, metavar="T", help="mask values above T become label 1")
     pairs.add_argument("--map", nargs="+", metavar="FROM:TO", help="mask values and their labels, such as 255:1")
+    pairs.add_argument(
+        "--series", nargs="+", metavar="UID", help="DICOM series to take, where a folder has several: UIDs or numbers"
+    )
     return run_command(parser, _convert, argv)
 
 
@@ -66,11 +72,12 @@ def _options(arguments: argparse.Namespace):
     from mednca_runtime.errors import InputError
 
     if arguments.converter != "pairs" and any(
-        value is not None for value in (arguments.l, arguments.threshold, arguments.map)
+        value is not None for value in (arguments.l, arguments.threshold, arguments.map, arguments.series)
     ):
-        raise InputError(f"-l, --threshold and --map belong to pairs, found them with {arguments.converter}.")
+        raise InputError(f"-l, --threshold, --map and --series belong to pairs, found them with {arguments.converter}.")
     masks = Path(arguments.l).expanduser() if arguments.l else None
-    return Options(Path(arguments.i).expanduser(), masks, arguments.threshold, _mapping(arguments.map))
+    mapping, series = _mapping(arguments.map), tuple(arguments.series or ())
+    return Options(Path(arguments.i).expanduser(), masks, arguments.threshold, mapping, series)
 
 
 def _mapping(pairs: list[str] | None) -> dict[int, int] | None:

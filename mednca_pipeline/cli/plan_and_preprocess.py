@@ -149,25 +149,29 @@ def _print_plans(workspace, planned: "Planned") -> None:
     notes = [
         *planned.notes,
         f"{len(planned.folds)} folds with {sizes} validation cases: {workspace.splits_file(plans.dataset)}",
-        _expected_minutes(planned),
+        *_expected_minutes(planned),
     ]
     for note in notes:
         console.print(Text(note))
 
 
-def _expected_minutes(planned: "Planned") -> str:
+def _expected_minutes(planned: "Planned") -> list[str]:
     """The schedule is a time, so it is what training takes on any machine; slower ones do fewer iterations in it."""
-    import shutil
-
+    from ..device import choose_device
     from ..planning.plans import MODELS
 
-    device, name = ("cuda", "GPU") if shutil.which("nvidia-smi") else ("cpu", "CPU")
-    chosen = planned.plans.config()
-    minutes = ", ".join(f"{model} {chosen.model(model).training.minutes[device]:g}" for model in MODELS)
-    return (
-        f"Expected minutes per fold on this machine's {name}, configuration {chosen.name}: {minutes}. That is the "
-        "plan's schedule: training fits its iterations to this time; --budget of mednca_train sets another."
-    )
+    device = choose_device().type
+    schedule = "cuda" if device == "cuda" else "cpu"  # MPS trains by the CPU's
+    lines = []
+    for name in planned.configs:
+        config = planned.plans.config(name)
+        minutes = ", ".join(f"{model} {config.model(model).training.minutes[schedule]:g}" for model in MODELS)
+        lines.append(f"Expected minutes per fold on this machine's {device.upper()}, configuration {name}: {minutes}.")
+    return [
+        *lines,
+        "That is the plan's schedule: training fits its iterations to this time, and validation comes on top; --budget "
+        "of mednca_train sets another.",
+    ]
 
 
 if __name__ == "__main__":

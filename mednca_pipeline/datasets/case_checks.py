@@ -66,8 +66,8 @@ def check_loaded(case: Case, loaded: LoadedCase, dataset: Dataset) -> CaseCheck:
 def load_case(case: Case) -> LoadedCase:
     """Reads a case channel by channel. Files that do not exist are passed over: `check_files` names them."""
     findings: list[Finding] = []
-    channels = [(file, _read(read_image, case, file, findings)) for file in case.images if file.is_file()]
-    label = _read(read_labels, case, case.label, findings) if case.label and case.label.is_file() else None
+    channels = [(file, _read(read_image, case, file, findings)) for file in case.images if file.exists()]
+    label = _read(read_labels, case, case.label, findings) if case.label and case.label.exists() else None
     read = [(file, image) for file, image in channels if image is not None]
     if len(read) < len(case.images):
         return LoadedCase(None, label, tuple(findings))

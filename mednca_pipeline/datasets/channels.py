@@ -9,7 +9,7 @@ _SUFFIXED = re.compile(r"(.+)_(\d{4})")
 
 
 def group_channels(
-    files: Iterable[Path], file_ending: str, n_channels: int, case_names: Collection[str] = ()
+    files: Iterable[Path], file_ending: str, n_channels: int, case_names: Collection[str] | None = None
 ) -> tuple[list[tuple[str, tuple[Path, ...]]], list[str]]:
     """Groups image files into cases. Returns [(case, its files in channel order)], sorted by case, and notes.
 
@@ -17,11 +17,12 @@ def group_channels(
     n_channels: of the dataset. One file may hold all channels of its case, such as RGB; the number of files is not
         judged here.
     case_names: names known to be whole cases, from their labels: where "scan_0001" is one of them and "scan" is not,
-        scan_0001.nii.gz is a case and not the second channel of "scan".
+        scan_0001.nii.gz is a case and not the second channel of "scan". None: there are no labels to tell, and several
+        numbers under one name are cases of their own where `n_channels` is 1.
     Four digits at the end that cannot be channel numbers (no _0000 beside them, or beyond `n_channels`) belong to the
     name. A case may come twice when it has a file with and one without a suffix.
     """
-    known = set(case_names)
+    known = set(case_names or ())
     suffixed: dict[str, dict[int, Path]] = defaultdict(dict)
     whole: list[tuple[str, Path]] = []
     for file in sorted(Path(file) for file in files):
@@ -34,18 +35,30 @@ def group_channels(
         else:
             whole.append((stem, file))
     cases: list[tuple[str, tuple[Path, ...]]] = []
+    numbered: list[tuple[str, Path]] = []
     for name, channels in suffixed.items():
-        if name in known or 0 in channels or (n_channels > 1 and max(channels) < n_channels):
+        if case_names is None and n_channels == 1 and len(channels) > 1:
+            numbered += [(f"{name}_{index:04d}", file) for index, file in channels.items()]
+        elif name in known or 0 in channels or (n_channels > 1 and max(channels) < n_channels):
             cases.append((name, tuple(channels[index] for index in sorted(channels))))
         else:
             whole += [(f"{name}_{index:04d}", file) for index, file in channels.items()]
-    cases += [(name, (file,)) for name, file in whole]
-    return sorted(cases), _notes(whole)
+    cases += [(name, (file,)) for name, file in (*whole, *numbered)]
+    return sorted(cases), _notes(whole, numbered)
 
 
-def _notes(whole: list[tuple[str, Path]]) -> list[str]:
-    if not whole:
-        return []
-    name, file = min(whole)
-    count = "1 image has" if len(whole) == 1 else f"{len(whole)} images have"
-    return [f"{count} no channel suffix such as _0000: {file.name} is taken as the whole image of case {name}."]
+def _notes(whole: list[tuple[str, Path]], numbered: list[tuple[str, Path]]) -> list[str]:
+    notes = []
+    if whole:
+        name, file = min(whole)
+        count = "1 image has" if len(whole) == 1 else f"{len(whole)} images have"
+        notes.append(
+            f"{count} no channel suffix such as _0000: {file.name} is taken as the whole image of case {name}."
+        )
+    if numbered:
+        name, file = min(numbered)
+        notes.append(
+            f"{len(numbered)} images differ in their last four digits, which cannot be channels of one case as there "
+            f"is one channel: {file.name} is taken as the whole image of case {name}."
+        )
+    return notes

@@ -39,7 +39,7 @@ def check_files(dataset: Dataset) -> list[Finding]:
 def _training_case(case: Case, dataset: Dataset) -> Iterator[Finding]:
     yield from _channel_files(case, dataset, FATAL)
     wanted = case.label or dataset.folder / "labelsTr" / f"{case.name}{output_ending(dataset.file_ending)}"
-    if case.label is None or not case.label.is_file():
+    if case.label is None or not case.label.exists():
         remedy = "Add the label, or move the image to imagesTs."
         yield Finding(FATAL, case.name, wanted, "no such file", f"the label of {case.images[0].name}", remedy)
 
@@ -47,7 +47,7 @@ def _training_case(case: Case, dataset: Dataset) -> Iterator[Finding]:
 def _channel_files(case: Case, dataset: Dataset, severity: str) -> Iterator[Finding]:
     """One file per channel, or one for all. What a single file holds is seen when it is read."""
     for file in case.images:
-        if not file.is_file():
+        if not file.exists():
             remedy = "Correct the path in dataset.json, or add the file."
             yield Finding(severity, case.name, file, "no such file", f"an image of case {case.name}", remedy)
     names = [f"{case.name}_{index:04d}{dataset.file_ending}" for index in range(len(dataset.channel_names))]

@@ -15,6 +15,7 @@ from mednca_pipeline.datasets.dataset import Case, Dataset
 from mednca_pipeline.datasets.findings import FATAL, Report
 from mednca_pipeline.datasets.parallel import run_in_order
 from mednca_runtime.errors import InputError
+from mednca_runtime.images import stored_files
 
 from .case import case_fingerprint, sampled_foreground
 from .fingerprint import CaseFingerprint, Fingerprint
@@ -80,15 +81,11 @@ def raw_sha256(dataset: Dataset) -> str:
     """Of dataset.json and the bytes of all training files, under their names."""
     files = [dataset.folder / "dataset.json"]
     for case in dataset.training:
-        files += [file for path in (*case.images, *([case.label] if case.label else [])) for file in _files(path)]
+        files += [file for path in (*case.images, *([case.label] if case.label else [])) for file in stored_files(path)]
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as threads:
         digests = threads.map(_file_sha256, files)
         lines = [f"{file.name} {digest}\n" for file, digest in zip(files, digests, strict=True)]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def _files(path: Path) -> list[Path]:
-    return sorted(path.iterdir()) if path.is_dir() else [path]
 
 
 def _file_sha256(path: Path) -> str:

@@ -1,23 +1,37 @@
 """From image files to label files: one case, and the validation cases of a fold."""
 
+import logging
 import math
 import re
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mednca_runtime.errors import InputError
-from mednca_runtime.images import output_ending, read_image, split_ending, volume_ending, write_labels, write_volume
+from mednca_runtime.images import (
+    Image,
+    output_ending,
+    read_image,
+    split_ending,
+    to_grey,
+    volume_ending,
+    write_labels,
+    write_volume,
+)
 
 from ..datasets.dataset import Case
+from ..datasets.description import PICTURES
+from ..planning.normalisation import is_colour
 from .inputs import InputCase
 from .predictor import Prediction, Predictor, output_names
 from .ranges import range_warnings
 from .table import Row, volume_unit
 
+log = logging.getLogger(__name__)
 _ODD = re.compile(r"[^\w.-]+")  # in a class's name, and not wanted in a file's
 
 
@@ -31,7 +45,7 @@ def predict_case(
     start = time.perf_counter()
     if case.problem:
         raise InputError(case.problem)
-    image = read_image(case.files)
+    image, notes = _read(predictor, case.files)
     prediction = _predict(predictor, image, case.files)
     maps = map_files(predictor, case, save_probabilities, save_variance)
     if save_probabilities:
@@ -40,7 +54,7 @@ def predict_case(
     if save_variance:
         write_volume(out / maps[None], prediction.variance, image.geometry)
     write_labels(out / case.output, prediction.labels, image.geometry)
-    warnings = range_warnings(image.array, image.spacing_mm, predictor.plans)
+    warnings = [*notes, *range_warnings(image.array, image.spacing_mm, predictor.plans)]
     return _row(predictor, case, prediction, image.spacing_mm, time.perf_counter() - start, warnings)
 
 
@@ -74,7 +88,9 @@ def predict_cases(
         results[case.name] = {"seconds": None, "quality": None}
         if overwrite or not path.is_file():
             start = time.perf_counter()
-            image = read_image(case.images)
+            image, notes = _read(predictor, case.images)
+            for note in notes:
+                log.warning("%s: %s", case.name, note)
             prediction = _predict(predictor, image, case.images)
             write_labels(path, prediction.labels, image.geometry)
             results[case.name] = {"seconds": time.perf_counter() - start, "quality": _summary_scores(prediction)}
@@ -83,7 +99,22 @@ def predict_cases(
     return results
 
 
-def _predict(predictor: Predictor, image, files: Sequence[Path]) -> Prediction:
+def _read(predictor: Predictor, files: Sequence[Path]) -> tuple[Image, list[str]]:
+    """The image, a picture in grey or colour as the model was trained on; and what was done to it."""
+    image, names = read_image(files), predictor.plans.channel_names
+    found = image.array.shape[0]
+    if len(files) > 1 or split_ending(files[0])[1] not in PICTURES:
+        return image, []
+    if found == 3 and len(names) == 1:
+        lost = float(np.ptp(image.array, axis=0).max())
+        note = f": its colours, which differ by up to {lost:g}, are lost" if lost else ""
+        return replace(image, array=to_grey(image.array)), [f"stored in colour, read as grey{note}"]
+    if found == 1 and is_colour(names):
+        return replace(image, array=np.repeat(image.array, 3, axis=0)), ["stored in grey, read as colour"]
+    return image, []
+
+
+def _predict(predictor: Predictor, image: Image, files: Sequence[Path]) -> Prediction:
     try:
         return predictor.predict(image.array, image.spacing_mm)
     except InputError as error:

@@ -186,9 +186,16 @@ class Predictor:
                 f"{tuple(array.shape)} (channels first) with spacing {tuple(spacing_mm)}."
             )
         if array.shape[0] != len(channels):
+            count = f"{len(channels)} channel{'s' * (len(channels) > 1)}"
+            advice = "Give the image that has this channel alone."
+            if len(channels) > 1:
+                advice = (
+                    f"Give the channels in this order: one file for each, named case_0000 to "
+                    f"case_{len(channels) - 1:04d}, or one file or array that holds them all."
+                )
             raise InputError(
-                f"Expected {len(channels)} channel(s) ({', '.join(channels)}), as {self.plans.dataset} was trained on, "
-                f"found {array.shape[0]}. Give one file per channel, named case_0000, case_0001, ... in this order."
+                f"Expected {count} ({', '.join(channels)}), as {self.plans.dataset} was trained on, "
+                f"found {array.shape[0]}. {advice}"
             )
         if not np.isfinite(array).all():
             raise InputError(

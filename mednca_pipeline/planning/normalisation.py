@@ -7,26 +7,47 @@ from mednca_pipeline.fingerprint.fingerprint import Fingerprint, IntensityStatis
 from .rule import Chosen
 
 SCHEMES = {"ct": "ct", "nonorm": "none", "rgb_to_0_1": "rgb"}  # nnU-Net's names, compared in lower case
+RESCALED = "rescale_to_0_1"  # nnU-Net's too: each image by its own minimum and maximum
 RGB_NAMES = {"r", "g", "b", "red", "green", "blue"}
 OUTLIER_RATIO = 3.0  # how far an extreme lies beyond its percentile, in widths of the 0.5 to 99.5 percentile range
 OUTLIER_SHARE = 0.1  # of the cases
+_REASONS = {
+    "ct": "CT is clipped and scaled by the statistics of the whole dataset's foreground",
+    "rgb": "colours are scaled from 0..255 to -1..1",
+    "none": "noNorm leaves intensities alone",
+    "zscore": "its unit is arbitrary, so each image has mean 0 and standard deviation 1",
+}
 
 
-def schemes(channel_names: Sequence[str]) -> Chosen:
-    """Per channel "zscore", "ct", "rgb" or "none", from what the channel is called, as nnU-Net does."""
-    names = [name.strip().lower() for name in channel_names]
-    colour = len(names) == 3 and set(names) <= RGB_NAMES
-    chosen = tuple("rgb" if colour else SCHEMES.get(name, "zscore") for name in names)
-    known = {
-        "ct": "CT is clipped and scaled by the statistics of the whole dataset's foreground",
-        "rgb": "colours are scaled from 0..255 to -1..1",
-        "none": "noNorm leaves intensities alone",
-        "zscore": "its unit is arbitrary, so each image has mean 0 and standard deviation 1",
-    }
-    named: dict[str, list[str]] = {}
-    for name, scheme in zip(channel_names, chosen, strict=True):
-        named.setdefault(scheme, []).append(name)
-    return Chosen(chosen, "; ".join(f"{', '.join(names)}: {known[scheme]}" for scheme, names in named.items()))
+def schemes(fingerprint: Fingerprint) -> Chosen:
+    """Per channel "zscore", "ct", "rgb" or "none", from what the channel is called, as nnU-Net does.
+
+    "rgb" is for colours of 8 bits: where the brightest voxel of all images is above 255, or not above 1, it is z-score.
+    """
+    names = [name.strip().lower() for name in fingerprint.channel_names]
+    colour = is_colour(names)
+    wanted = ["rgb" if colour else SCHEMES.get(name, "zscore") for name in names]
+    colours = [index for index, scheme in enumerate(wanted) if scheme == "rgb"]
+    brightest = max((case.image[index].maximum for case in fingerprint.cases for index in colours), default=0)
+    chosen, named = [], {}
+    for given, name, scheme in zip(fingerprint.channel_names, names, wanted, strict=True):
+        because = _REASONS[scheme]
+        if scheme == "rgb" and not 1 < brightest <= 255:
+            scheme = "zscore"
+            because = (
+                f"colours of 8 bits lie in 0..255, these reach {brightest:g}, so each image has mean 0 and standard "
+                "deviation 1"
+            )
+        elif name == RESCALED:
+            because = "in place of a scaling to 0..1, which one extreme voxel can upset, each image is z-scored"
+        chosen.append(scheme)
+        named.setdefault(because, []).append(given)
+    return Chosen(tuple(chosen), "; ".join(f"{', '.join(names)}: {because}" for because, names in named.items()))
+
+
+def is_colour(channel_names: Sequence[str]) -> bool:
+    """Whether the channels are red, green and blue."""
+    return len(channel_names) == 3 and {name.strip().lower() for name in channel_names} <= RGB_NAMES
 
 
 def has_outliers(channel: IntensityStatistics) -> bool:

@@ -50,7 +50,8 @@ def make_plans(
     default = default_config(nca_pass_flop(volume.mednca, volume.image_size) if volume else None)
     decisions.insert(0, Decision("all", "default configuration", default.value, default.because))
     budget = f"{memory_bytes / 1e9:.3g} GB"
-    decisions.insert(1, Decision("all", "memory budget", budget, "of a training process; --memory changes it"))
+    why = "of a training process; --memory changes it"
+    decisions.insert(1, Decision("all", "memory budget", budget, why, "memory" in overrides))
     return Plans(
         dataset=fingerprint.dataset,
         channel_names=fingerprint.channel_names,
@@ -116,7 +117,7 @@ def _preprocessing(
         spacing = _spacing(fingerprint, axes, extents_mm)
     unit = "mm" if fingerprint.spacing_known else "voxels"
     notes.add("target spacing", f"{times(spacing.value)} {unit}", spacing.because, user.spacing_mm)
-    scheme, clip = schemes(fingerprint.channel_names), clipping(fingerprint)
+    scheme, clip = schemes(fingerprint), clipping(fingerprint)
     notes.add("normalisation", ", ".join(scheme.value), scheme.because)
     if "zscore" in scheme.value:
         notes.add("clipping", "0.5 to 99.5 %" if clip.value else "none", clip.because)
@@ -170,7 +171,7 @@ def _ranges(values: Sequence[Sequence[float]]) -> tuple[tuple[float, float], ...
 
 
 def _check_overrides(overrides: Mapping[str, str], configs: Mapping[str, ConfigPlan]) -> None:
-    known = {f"{config}.{flag}" for config in configs for flag in FLAGS}
+    known = {"memory", *(f"{config}.{flag}" for config in configs for flag in FLAGS)}
     unknown = sorted(set(overrides) - known)
     if unknown:
         raise InputError(f"Overrides {', '.join(unknown)}: expected some of {', '.join(sorted(known))}.")

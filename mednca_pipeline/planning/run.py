@@ -1,4 +1,8 @@
-"""Plans a dataset of a workspace: check, fingerprint, plans and splits, each written below plans/<dataset>."""
+"""Plans a dataset of a workspace: check, fingerprint, plans and splits, each written below plans/<dataset>.
+
+plans/ may come from elsewhere, such as a clone: preprocessed/<dataset>/checked.json says which raw data were checked
+in this workspace.
+"""
 
 import logging
 import os
@@ -6,20 +10,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mednca_pipeline.datasets.check import check_dataset
 from mednca_pipeline.datasets.dataset import Dataset
 from mednca_pipeline.datasets.findings import Report
 from mednca_pipeline.fingerprint.extract import check_and_extract, raw_sha256
 from mednca_pipeline.fingerprint.fingerprint import Fingerprint, read_fingerprint, write_fingerprint
 from mednca_pipeline.workspace import Workspace
 from mednca_runtime.errors import InputError
+from mednca_runtime.files import read_json, write_json
 
-from .memory import DEFAULT_BYTES
+from .memory import DEFAULT_BYTES, parse_memory
 from .overrides import merged
 from .planner import make_plans, possible_configs
 from .plans import Plans, read_plans, write_plans
 from .splits import (
     DEFAULT_FOLDS,
     Fold,
+    add_groups,
     groups_in,
     joined_groups,
     make_folds,
@@ -31,12 +38,14 @@ from .splits import (
 
 log = logging.getLogger(__name__)
 
+CHECKED_SCHEMA = 1
+
 Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class PlanOptions:
-    """What the user may decide. memory_bytes, n_folds: None keeps what was planned before, else the default.
+    """What the user may decide. memory_bytes, n_folds: None keeps what the user chose before, else the default.
 
     flags: the texts of --levels, --steps, --spacing, --patch, --channels that were given. configs: those that the
     flags are for and that will be preprocessed; () is all. force: read everything again and forget earlier flags.
@@ -71,6 +80,7 @@ def plan_dataset(
 ) -> Planned:
     """Writes fingerprint.json, plans.json and, unless it is there already, splits.json.
 
+    Raw data that were not checked in this workspace as they are now are checked first.
     Raises InputError for options that do not fit the data, and for leaking or unknown cases in splits.json.
     """
     report, fingerprint = _fingerprint(workspace, dataset, options, progress)
@@ -81,7 +91,9 @@ def plan_dataset(
     earlier = _earlier_plans(workspace, dataset, options)
     kept = earlier.overrides if earlier else {}
     overrides = merged(kept, options.flags, configs)
-    memory = options.memory_bytes or (earlier.memory_bytes if earlier else default_memory_bytes())
+    if options.memory_bytes:
+        overrides["memory"] = f"{options.memory_bytes}B"
+    memory = parse_memory(overrides["memory"]) if "memory" in overrides else default_memory_bytes()
     unchanged = ", ".join(sorted(key for key in kept if overrides[key] == kept[key]))
     kept_note = f"Kept from your earlier planning: {unchanged}. --force plans without them."
     try:
@@ -109,16 +121,42 @@ def default_memory_bytes() -> int:
 def _fingerprint(
     workspace: Workspace, dataset: Dataset, options: PlanOptions, progress: Progress | None
 ) -> tuple[Report | None, Fingerprint | None]:
-    """(None, fingerprint) when the one in plans/ is of the raw data as they are now."""
+    """The one in plans/ where it is of the raw data as they are now, with a report unless they were checked here.
+
+    No fingerprint when the check finds something fatal.
+    """
+    checked = workspace.preprocessed_folder(dataset.name, "checked.json")  # beside the configurations' folders
+    fingerprint = None if options.force else _present_fingerprint(workspace, dataset)
+    if fingerprint is None:
+        report, fingerprint = check_and_extract(dataset, options.workers, progress)
+    elif _is_checked(checked, fingerprint.raw_sha256):
+        return None, fingerprint
+    else:
+        report = check_dataset(dataset, options.workers, progress)
+    if report.fatal:
+        return report, None
+    write_json(checked, {"schema": CHECKED_SCHEMA, "raw_sha256": fingerprint.raw_sha256})
+    return report, fingerprint
+
+
+def _present_fingerprint(workspace: Workspace, dataset: Dataset) -> Fingerprint | None:
+    """The fingerprint in plans/, or None unless it is of the raw data as they are now."""
     path = workspace.fingerprint_file(dataset.name)
-    if path.exists() and not options.force:
-        try:
-            earlier = read_fingerprint(path)
-            if earlier.raw_sha256 == raw_sha256(dataset):
-                return None, earlier
-        except InputError as error:
-            log.info("%s The fingerprint is made anew.", error)
-    return check_and_extract(dataset, options.workers, progress)
+    if not path.exists():
+        return None
+    try:
+        earlier = read_fingerprint(path)
+    except InputError as error:
+        log.info("%s The fingerprint is made anew.", error)
+        return None
+    return earlier if earlier.raw_sha256 == raw_sha256(dataset) else None
+
+
+def _is_checked(file: Path, digest: str) -> bool:
+    try:
+        return read_json(file, schema=CHECKED_SCHEMA).get("raw_sha256") == digest
+    except InputError:  # absent or damaged
+        return False
 
 
 def _earlier_plans(workspace: Workspace, dataset: Dataset, options: PlanOptions) -> Plans | None:
@@ -146,19 +184,22 @@ def _configs(fingerprint: Fingerprint, options: PlanOptions) -> tuple[str, ...]:
 def _splits(workspace: Workspace, fingerprint: Fingerprint, options: PlanOptions, notes: list[str]) -> tuple[Fold, ...]:
     """Reads the splits that are there, else writes new ones. Only --force with --folds or --groups replaces them.
 
+    Groups that are given for splits that are there, and do not leak in them, are stored with them.
     New folds without --groups keep the groups of those that they replace: patients never leak by an oversight.
     """
     path = workspace.splits_file(fingerprint.dataset)
     names = [case.name for case in fingerprint.cases]
     replace = options.force and (options.n_folds is not None or options.groups is not None)
     if options.groups:
-        groups = read_groups(options.groups, names)
+        patients = read_groups(options.groups, names, notes)
     else:
-        groups = groups_in(path) if replace and path.exists() else []
-    groups = [*groups, *(group for group in fingerprint.identical_images() if group not in groups)]
+        patients = groups_in(path) if replace and path.exists() else []
+    groups = [*patients, *(group for group in fingerprint.identical_images() if group not in patients)]
     if path.exists() and not replace:
         folds = read_splits(path, names, groups)
         _check_count(path, folds, options.n_folds)
+        if add_groups(path, patients):
+            notes.append(f"The groups of {options.groups} are now in {path} and checked at every reading.")
         unused = unused_cases(folds, names)
         if unused:
             notes.append(

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from mednca_pipeline.fingerprint.fingerprint import read_fingerprint
+from mednca_pipeline.workspace import Workspace
 from mednca_runtime.errors import InputError
 from mednca_runtime.files import read_json, write_json
 
@@ -107,6 +109,28 @@ def read_splits(path: Path, cases: Iterable[str], groups: Groups = ()) -> tuple[
     return folds
 
 
+def workspace_splits(workspace: Workspace, dataset: str, cases: Iterable[str]) -> tuple[Fold, ...]:
+    """The folds of a dataset as `read_splits` checks them, and for identical images where there is a fingerprint."""
+    fingerprint = workspace.fingerprint_file(dataset)
+    identical = read_fingerprint(fingerprint).identical_images() if fingerprint.exists() else ()
+    return read_splits(workspace.splits_file(dataset), cases, identical)
+
+
+def add_groups(path: Path, groups: Groups) -> bool:
+    """Stores groups in a splits.json that is there, whose folds stay; nnU-Net's list becomes our form.
+
+    False when it has them all already.
+    """
+    data = read_json(path)
+    present = {tuple(sorted(group)) for group in groups_in(path)}
+    together = present | {tuple(sorted(group)) for group in groups}
+    if together == present:
+        return False
+    data = data if isinstance(data, dict) else {"schema": SCHEMA, "folds": data}
+    write_json(path, {**data, "groups": sorted(together)})
+    return True
+
+
 def groups_in(path: Path) -> list[tuple[str, ...]]:
     """The groups that a splits.json names; [] where it is nnU-Net's list."""
     data = read_json(path)
@@ -119,10 +143,11 @@ def unused_cases(folds: Iterable[Fold], cases: Iterable[str]) -> tuple[str, ...]
     return tuple(sorted(set(cases) - used))
 
 
-def read_groups(path: Path, cases: Collection[str]) -> list[tuple[str, ...]]:
+def read_groups(path: Path, cases: Collection[str], notes: list[str] | None = None) -> list[tuple[str, ...]]:
     """Groups of patients from a file: JSON {"case": "patient"}, or CSV with a case and its patient per line.
 
-    Raises InputError when the file names none of the cases, or is neither.
+    notes: gets a sentence on cases that the file does not name, and one on its lines of no case; the first line of a
+    CSV may be a header. Raises InputError when the file names none of the cases, or is neither.
     """
     path = Path(path)
     patient_of = _json_groups(path) if path.suffix.lower() == ".json" else _csv_groups(path)
@@ -135,7 +160,28 @@ def read_groups(path: Path, cases: Collection[str]) -> list[tuple[str, ...]]:
             f"{path}: expected a case and its patient per line, such as {min(cases)},patient1; found no case of this "
             f"dataset in its {len(patient_of)} lines."
         )
+    if notes is not None:
+        notes += _unmatched(path, patient_of, cases)
     return [tuple(sorted(group)) for _, group in sorted(groups.items()) if len(group) > 1]
+
+
+def _unmatched(path: Path, patient_of: Mapping[str, str], cases: Collection[str]) -> Iterable[str]:
+    """Sentences on the cases that a file of patients leaves out, and on its lines of no case (often a misspelt one)."""
+    unnamed = sorted(set(cases) - set(patient_of))
+    strangers = [name for name in patient_of if name not in cases]
+    if path.suffix.lower() != ".json" and strangers[:1] == list(patient_of)[:1]:
+        del strangers[0]  # a header
+    if unnamed:
+        yield (
+            f"{path} leaves out {len(unnamed)} of {len(cases)} cases ({_first(unnamed)}): each counts as a patient of "
+            "its own."
+        )
+    if strangers:
+        yield f"{path}: {len(strangers)} of its lines name no case of this dataset ({_first(strangers)})."
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
 
 
 def _json_groups(path: Path) -> dict[str, str]:

@@ -16,7 +16,7 @@ from mednca_pipeline.preprocessing.store import SCHEMA, CaseProperties, CaseStor
 from mednca_pipeline.processes import worker_pool
 from mednca_runtime.errors import InputError
 from mednca_runtime.files import from_dict
-from mednca_runtime.images import read_image, read_labels
+from mednca_runtime.images import read_image, read_labels, stored_files
 from mednca_runtime.labels import Labels
 from mednca_runtime.preprocessing import PreprocessingPlan, preprocess_image, preprocess_labels
 
@@ -50,7 +50,7 @@ def preprocess_dataset(
     progress: Callable[[str], None] | None = None,
     force: bool = False,
 ) -> Preprocessed:
-    """Preprocesses all training cases of `dataset` into `folder` (see CaseStore).
+    """Preprocesses all training cases of `dataset` into `folder` (see CaseStore). What is there of others is deleted.
 
     Cases already made with the same plan, labels and raw files are skipped unless `force`. `workers` processes
     (0: this one) share the work; `progress` is called with every case's name as it is done or skipped.
@@ -60,6 +60,7 @@ def preprocess_dataset(
     chosen = plans.config(config)
     digest = preprocessing_digest(chosen.preprocessing, plans.labels)
     store = CaseStore(folder)
+    _delete_removed(store, dataset)
     skipped = [case for case in dataset.training if not force and is_current(store, case, digest)]
     done = {case.name for case in skipped}
     tasks = [
@@ -118,6 +119,16 @@ def preprocess_case(task: _Task) -> None:
     CaseStore(task.folder).write(case.name, data, target, properties, task.dim)
 
 
+def _delete_removed(store: CaseStore, dataset: Dataset) -> None:
+    """Deletes stored cases that are no training cases any more, so that nothing trains on them."""
+    removed = sorted(set(store.cases()) - {case.name for case in dataset.training})
+    for name in removed:
+        store.delete(name)
+    if removed:
+        names = ", ".join(removed[:5]) + (", ..." if len(removed) > 5 else "")
+        log.info("%s: deleted %d cases that %s no longer has: %s", store.folder, len(removed), dataset.name, names)
+
+
 def _outcomes(tasks: list[_Task], workers: int) -> Iterator[tuple[str, Exception | None]]:
     """Yields (case name, None or what it raised) in the order of completion."""
     if workers == 0:
@@ -159,9 +170,8 @@ def _describe(error: Exception) -> str:
 
 
 def _sources(case: Case) -> tuple[tuple[str, int, int], ...]:
-    """(name, bytes, modification time in ns) of each raw file of a case; a folder (DICOM) counts by its files."""
-    files = []
-    for path in (*case.images, *([case.label] if case.label else [])):
-        files.extend(sorted(Path(path).iterdir()) if Path(path).is_dir() else [Path(path)])
+    """(name, bytes, modification time in ns) of each file that holds a part of the case."""
+    paths = (*case.images, *([case.label] if case.label else []))
+    files = [file for path in paths for file in stored_files(path)]
     stats = [(path.name, os.stat(path)) for path in files]
     return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)

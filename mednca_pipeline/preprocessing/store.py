@@ -100,6 +100,11 @@ class CaseStore:
         text = json.dumps(asdict(properties), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         write_text(self._properties_file(case), text + "\n")
 
+    def delete(self, case: str) -> None:
+        """Removes one case, its properties first: an interruption leaves nothing that looks complete."""
+        for file in (self._properties_file(case), self._image_file(case), self._labels_file(case)):
+            file.unlink(missing_ok=True)
+
     def _image_file(self, case: str) -> Path:
         return self.folder / f"{case}.image.b2nd"
 

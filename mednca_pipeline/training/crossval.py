@@ -18,7 +18,7 @@ from ..evaluation.results import ModelResults, collect_results, is_finished, oth
 from ..evaluation.summary import label_files
 from ..inference.calibration import calibrate
 from ..planning.plans import Plans, read_plans
-from ..planning.splits import Fold, read_splits
+from ..planning.splits import Fold, workspace_splits
 from ..processes import augmenting_workers, cores
 from ..workspace import Workspace
 from .fold_jobs import FoldJob, Outcome, run_jobs
@@ -236,7 +236,7 @@ def update_postprocessing(results: ModelResults, references: dict[str, Path], la
 
 def _splits(workspace: Workspace, dataset: str) -> tuple[Fold, ...]:
     cases = [case.name for case in load_dataset(workspace.raw_folder(dataset)).training]
-    return read_splits(workspace.splits_file(dataset), cases)
+    return workspace_splits(workspace, dataset, cases)
 
 
 def _chosen_folds(folds: Sequence[int] | None, n_folds: int) -> tuple[int, ...]:

@@ -11,8 +11,9 @@ from mednca_runtime.files import read_json
 
 from ..device import choose_device
 from ..evaluation.results import other_plans, other_splits
+from ..fingerprint.fingerprint import read_fingerprint
 from ..planning.plans import ConfigPlan, NCAPlan, Plans, UNetPlan, read_plans
-from ..planning.splits import Fold, read_splits
+from ..planning.splits import Fold, workspace_splits
 from ..preprocessing.run import preprocessing_digest
 from ..preprocessing.store import CaseStore
 from ..processes import augmenting_workers, cores
@@ -68,15 +69,16 @@ def prepare(workspace: Workspace, options: TrainingOptions) -> Job:
     config = plans.config(options.config)
     plan = config.model(options.model)
     store = CaseStore(workspace.preprocessed_folder(dataset, config.name))
-    cases = tuple(store.cases())
-    if not cases:
+    stored = tuple(store.cases())
+    if not stored:
         raise InputError(
             f"No preprocessed cases of {dataset} in {store.folder}: run mednca_plan_and_preprocess -d {dataset} "
             f"--config {config.name}."
         )
-    store.require(cases, preprocessing_digest(config.preprocessing, plans.labels))
-    splits = read_splits(workspace.splits_file(dataset), cases) if options.fold != "all" else ()
+    cases = _known_cases(workspace.fingerprint_file(dataset)) or stored
+    splits = workspace_splits(workspace, dataset, cases) if options.fold != "all" else ()
     fold = _chosen_fold(workspace.splits_file(dataset), splits, options.fold, cases)
+    store.require((*fold.train, *fold.val), preprocessing_digest(config.preprocessing, plans.labels))
     folder = workspace.fold_folder(dataset, options.model, config.name, options.fold)
     _check_model_folder(folder.parent, plans, splits, config.name, options)
     recipe = batch_recipe(store.folder, plans, config, plan, fold.train, options)
@@ -113,6 +115,11 @@ def batch_recipe(
         augmentation=plan.training.augmentation,
         mirror_axes=plan.training.mirror_axes,
     )
+
+
+def _known_cases(fingerprint: Path) -> tuple[str, ...]:
+    """The dataset's cases when it was planned: the store may hold others. () without a fingerprint."""
+    return tuple(case.name for case in read_fingerprint(fingerprint).cases) if fingerprint.exists() else ()
 
 
 def _chosen_fold(file: Path, splits: Sequence[Fold], fold: int | str, cases: tuple[str, ...]) -> Fold:

@@ -12,7 +12,7 @@ import numpy as np
 
 from . import formats
 from .errors import InputError
-from .formats import SUPPORTED, output_ending, split_ending, volume_ending
+from .formats import SUPPORTED, output_ending, split_ending, stored_files, volume_ending
 from .geometry import Geometry, differences
 
 __all__ = [
@@ -24,6 +24,8 @@ __all__ = [
     "read_image",
     "read_labels",
     "split_ending",
+    "stored_files",
+    "to_grey",
     "volume_ending",
     "write_labels",
     "write_volume",
@@ -31,6 +33,7 @@ __all__ = [
 
 _log = logging.getLogger(__name__)
 _WHOLE = 1e-4  # a stored label may be this far from a whole number
+_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,13 @@ def read_header(paths: Path | str | Sequence[Path | str]) -> Header:
     """As `read_image`, but without the voxels where the format allows; the geometry is the first file's."""
     headers = [_named(source, formats.header, source) for source in _sources(paths)]
     return Header(sum(channels for channels, _ in headers), headers[0][1])
+
+
+def to_grey(array: np.ndarray) -> np.ndarray:
+    """(1 or 3, y, x) -> (1, y, x): equal channels as they are, colours by their luma, rounded."""
+    if (array == array[:1]).all():
+        return array[:1]
+    return np.rint(np.tensordot(_LUMA, array, axes=1))[None]
 
 
 def write_labels(path: Path | str, labels: np.ndarray, geometry: Geometry) -> None:

@@ -131,6 +131,11 @@ class Labels:
                 f"{source}: background is 0; neither it nor the ignore value ({self.ignore}) may belong to a class; "
                 f"found {dict(zip(self.names, self.values, strict=True))}."
             )
+        if self.ignore is not None and self.ignore < max(foreground):  # as in nnU-Net
+            raise InputError(
+                f'{source}: expected the highest of all label values for "ignore", found {self.ignore} below '
+                f"{max(foreground)}. Renumber them, in the label files too."
+            )
         wrong = sorted(value for value in self.valid_values if not 0 <= value <= _LARGEST)
         if wrong:
             raise InputError(f"{source}: expected label values from 0 to {_LARGEST}, found {wrong}. Renumber them.")

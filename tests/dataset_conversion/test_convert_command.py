@@ -1,5 +1,7 @@
 import filecmp
+import re
 import shutil
+from pathlib import Path
 
 import pytest
 from conversions import box, converted, noise, run, save_picture
@@ -7,6 +9,7 @@ from conversions import box, converted, noise, run, save_picture
 from dataset_conversion import CONVERTERS
 from mednca_pipeline.datasets.check import check_dataset
 from mednca_pipeline.datasets.dataset import load_dataset
+from mednca_pipeline.workspace import Workspace
 
 
 @pytest.fixture
@@ -38,9 +41,23 @@ def test_a_failed_conversion_keeps_what_was_there(tmp_path, chest):
 
 
 def test_a_number_with_another_name_is_refused(tmp_path, chest, capsys):
-    (tmp_path / "plans" / "Dataset021_Other").mkdir(parents=True)
+    (tmp_path / "raw" / "Dataset021_Other").mkdir(parents=True)
     assert run(tmp_path, *chest) == 2
     assert "Dataset021_Other" in capsys.readouterr().err
+
+
+def test_plans_and_results_alone_do_not_take_a_number(tmp_path, chest):
+    for folder in ("plans", "results"):
+        (tmp_path / folder / "Dataset021_Other").mkdir(parents=True)
+    assert run(tmp_path, *chest) == 0
+    assert Workspace(tmp_path).resolve(21) == "Dataset021_ChestXray"
+
+
+def test_the_guide_takes_a_number_that_no_committed_plan_has():
+    root = Path(__file__).resolve().parents[2]
+    guide = (root / "docs" / "how-to" / "own-data.md").read_text(encoding="utf-8")
+    (number,) = set(re.findall(r"-d (\d+)", guide))
+    assert not list((root / "plans").glob(f"Dataset{int(number):03d}_*"))
 
 
 def test_the_same_source_gives_the_same_bytes(tmp_path, chest):
@@ -55,8 +72,9 @@ def test_the_same_source_gives_the_same_bytes(tmp_path, chest):
 
 
 def test_options_of_pairs_are_refused_elsewhere(tmp_path, chest, capsys):
-    assert run(tmp_path, *chest, "--threshold", "3") == 2
-    assert "belong to pairs" in capsys.readouterr().err
+    for option in ("--threshold", "--series"):
+        assert run(tmp_path, *chest, option, "3") == 2
+        assert "belong to pairs" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("converter", CONVERTERS)

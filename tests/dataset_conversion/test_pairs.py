@@ -2,6 +2,10 @@ import nibabel as nib
 import numpy as np
 import pytest
 from conversions import box, converted, noise, pixels, run, save_nifti, save_picture
+from dicom_series import UID, write_series
+
+from mednca_pipeline.inference.inputs import find_inputs
+from mednca_runtime.images import read_image, read_labels, write_labels
 
 
 def _pairs(folder, ending=".png", mask_ending=".png", mask_value=255, names=("b", "a"), mask_name="{}"):
@@ -81,6 +85,69 @@ def test_numbered_images_are_cases_where_their_masks_say_so(tmp_path):
     assert run(tmp_path, *_pairs(tmp_path / "s", names=("s_0000", "s_0001"), mask_value=1)) == 0
     dataset, _ = converted(tmp_path, "Dataset030_Own")
     assert [case.name for case in dataset.training] == ["s_0000", "s_0001"]
+
+
+def test_numbered_images_are_all_cases_where_a_mask_has_the_name_of_one(tmp_path):
+    names = [f"img_{number:04d}" for number in range(10)]
+    arguments = _pairs(tmp_path / "s", names=names, mask_value=1, mask_name="{}_mask")
+    for name in names[5:]:
+        (tmp_path / "s" / "masks" / f"{name}_mask.png").unlink()
+    assert run(tmp_path, *arguments) == 0
+    dataset, _ = converted(tmp_path, "Dataset030_Own")
+    assert [case.name for case in dataset.training] == names[:5]
+    assert [case.name for case in dataset.test] == names[5:]
+    np.testing.assert_array_equal(pixels(dataset.test[0].images[0]), noise(6, 7, seed=5))
+
+
+def _series_pairs(folder, *scans):
+    """Scans of one series each in subfolders, and masks of their middle as 3D Slicer writes them."""
+    for number, scan in enumerate(scans):
+        write_series(
+            folder / "i" / scan, positions=(30 * number, 30 * number + 3, 30 * number + 6), uid=f"{UID}.{number}"
+        )
+        image = read_image(folder / "i" / scan)
+        name = scan.replace("/", "_")
+        write_labels(folder / "m" / f"{name}.nii.gz", box(*image.geometry.shape), image.geometry)
+    return "pairs", "-i", folder / "i", "-l", folder / "m", "-d", "30", "--name", "Own"
+
+
+def test_dicom_series_are_cases_named_as_prediction_names_them(tmp_path):
+    arguments = _series_pairs(tmp_path / "s", "patient1/t2", "patient2")
+    write_series(tmp_path / "s" / "i" / "patient3", uid=f"{UID}.9")
+    assert run(tmp_path, *arguments) == 0
+    dataset, described = converted(tmp_path, "Dataset030_Own")
+    assert described["file_ending"] == ".nii.gz" and dataset.spacing_known
+    predicted, _ = find_inputs(tmp_path / "s" / "i", 1)
+    assert [case.name for case in (*dataset.training, *dataset.test)] == [case.name for case in predicted]
+    assert [case.name for case in dataset.training] == ["patient1_t2", "patient2"]
+    for case, source in zip(dataset.training, predicted, strict=False):
+        written, original = read_image(case.images), read_image(source.files)
+        np.testing.assert_array_equal(written.array, original.array)
+        assert written.spacing_mm == pytest.approx(original.spacing_mm)
+        np.testing.assert_allclose(written.geometry.origin, original.geometry.origin, atol=1e-4)
+        np.testing.assert_array_equal(read_labels(case.label).array[0], box(3, 4, 5))
+
+
+def test_several_series_in_one_folder_are_listed_and_chosen(tmp_path, capsys):
+    arguments = _series_pairs(tmp_path / "s", "a", "b")
+    write_series(tmp_path / "s" / "i" / "b", uid=f"{UID}.7", prefix="late")
+    assert run(tmp_path, *arguments) == 2
+    error = capsys.readouterr().err
+    assert f"1: {UID}.1" in error and f"2: {UID}.7" in error and "--series" in error
+    (tmp_path / "s" / "m" / "b.nii.gz").rename(tmp_path / "s" / "m" / "b_series1.nii.gz")
+    assert run(tmp_path, *arguments, "--series", f"{UID}.1") == 0
+    dataset, _ = converted(tmp_path, "Dataset030_Own")
+    assert [case.name for case in dataset.training] == ["a", "b_series1"]
+
+
+def test_a_mask_of_another_size_than_its_series_and_series_of_files_are_refused(tmp_path, capsys):
+    arguments = _series_pairs(tmp_path / "s", "a")
+    write_series(tmp_path / "s" / "i" / "a", positions=(0, 3), uid=f"{UID}.0", prefix="IM")
+    (tmp_path / "s" / "i" / "a" / "IM0002.dcm").unlink()
+    assert run(tmp_path, *arguments) == 2
+    assert "expected the size (2, 4, 5) of a, found (3, 4, 5)" in capsys.readouterr().err
+    assert run(tmp_path, *_pairs(tmp_path / "p", mask_value=1), "--series", "1") == 2
+    assert "--series: expected only DICOM series" in capsys.readouterr().err
 
 
 def test_four_axes_become_channels_and_mixed_formats_nifti(tmp_path):

@@ -41,6 +41,14 @@ def test_a_suffixed_numbered_case_keeps_its_number():
     }
 
 
+def test_several_numbers_of_a_single_channel_are_cases_where_no_labels_tell():
+    names = [f"scan_{number:04d}" for number in range(10)]
+    cases, notes = _grouped([*names, "lone_0000"], 1, known=None)
+    assert cases == {"lone": ["lone_0000"]} | {name: [name] for name in names}
+    assert len(notes) == 1 and "10 images" in notes[0] and "scan_0000.nii.gz" in notes[0]
+    assert _grouped(names[:2], 2, known=None) == ({"scan": names[:2]}, [])
+
+
 def test_too_many_channels_stay_together_and_other_endings_are_passed_over():
     assert _grouped(["a_0000", "a_0001"], 1)[0] == {"a": ["a_0000", "a_0001"]}
     cases, _ = group_channels([Path("a_0000.PNG"), Path("b_0000.txt")], ".png", 1)

@@ -4,12 +4,14 @@ from dataclasses import replace
 import nibabel as nib
 import numpy as np
 import pytest
+from dicom_series import write_series
 from raw_folders import LABELS, SHAPE_XYZ, affine, describe, image_array, label_array, make_raw, save
 
 from mednca_pipeline.datasets.case_checks import check_arrays
 from mednca_pipeline.datasets.check import check_dataset
 from mednca_pipeline.datasets.dataset import load_dataset
-from mednca_runtime.images import read_image, read_labels
+from mednca_pipeline.fingerprint.extract import extract_fingerprint
+from mednca_runtime.images import read_image, read_labels, write_labels
 
 
 def _check(folder, **options):
@@ -91,6 +93,23 @@ def test_an_explicit_path_to_nothing(tmp_path):
     found = _only(folder)
     assert (found.case, found.file.name, found.found) == ("b", "b_0000.nii.gz", "no such file")
     assert "dataset.json" in found.remedy
+
+
+def test_an_explicit_path_to_a_dicom_folder(tmp_path):
+    expected = write_series(tmp_path / "scans" / "patient.1")
+    image = read_image(tmp_path / "scans" / "patient.1")
+    mask = np.zeros(image.geometry.shape, np.uint8)
+    mask[1:3, 1:3, 1], mask[1:3, 1:3, 2:4] = 1, 2
+    write_labels(tmp_path / "mask.nii.gz", mask, image.geometry)
+    cases = {"a": {"images": ["../scans/patient.1"], "label": "../mask.nii.gz"}}
+    dataset = load_dataset(describe(tmp_path / "d", dataset=cases, numTraining=1))
+    assert check_dataset(dataset).findings == ()
+    (found,) = extract_fingerprint(dataset).cases
+    assert (found.shape, found.spacing_mm) == ((4, 4, 5), (3.0, 0.25, 0.5))
+    assert found.image[0].maximum == expected.max()
+    assert {name: seen.extent for name, seen in found.classes.items()} == {"head": (2, 2, 1), "tail": (2, 2, 2)}
+    cases = {"a": {"images": ["../scans/absent"], "label": "../mask.nii.gz"}}
+    assert _only(describe(tmp_path / "d", dataset=cases, numTraining=1)).found == "no such file"
 
 
 def test_unreadable_and_truncated_files_do_not_end_the_check(folder):

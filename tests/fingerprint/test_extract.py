@@ -82,6 +82,20 @@ def test_raw_digest_changes_with_any_file(tmp_path):
     assert raw_sha256(load_dataset(folder)) != before
 
 
+def test_raw_digest_changes_with_the_voxels_beside_a_header(tmp_path):
+    sitk = pytest.importorskip("SimpleITK")
+    for name in ("imagesTr/a_0000", "labelsTr/a"):
+        (tmp_path / name).parent.mkdir()
+        sitk.WriteImage(sitk.GetImageFromArray(np.zeros((2, 3, 4), np.uint8)), str(tmp_path / f"{name}.mhd"))
+    description = {"channel_names": {"0": "MRI"}, "labels": {"background": 0, "a": 1}, "file_ending": ".mhd"}
+    (tmp_path / "dataset.json").write_text(json.dumps(description), encoding="utf-8")
+    seen = {raw_sha256(load_dataset(tmp_path))}
+    for name in ("imagesTr/a_0000", "labelsTr/a"):
+        (tmp_path / f"{name}.raw").write_bytes(b"\1" * 24)
+        seen.add(raw_sha256(load_dataset(tmp_path)))
+    assert len(seen) == 3
+
+
 def test_fatal_findings_give_no_fingerprint(tmp_path):
     folder = tmp_path / "Dataset004_Broken"
     write_phantom_dataset(folder, n_train=3, n_test=0, seed=1, size=(8, 20, 20))

@@ -53,6 +53,14 @@ def test_channels_are_one_case_in_order_also_from_one_of_them(tmp_path):
     assert [file.name for file in case.files] == ["a_0000.nii.gz", "a_0001.nii.gz"]
 
 
+def test_numbered_images_for_one_channel_are_cases(tmp_path):
+    numbered = [f"scan_{number:04d}.nii.gz" for number in range(10)]
+    cases, notes = find_inputs(touch(tmp_path, *numbered, "lone_0000.nii.gz"), 1)
+    assert [case.output for case in cases] == ["lone.nii.gz", *numbered]
+    assert all(len(case.files) == 1 for case in cases) and "10 images" in notes[0]
+    assert names(find_inputs(tmp_path, 10)[0]) == ["lone", "scan"]
+
+
 def test_jpeg_gives_png_and_a_name_taken_twice_is_that_inputs_problem(tmp_path):
     touch(tmp_path, "a.jpg", "a.png", "b.jpg", "Ü ñ.jpg")
     cases, _ = find_inputs(tmp_path, 1)

@@ -4,6 +4,7 @@ import csv
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
@@ -218,3 +219,53 @@ def test_two_dimensional_images_keep_their_format(tmp_path):
     np.testing.assert_allclose(written, expected.probabilities[1], atol=1e-6)
     row = rows(tmp_path / "out")["a b.png"]
     assert int(row["voxels_posterior"]) == (labels == 2).sum() and row["warnings"] == ""
+
+
+def _pictures(folder, **arrays):
+    folder.mkdir()
+    for name, array in arrays.items():
+        Image.fromarray(array).save(folder / f"{name}.png")
+    return folder
+
+
+def test_a_colour_picture_is_read_as_grey_by_a_model_of_one_channel(tmp_path):
+    save_model(tmp_path, two_dimensional(make_plans()), folds=(0,))
+    grey = np.clip(make_image(shape=(1, 21, 13))[0], 0, 255).astype(np.uint8)
+    equal = np.stack([grey] * 3, axis=-1)
+    marked = equal.copy()
+    marked[0, 0] = (255, 0, 0)
+    as_grey = grey.copy()
+    as_grey[0, 0] = 76  # luma of red: 0.299 * 255
+    source = _pictures(tmp_path / "in", grey=grey, equal=equal, marked=marked, as_grey=as_grey)
+    assert predict(tmp_path, source, tmp_path / "out") == 0
+    found = {
+        name: read_image(tmp_path / "out" / f"{name}.png").array for name in ("grey", "equal", "marked", "as_grey")
+    }
+    assert len(np.unique(found["grey"])) > 1
+    np.testing.assert_array_equal(found["equal"], found["grey"])
+    np.testing.assert_array_equal(found["marked"], found["as_grey"])
+    warnings = {name: rows(tmp_path / "out")[f"{name}.png"]["warnings"] for name in found}
+    assert warnings["grey"] == warnings["as_grey"] == ""
+    assert warnings["equal"] == "stored in colour, read as grey"
+    assert warnings["marked"] == "stored in colour, read as grey: its colours, which differ by up to 255, are lost"
+
+
+def test_a_grey_picture_is_read_as_colour_by_a_model_of_colours(tmp_path):
+    plans = replace(two_dimensional(make_plans(channels=3)), channel_names=("R", "G", "B"))
+    save_model(tmp_path, plans, folds=(0,))
+    grey = np.clip(make_image(shape=(1, 21, 13))[0], 0, 255).astype(np.uint8)
+    source = _pictures(tmp_path / "in", grey=grey, colour=np.stack([grey] * 3, axis=-1))
+    assert predict(tmp_path, source, tmp_path / "out") == 0
+    found = [read_image(tmp_path / "out" / f"{name}.png").array for name in ("grey", "colour")]
+    assert len(np.unique(found[1])) > 1
+    np.testing.assert_array_equal(*found)
+    assert rows(tmp_path / "out")["grey.png"]["warnings"] == "stored in grey, read as colour"
+    assert rows(tmp_path / "out")["colour.png"]["warnings"] == ""
+
+
+def test_numbered_images_without_suffixes_are_cases(workspace, tmp_path, capsys):
+    for number in range(3):
+        write_image(tmp_path / "in" / f"scan_000{number}.nii.gz", make_image(number))
+    assert predict(workspace, tmp_path / "in", tmp_path / "out") == 0
+    assert set(rows(tmp_path / "out")) == {f"scan_000{number}.nii.gz" for number in range(3)}
+    assert "note: 3 images differ in their last four digits" in capsys.readouterr().out

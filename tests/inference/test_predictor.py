@@ -177,3 +177,11 @@ def test_refuses_weights_that_do_not_fit(tmp_path):
     (folder / "fold_0" / "final.safetensors").write_bytes(b"damaged")
     with pytest.raises(InputError, match="not a safetensors file"):
         Predictor.from_folder(folder)
+
+
+def test_another_number_of_channels_is_refused_with_fitting_advice(folder, tmp_path):
+    with pytest.raises(InputError, match=r"Expected 1 channel \(channel0\).*found 3\. Give the image that has this"):
+        Predictor.from_folder(folder).predict(np.ones((3, *SHAPE)), SPACING)
+    pair = Predictor.from_folder(save_model(tmp_path, make_plans(channels=2), folds=(0,)))
+    with pytest.raises(InputError, match="Expected 2 channels .*found 1.*case_0000 to case_0001"):
+        pair.predict(np.ones((1, *SHAPE)), SPACING)

@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 import pytest
-from made_fingerprints import PLAIN, make_case, make_fingerprint
+from made_fingerprints import PLAIN, alike, make_case, make_fingerprint
 
 from mednca_pipeline.planning.normalisation import clipping, ct_statistics, has_outliers, schemes
 
@@ -13,17 +13,41 @@ from mednca_pipeline.planning.normalisation import clipping, ct_statistics, has_
         (("MRI",), ("zscore",)),
         (("noNorm", "T2"), ("none", "zscore")),
         (("R", "G", "B"), ("rgb", "rgb", "rgb")),
-        (("rgb_to_0_1",), ("rgb",)),
+        (("RGB_to_0_1",), ("rgb",)),
+        (("Rescale_to_0_1",), ("zscore",)),
         (("B", "T1"), ("zscore", "zscore")),
     ],
 )
 def test_scheme_follows_the_channels_name_as_in_nnunet(names, found):
-    assert schemes(names).value == found
+    assert schemes(_named(*names)).value == found
 
 
 def test_reason_names_the_channels():
-    assert schemes(("CT", "PET")).because.startswith("CT: CT is clipped")
-    assert "PET: its unit is arbitrary" in schemes(("CT", "PET")).because
+    because = schemes(_named("CT", "PET", "rescale_to_0_1")).because
+    assert because.startswith("CT: CT is clipped")
+    assert "PET: its unit is arbitrary" in because and "rescale_to_0_1: in place of a scaling to 0..1" in because
+
+
+@pytest.mark.parametrize(
+    ("names", "brightest", "scheme"),
+    [
+        ("RGB", 255.0, "rgb"),
+        ("RGB", 1.5, "rgb"),
+        ("RGB", 1.0, "zscore"),  # colours of 0..1
+        ("RGB", 256.0, "zscore"),  # of 16 bits
+        (("rgb_to_0_1",), 4095.0, "zscore"),
+    ],
+)
+def test_colours_are_scaled_where_the_brightest_of_all_images_fits_8_bits(names, brightest, scheme):
+    dark, bright = (replace(PLAIN, maximum=value) for value in (0.5, brightest))
+    cases = [make_case(f"c{i}", (9, 9), {"a": (3, 3)}, None, one, len(names)) for i, one in enumerate((dark, bright))]
+    chosen = schemes(make_fingerprint(cases, tuple(names)))
+    assert chosen.value == (scheme,) * len(names)
+    assert (f"these reach {brightest:g}" in chosen.because) is (scheme == "zscore")
+
+
+def _named(*names):
+    return alike((9, 9), {"a": (3, 3)}, n=2, channel_names=names)
 
 
 def test_outliers_lie_beyond_three_widths_of_the_percentiles():

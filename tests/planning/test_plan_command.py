@@ -37,6 +37,7 @@ def test_writes_fingerprint_plans_splits_and_all_cases(planned_root):
     workspace = Workspace(planned_root)
     names = {path.name for path in workspace.plans_folder(NAME).iterdir()}
     assert names == {"fingerprint.json", "plans.json", "splits.json"}
+    assert plans_of(planned_root).overrides == {}
     for config in ("2d", "3d"):
         assert len(CaseStore(workspace.preprocessed_folder(NAME, config)).cases()) == 5
 
@@ -54,10 +55,46 @@ def test_a_second_run_reads_and_changes_nothing(root, monkeypatch):
     files = sorted(path for path in root.rglob("*") if path.is_file() and "plans" not in path.relative_to(root).parts)
     before = {path: path.stat().st_mtime_ns for path in files}
     text = Workspace(root).plans_file(NAME).read_text(encoding="utf-8")
-    monkeypatch.setattr(planning_run, "check_and_extract", lambda *_: pytest.fail("read again"))
+    for reads in ("check_and_extract", "check_dataset"):
+        monkeypatch.setattr(planning_run, reads, lambda *_: pytest.fail("read again"))
     assert run(root, "--quiet") == 0
     assert {path: path.stat().st_mtime_ns for path in files} == before
     assert Workspace(root).plans_file(NAME).read_text(encoding="utf-8") == text
+
+
+def test_minutes_are_those_of_the_configurations_and_of_the_device(root, capsys, monkeypatch):
+    import torch
+
+    from mednca_pipeline import device
+
+    for kind, minutes in (("cpu", 20), ("cuda", 10)):
+        monkeypatch.setattr(device, "choose_device", lambda kind=kind: torch.device(kind))
+        assert run(root, "--config", "3d") == 0
+        out = " ".join(capsys.readouterr().out.split())
+        assert f"machine's {kind.upper()}, configuration 3d: mednca {minutes}" in out
+        assert "configuration 2d" not in out and "validation comes on top" in out
+
+
+def test_a_clone_reuses_the_fingerprint_but_checks_its_raw_data_once(root, capsys, monkeypatch):
+    from mednca_pipeline.planning import run as planning_run
+
+    monkeypatch.setattr(planning_run, "check_and_extract", lambda *_: pytest.fail("measured again"))
+    shutil.rmtree(root / "preprocessed")  # plans/ is what a clone has
+    assert run(root) == 0
+    assert "nothing to report" in capsys.readouterr().out
+    assert run(root) == 0
+    assert "unchanged since they were checked" in capsys.readouterr().out
+
+
+def test_fatal_findings_end_planning_where_the_fingerprint_is_there_as_well(root, capsys):
+    shutil.rmtree(root / "preprocessed")
+    stray = root / "raw" / NAME / "labelsTr" / "stray.nii.gz"  # a label without an image is no part of the digest
+    stray.write_bytes(b"")
+    for _ in range(2):
+        assert run(root, "--quiet") == 2
+        assert "a label without an image" in " ".join(capsys.readouterr().out.split())
+    stray.unlink()
+    assert run(root, "--quiet") == 0
 
 
 def test_changed_raw_data_are_read_again(root):
@@ -104,11 +141,24 @@ def test_a_fault_of_ours_shows_its_traceback_and_case(root, monkeypatch, capsys)
     assert "RuntimeError: Case phantom_000" in err
 
 
-def test_memory_is_remembered(root):
+def test_memory_is_remembered(root, capsys):
     assert run(root, "--quiet", "--memory", "1.5GB") == 0
     assert plans_of(root).memory_bytes == 1_500_000_000
-    assert run(root, "--quiet") == 0
+    assert plans_of(root).overrides == {"memory": "1500000000B"}
+    assert run(root, "--config", "2d") == 0
+    out = capsys.readouterr().out
+    assert "1.5 GB (yours)" in out and "Kept from your earlier planning: memory" in out
     assert plans_of(root).memory_bytes == 1_500_000_000
+    assert run(root, "--quiet", "--force") == 0
+    assert plans_of(root).memory_bytes > 1_500_000_000
+
+
+def test_the_memory_of_another_machine_is_not_kept(root, monkeypatch):
+    from mednca_pipeline.planning import run as planning_run
+
+    monkeypatch.setattr(planning_run, "default_memory_bytes", lambda: 1_000_000_000)
+    assert run(root, "--quiet", "--config", "2d") == 0
+    assert plans_of(root).memory_bytes == 1_000_000_000
 
 
 def test_changed_plan_preprocesses_again(root, capsys):
@@ -136,6 +186,34 @@ def test_users_splits_are_honoured_and_leakage_is_refused(root, tmp_path, capsys
         assert not more or run(root, "--quiet", *more) == 0
         for fold in json.loads(splits.read_text(encoding="utf-8"))["folds"]:
             assert (names[0] in fold["val"]) == (names[3] in fold["val"])
+
+
+@pytest.mark.parametrize("ours", [{}, {"schema": 1, "note": "mine", "groups": [["a", "b"]]}], ids=["nnU-Net", "ours"])
+def test_groups_for_splits_that_are_there_are_stored_in_them(root, tmp_path, capsys, ours):
+    splits = Workspace(root).splits_file(NAME)
+    names = CaseStore(Workspace(root).preprocessed_folder(NAME, "2d")).cases()
+    folds = [{"train": names[:3], "val": names[3:]}]
+    splits.write_text(json.dumps({**ours, "folds": folds} if ours else folds), encoding="utf-8")
+    groups = tmp_path / "patients.csv"
+    groups.write_text(f"{names[1]},anna\n{names[2]},anna\n", encoding="utf-8")
+    assert run(root, "--groups", str(groups)) == 0
+    assert f"patients.csv are now in {splits}" in " ".join(capsys.readouterr().out.split())
+    stored = json.loads(splits.read_text(encoding="utf-8"))
+    assert stored == {**ours, "schema": 1, "folds": folds, "groups": [*ours.get("groups", []), names[1:3]]}
+    stored["folds"] = [{"train": names[:2], "val": names[2:]}]
+    splits.write_text(json.dumps(stored), encoding="utf-8")
+    assert run(root, "--quiet") == 2
+    assert "of one patient" in capsys.readouterr().err
+
+
+def test_gaps_in_the_file_of_patients_are_noted(root, tmp_path, capsys):
+    names = CaseStore(Workspace(root).preprocessed_folder(NAME, "2d")).cases()
+    groups = tmp_path / "patients.csv"
+    groups.write_text(f"case,patient\n{names[0]},anna\n{names[1]},anna\n{names[2]}x,anna\n", encoding="utf-8")
+    assert run(root, "--config", "2d", "--groups", str(groups), "--force", "--folds", "2") == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert f"leaves out 3 of 5 cases ({', '.join(names[2:])})" in out
+    assert f"1 of its lines name no case of this dataset ({names[2]}x)" in out
 
 
 def test_another_number_of_folds_needs_force(root, capsys):

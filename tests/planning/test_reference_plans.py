@@ -9,7 +9,8 @@ from mednca_pipeline.planning.planner import make_plans
 from mednca_pipeline.planning.plans import read_plans
 
 PLANS = Path(__file__).resolve().parents[2] / "plans"
-FOLDERS = sorted(file.parent for file in PLANS.glob("*/fingerprint.json"))
+NAMES = ("Dataset004_Hippocampus", "Dataset012_PROMISE12", "Dataset020_BUSI", "Dataset021_ChestXray")
+FOLDERS = sorted({*(PLANS / name for name in NAMES), *(file.parent for file in PLANS.glob("*/fingerprint.json"))})
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)

@@ -107,6 +107,24 @@ def test_groups_are_read_from_csv_and_json(tmp_path, name, text):
     assert read_groups(path, {"a", "b", "c", "d"}) == [("a", "c")]
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "left_out", "strangers"),
+    [
+        ("groups.csv", "case,patient\na,p1\nb,p1\n", "1 of 3 cases (c)", None),  # a header is no stranger
+        ("groups.csv", "a,p1\nb,p1\nC,p1\n", "1 of 3 cases (c)", "1 of its lines name no case of this dataset (C)"),
+        ("groups.json", '{"x": 1, "a": 1, "b": 1, "c": 2}', None, "1 of its lines name no case of this dataset (x)"),
+        ("groups.json", '{"a": 1, "b": 1, "c": 2}', None, None),
+    ],
+)
+def test_what_a_file_of_groups_leaves_out_is_noted(tmp_path, name, text, left_out, strangers):
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    notes = []
+    assert read_groups(path, ["a", "b", "c"], notes) == [("a", "b")]
+    assert len(notes) == (left_out is not None) + (strangers is not None)
+    assert all(expected in " ".join(notes) for expected in (left_out, strangers) if expected)
+
+
 @pytest.mark.parametrize(("text", "message"), [("x,p1\ny,p1\n", "found no case"), ("a\nb\n", r"found \['a'\]")])
 def test_groups_that_fit_no_case_are_refused(tmp_path, text, message):
     path = tmp_path / "groups.csv"

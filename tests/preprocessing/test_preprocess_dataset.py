@@ -6,11 +6,13 @@ from types import SimpleNamespace
 import nibabel as nib
 import numpy as np
 import pytest
+from dicom_series import write_series
 
 from mednca_pipeline.datasets.dataset import Case
 from mednca_pipeline.preprocessing.run import preprocess_dataset, preprocessing_digest
 from mednca_pipeline.preprocessing.store import CaseStore
 from mednca_runtime.errors import InputError
+from mednca_runtime.images import read_image, write_labels
 from mednca_runtime.labels import Labels
 from mednca_runtime.preprocessing import PreprocessingPlan
 
@@ -82,6 +84,43 @@ def test_finished_cases_are_skipped_until_plan_or_file_changes(cases, tmp_path):
     assert CaseStore(folder).image("fall_0").shape == (1, 6, 5, 6)
     assert len(_run(cases, folder, plan=coarser).skipped) == 3
     assert len(_run(cases, folder, plan=coarser, force=True).written) == 3
+
+
+def test_cases_that_the_dataset_no_longer_has_are_deleted(cases, tmp_path, caplog):
+    folder = tmp_path / "out"
+    _run(cases, folder)
+    with caplog.at_level("INFO", logger="mednca_pipeline"):
+        again = _run(cases[1:], folder)
+    assert again.written == () and CaseStore(folder).cases() == ["fall_1", "fall_2"]
+    assert "deleted 1 cases that Dataset001_Test no longer has: fall_0" in caplog.text
+    assert not list(folder.glob("fall_0*"))
+
+
+def test_changed_voxels_beside_a_header_are_noticed(tmp_path):
+    sitk = pytest.importorskip("SimpleITK")
+    case = _case(tmp_path / "raw", "fall")
+    files = [path.with_name(path.name.replace(".nii.gz", ".mhd")) for path in (*case.images, case.label)]
+    for source, target in zip((*case.images, case.label), files, strict=True):
+        sitk.WriteImage(sitk.ReadImage(str(source)), str(target))
+    case = Case("fall", (files[0],), files[1])
+    assert _run([case], tmp_path / "out").written == ("fall",)
+    assert _run([case], tmp_path / "out").skipped == ("fall",)
+    for file in files:
+        os.utime(file.with_suffix(".raw"), (1, 1))
+        assert _run([case], tmp_path / "out").written == ("fall",)
+
+
+def test_a_dicom_folder_is_a_case_and_its_changes_are_noticed(tmp_path):
+    expected = write_series(tmp_path / "scans" / "fall.1").astype(np.float32)
+    image = read_image(tmp_path / "scans" / "fall.1")
+    write_labels(tmp_path / "fall.nii.gz", np.ones(image.geometry.shape, np.uint8), image.geometry)
+    case = Case("fall", (tmp_path / "scans" / "fall.1",), tmp_path / "fall.nii.gz")
+    plan = replace(PLAN, spacing_mm=(None, None, None), normalisation=("none",))
+    assert _run([case], tmp_path / "out", plan).written == ("fall",)
+    np.testing.assert_array_equal(CaseStore(tmp_path / "out").image("fall")[:], expected[None])
+    assert _run([case], tmp_path / "out", plan).skipped == ("fall",)
+    os.utime(next(case.images[0].iterdir()), (1, 1))
+    assert _run([case], tmp_path / "out", plan).written == ("fall",)
 
 
 def test_digest_does_not_depend_on_the_way_through_json():

@@ -75,6 +75,14 @@ def test_require_names_cases_of_another_plan(tmp_path):
         store.require(["a", "b", "c"], "now")
 
 
+def test_a_deleted_case_leaves_no_file_and_the_others(tmp_path):
+    _write(tmp_path, "a")
+    store, *_ = _write(tmp_path, "b")
+    store.delete("a")
+    assert store.cases() == ["b"]
+    assert all(path.name.startswith("b.") for path in tmp_path.iterdir())
+
+
 def test_foreground_index_is_sampled_the_same_every_time():
     labels = np.zeros((5, 40, 40), np.uint8)
     labels[2:4, :30] = 1  # 2400 voxels

@@ -4,49 +4,13 @@ import logging
 
 import numpy as np
 import pytest
+from dicom_series import PATIENT, UID, write_series
 
 from mednca_runtime.errors import InputError
 from mednca_runtime.formats.dicom import choose_series, find_series, read_series
 from mednca_runtime.images import output_ending, read_header, read_image, write_labels
 
 sitk = pytest.importorskip("SimpleITK")
-
-PATIENT = "Doe^Jane"
-UID = "1.2.826.0.1.3680043.2.1125.1"
-
-
-def write_series(folder, positions=(0, 3, 6, 9), uid=f"{UID}.1", prefix="IM", orientation=(1, 0, 0, 0, 1, 0), tags=()):
-    """Slices of 5 x 4 pixels of 0.5 x 0.25 mm (columns x rows apart); slice n holds 100 n, 100 n + 1, ... -> (n, 4, 5).
-
-    positions: z per slice in mm, or (x, y, z).
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    writer = sitk.ImageFileWriter()
-    writer.KeepOriginalImageUIDOn()
-    arrays = []
-    for number, position in enumerate(positions):
-        array = (100 * number + np.arange(20)).reshape(1, 4, 5).astype(np.int16)
-        image = sitk.GetImageFromArray(array)
-        image.SetSpacing((0.5, 0.25, 3.0))
-        place = (-10.0, -20.0, position) if np.isscalar(position) else position
-        values = {
-            "0008|0060": "MR",
-            "0010|0010": PATIENT,
-            "0010|0020": "PID-4711",
-            "0020|000e": uid,
-            "0020|000d": f"{UID}.0",
-            "0008|0018": f"{uid}.{number + 1}",
-            "0020|0013": str(number + 1),
-            "0020|0032": "\\".join(f"{value:.6f}" for value in place),
-            "0020|0037": "\\".join(str(value) for value in orientation),
-            **dict(tags),
-        }
-        for key, value in values.items():
-            image.SetMetaData(key, value)
-        writer.SetFileName(str(folder / f"{prefix}{number:04d}.dcm"))
-        writer.Execute(image)
-        arrays.append(array[0])
-    return np.stack(arrays)
 
 
 def test_a_series_is_read_in_lps(tmp_path):
@@ -61,6 +25,15 @@ def test_a_series_is_read_in_lps(tmp_path):
     assert (read_image(tmp_path / "scan").array == image.array).all()
     assert read_header(series.files).geometry == image.geometry
     assert (read_series(series.files[::-1])[0] == image.array).all()  # the order of the files does not count
+
+
+def test_folders_of_series_are_channels_in_order(tmp_path):
+    expected = write_series(tmp_path / "t1")
+    write_series(tmp_path / "t2", uid=f"{UID}.2", positions=(9, 6, 3, 0))  # the other way up
+    assert (read_image([tmp_path / "t1"]).array == expected[None]).all()
+    both = [tmp_path / "t2", tmp_path / "t1"]
+    assert (read_image(both).array == np.stack([expected[::-1], expected])).all()
+    assert read_header(both).channels == 2
 
 
 def test_slices_are_sorted_by_place_not_by_name(tmp_path):

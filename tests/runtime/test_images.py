@@ -24,6 +24,8 @@ from mednca_runtime.images import (
     read_image,
     read_labels,
     split_ending,
+    stored_files,
+    to_grey,
     volume_ending,
     write_labels,
     write_volume,
@@ -297,8 +299,8 @@ def test_16_bit_grey(tmp_path, ending):
     assert (np.asarray(PillowImage.open(tmp_path / f"labels{ending}")) == values).all()
 
 
-@pytest.mark.parametrize(("colour_type", "channels"), [(2, 3), (6, 4)])
-def test_16_bit_colour_png_keeps_its_low_bytes(tmp_path, colour_type, channels):
+@pytest.mark.parametrize(("colour_type", "channels", "kept"), [(2, 3, 3), (6, 4, 3), (4, 2, 1)])
+def test_16_bit_png_keeps_its_low_bytes(tmp_path, colour_type, channels, kept):
     values = np.random.default_rng(0).integers(0, 65536, (6, 5, channels)).astype(">u2")
     rows = b"".join(b"\0" + row.tobytes() for row in values)
 
@@ -308,7 +310,9 @@ def test_16_bit_colour_png_keeps_its_low_bytes(tmp_path, colour_type, channels):
     start = (5).to_bytes(4, "big") + (6).to_bytes(4, "big") + bytes([16, colour_type, 0, 0, 0])
     body = chunk(b"IHDR", start) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     (tmp_path / "colour.png").write_bytes(b"\x89PNG\r\n\x1a\n" + body)
-    assert (read_image(tmp_path / "colour.png").array == np.moveaxis(values[..., :3], -1, 0)).all()
+    image = read_image(tmp_path / "colour.png")
+    assert image.array.shape[0] == read_header(tmp_path / "colour.png").channels == kept
+    assert (image.array == np.moveaxis(values[..., :kept], -1, 0)).all()
 
 
 def test_16_bit_colour_tiff(tmp_path):
@@ -320,6 +324,13 @@ def test_16_bit_colour_tiff(tmp_path):
     tifffile.imwrite(tmp_path / "planes.tif", np.moveaxis(values, -1, 0), photometric="rgb", planarconfig="separate")
     with pytest.raises(InputError, match="planes"):
         read_image(tmp_path / "planes.tif")
+
+
+def test_grey_of_equal_channels_and_of_colours():
+    equal = np.repeat(np.array([[[3, 200]]], np.float32), 3, axis=0)
+    assert to_grey(equal).tolist() == to_grey(equal[:1]).tolist() == [[[3, 200]]]
+    red_and_green = np.array([[[255, 0]], [[0, 255]], [[0, 0]]], np.float32)
+    assert to_grey(red_and_green).tolist() == [[[76, 150]]]  # 0.299 * 255 and 0.587 * 255, rounded
 
 
 def test_tiff_stack_is_refused_with_a_remedy(tmp_path):
@@ -351,6 +362,7 @@ def test_endings():
     assert split_ending("a/b.c.nii.gz") == ("b.c", ".nii.gz")
     assert split_ending(Path("IMAGE.PNG")) == ("IMAGE", ".png")
     assert [output_ending(e) for e in (".nii.gz", ".dcm", ".jpeg", ".tif")] == [".nii.gz", ".nii.gz", ".png", ".tif"]
+    assert output_ending(split_ending("dicom/patient.5")[1]) == ".nii.gz"  # a folder's name
     assert [volume_ending(e) for e in (".mha", ".dcm", ".jpg", ".png")] == [".mha", ".nii.gz", ".tif", ".tif"]
 
 
@@ -527,3 +539,18 @@ def test_the_runtime_names_only_numpy_nibabel_and_pillow_at_import():
 
 def _modules():
     return list(pkgutil.walk_packages(mednca_runtime.__path__, "mednca_runtime."))
+
+
+def test_stored_files_are_those_with_the_voxels(tmp_path):
+    image = sitk.GetImageFromArray(np.zeros((2, 3, 4), np.uint8))
+    for name, compressed in (("plain.mhd", False), ("packed.mhd", True), ("one.mha", False)):
+        sitk.WriteImage(image, str(tmp_path / name), useCompression=compressed)
+    for name, voxels in (("plain.mhd", ["plain.raw"]), ("packed.mhd", ["packed.zraw"]), ("one.mha", [])):
+        assert stored_files(tmp_path / name) == [tmp_path / part for part in (name, *voxels)]
+    (tmp_path / "plain.raw").unlink()
+    assert stored_files(tmp_path / "plain.mhd") == [tmp_path / "plain.mhd"]
+    (tmp_path / "series" / "deep").mkdir(parents=True)
+    files = [tmp_path / "series" / "b.dcm", tmp_path / "series" / "deep" / "a.dcm"]
+    for file in files:
+        file.write_bytes(b"")
+    assert stored_files(tmp_path / "series") == files

@@ -49,6 +49,7 @@ def test_gaps_between_values_are_kept():
         ({"background": 0, "liver": True}, None, "whole numbers"),
         ({"background": 0, "liver": 1, "tumour": 1}, None, "value of its own"),
         ({"background": 0, "liver": 1, "ignore": 1}, None, "ignore"),
+        ({"background": 0, "liver": 1, "tumour": 3, "ignore": 2}, None, "highest .* found 2 below 3"),
         ({"background": 0, "liver": -1}, None, r"\[-1\]"),
         ({"background": 0, "liver": 0}, None, "background is 0"),
         ({"background": 0, "whole": [1, 2], "core": 2}, None, "regions_class_order"),

@@ -23,7 +23,7 @@ _MODULES = {
     ".jpeg": pillow,
     ".dcm": dicom,
 }
-_LABELS_AS = {".jpg": ".png", ".jpeg": ".png", ".dcm": ".nii.gz", "": ".nii.gz"}  # lossy, or a series
+_LABELS_AS = {".jpg": ".png", ".jpeg": ".png", ".dcm": ".nii.gz"}  # lossy, or a series
 _VOLUMES_AS = {ending: ".tif" for ending, module in _MODULES.items() if module is pillow} | {".tiff": ".tiff"}
 
 SUPPORTED = tuple(_MODULES)  # every ending that can be read, lower case
@@ -40,8 +40,12 @@ def split_ending(path: Path | str) -> tuple[str, str]:
 
 
 def output_ending(input_ending: str) -> str:
-    """The ending of label files for images with `input_ending`: the same, but .png for JPEG and .nii.gz for DICOM."""
-    return _LABELS_AS.get(input_ending.lower(), input_ending.lower())
+    """The ending of label files for images with `input_ending`: the same, but .png for JPEG and .nii.gz for DICOM.
+
+    An ending that is not among `SUPPORTED` can only be part of the name of a DICOM folder or file.
+    """
+    ending = input_ending.lower()
+    return _LABELS_AS.get(ending, ending) if ending in SUPPORTED else ".nii.gz"
 
 
 def volume_ending(input_ending: str) -> str:
@@ -50,8 +54,15 @@ def volume_ending(input_ending: str) -> str:
 
 
 def is_series(files: list[Path]) -> bool:
-    """Whether several files are the slices of one DICOM series rather than one image's channels."""
-    return all(_module(file) is dicom for file in files)
+    """Whether several files are the slices of one DICOM series rather than one image's channels, as folders are."""
+    return all(not file.is_dir() and _module(file) is dicom for file in files)
+
+
+def stored_files(path: Path) -> list[Path]:
+    """All files in which an image lies: those of a DICOM folder, sorted; an .mhd header and its voxels; else itself."""
+    if path.is_dir():
+        return sorted(file for file in path.rglob("*") if file.is_file())
+    return [path, *sitk.voxel_files(path)] if path.suffix.lower() == ".mhd" else [path]
 
 
 def read(source: Path | list[Path], as_labels: bool) -> tuple[np.ndarray, Geometry]:

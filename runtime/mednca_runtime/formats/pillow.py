@@ -68,6 +68,9 @@ def _pixels(image: Image.Image) -> np.ndarray:
     rawmode = _rawmode(image)
     if image.mode in _GREY:
         return np.asarray(image)
+    if rawmode == "LA;16B":  # of PNG: read as RGBA, its four bytes are those of grey, then of alpha
+        high_low = _read_as(image, rawmode, "RGBA").astype(np.uint16)
+        return high_low[..., 0] * 256 + high_low[..., 1]
     if _is_grey(image):
         return np.asarray(image.convert("RGB") if image.mode in ("P", "PA") else image)[..., 0]
     if image.mode in ("RGB", "RGBA", "RGBX"):
@@ -89,13 +92,17 @@ def _rawmode(image: Image.Image) -> str:
 
 def _sixteen_bit_colours(image: Image.Image, rawmode: str) -> np.ndarray:
     """(y, x, 3) uint16. Pillow gives the high bytes only: the low ones come from reading in the other byte order."""
-    tiles = image.tile
     swapped = rawmode[:-1] + ("L" if rawmode.endswith("B") else "B")
+    low = _read_as(image, rawmode, swapped)[..., :3]
     high = np.asarray(image)[..., :3].astype(np.uint16)
-    with Image.open(image.filename) as again:
-        again.tile = [tile._replace(args=_replaced(tile.args, rawmode, swapped)) for tile in tiles]
-        low = np.asarray(again)[..., :3]
     return high * 256 + low
+
+
+def _read_as(image: Image.Image, rawmode: str, other: str) -> np.ndarray:
+    """The file's pixels as if they lay in it in another way. `image` is not loaded yet: loading forgets its tiles."""
+    with Image.open(image.filename) as again:
+        again.tile = [tile._replace(args=_replaced(tile.args, rawmode, other)) for tile in image.tile]
+        return np.asarray(again)
 
 
 def _replaced(arguments, old: str, new: str):

@@ -1,6 +1,7 @@
 """NRRD, MHA and MHD through SimpleITK, which is optional and only imported here when it is needed."""
 
 import os
+import re
 import tempfile
 from pathlib import Path
 
@@ -8,6 +9,9 @@ import numpy as np
 
 from ..errors import InputError
 from ..geometry import Geometry, make_geometry
+
+_HEADER_BYTES = 65536
+_DATA_FILE = re.compile(rb"^ElementDataFile *[=:] *(.*?)\s*$", re.MULTILINE)
 
 
 def simpleitk():
@@ -20,6 +24,17 @@ def simpleitk():
             "or convert the images to .nii.gz."
         ) from error
     return SimpleITK
+
+
+def voxel_files(path: Path) -> list[Path]:
+    """The file beside an .mhd header that holds its voxels, as "ElementDataFile" says; [] where there is none."""
+    try:
+        with path.open("rb") as file:
+            found = _DATA_FILE.search(file.read(_HEADER_BYTES))
+        voxels = path.parent / found[1].decode("utf-8", "replace") if found else path
+        return [voxels] if voxels != path and voxels.is_file() else []
+    except OSError:
+        return []
 
 
 def read(path: Path, as_labels: bool = False) -> tuple[np.ndarray, Geometry]:
