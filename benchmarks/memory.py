@@ -24,6 +24,7 @@ def main() -> None:
     parser.add_argument("--root", required=True, help="workspace with the planned and preprocessed datasets")
     parser.add_argument("-d", nargs="+", required=True, help="datasets")
     parser.add_argument("--models", nargs="+", default=["mednca", "mednca_paper", "unet_small", "unet"])
+    parser.add_argument("--configs", nargs="+", default=["2d", "3d"])
     parser.add_argument("--child", nargs=2, metavar=("MODEL", "CONFIG"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
@@ -37,7 +38,8 @@ def main() -> None:
     workspace, rows = Workspace(Path(arguments.root).resolve()), []
     for given in arguments.d:
         dataset = workspace.resolve(given)
-        for config in read_plans(workspace.plans_file(dataset)).configs:
+        planned = read_plans(workspace.plans_file(dataset)).configs
+        for config in [config for config in arguments.configs if config in planned]:
             for model in arguments.models:
                 command = [sys.executable, "-m", "benchmarks.memory", "--root", arguments.root, "-d", dataset]
                 done = subprocess.run(
@@ -83,10 +85,11 @@ def measure(root: str, dataset: str, model: str, config: str) -> dict:
     from mednca_pipeline.training.step import train_step
     from mednca_pipeline.workspace import Workspace
 
-    job = prepare(Workspace(Path(root).resolve()), TrainingOptions(dataset, 0, model, config, device="cpu"))
+    job = prepare(Workspace(Path(root).resolve()), TrainingOptions(dataset, 0, model, config, device="cpu", force=True))
     batches = [make_batch(job.recipe, index) for index in range(STEPS)]
+    network = build_model(model, job.plans, config)  # imports MONAI for a UNet
     held = peak_memory_bytes(job.device)
-    state = new_state(build_model(model, job.plans, config), job.plan.training, 10**6)
+    state = new_state(network, job.plan.training, 10**6)
     for index, batch in enumerate(batches):
         generator = mask_generator(job.recipe, index, torch.device("cpu"))
         train_step(state, batch, job.plan.training, job.plans.labels, generator)

@@ -12,8 +12,8 @@ MOST_WORKERS = 6  # more do not make a GPU wait less
 
 
 def cores() -> int:
-    """Processors of this machine."""
-    return os.cpu_count() or 1
+    """Processors that this process may use: fewer than the machine's under taskset or a job scheduler."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def augmenting_workers(n_cores: int, device_type: str) -> int:

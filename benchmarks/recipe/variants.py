@@ -14,6 +14,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "mirror": {"training.mirror_axes": [0, 1]},
     "mirror_w": {"training.mirror_axes": [1]},
     "ema0.998": {"training.ema_decay": 0.998},
+    "adjacent0": {"adjacent_slices": 0},
+    "adjacent2": {"adjacent_slices": 2},
     "batch8": {"training.batch_size": 8},
     "batch16": {"training.batch_size": 16},
     "foreground0.33": {"training.foreground_share": 0.33},

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from mednca_runtime.fire_masks import fire_masks
 from mednca_runtime.padding import CropBack, pad_to
+from mednca_runtime.slices import with_adjacent
 
 from ..models.registry import build_model
 from ..models.weights import load_weights
@@ -34,7 +35,8 @@ class TorchNetwork:
     def probabilities(self, image: np.ndarray, seed: int, run: int) -> np.ndarray:
         """image: (C, S, H, W) float32, preprocessed -> (K, S, H, W) float32.
 
-        A 2D network sees each slice by itself, a 3D network the whole volume. `run` and `seed` choose the fire masks.
+        A 2D network sees each slice, with its neighbours where the plan says so, a 3D network the whole volume. `run`
+        and `seed` choose the fire masks.
         Convolutions are in full float32 on every device: scores are compared with thresholds learned on another.
         """
         full = (
@@ -48,7 +50,7 @@ class TorchNetwork:
         if self.dim == 3:
             batch = self._to_device(padded)[None]
             return self._crop(self._activate(self._logits(batch, seed, run, 0, 1))[0], inside)
-        slices = padded.swapaxes(0, 1)  # (S, C, H, W)
+        slices = with_adjacent(padded, self.plan.adjacent_slices).swapaxes(0, 1)  # (S, C, H, W)
         step = max(1, CELLS_PER_BATCH // math.prod(slices.shape[2:]))
         parts = []
         for first in range(0, len(slices), step):

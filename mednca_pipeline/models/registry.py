@@ -17,7 +17,8 @@ def build_model(name: str, plans: Plans, config: str | None = None) -> nn.Module
         kind = MedNCA
     else:
         from .unet import UNet as kind  # MONAI takes three seconds to import: only those wait who need it
-    return kind(plan, chosen.dim, len(plans.channel_names), plans.labels.n_outputs, sigmoid=plans.labels.has_regions)
+    seen = len(plans.channel_names) * (2 * plan.adjacent_slices + 1)
+    return kind(plan, chosen.dim, seen, plans.labels.n_outputs, sigmoid=plans.labels.has_regions)
 
 
 def count_parameters(model: nn.Module) -> int:

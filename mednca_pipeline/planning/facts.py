@@ -1,12 +1,13 @@
 """What the rules for the networks of one configuration need to know."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
 class Facts:
     """dim axes each: (H, W) or (S, H, W).
 
+    n_image: image channels that the network sees, those of `adjacent_slices` on either side included.
     large_shape: 95th percentile of the preprocessed shapes. extents: working voxels of the smallest structure.
     spacing_mm: of the preprocessed images; in pixels where the dataset's is not known.
     """
@@ -18,6 +19,10 @@ class Facts:
     extents: tuple[float, ...]
     spacing_mm: tuple[float, ...]
     memory_bytes: int
+    adjacent_slices: int = 0
+
+    def with_adjacent(self, slices: int) -> "Facts":
+        return replace(self, n_image=self.n_image * (2 * slices + 1), adjacent_slices=slices)
 
     @property
     def dim(self) -> int:

@@ -21,7 +21,7 @@ from .plans import ConfigPlan, Decision, Plans, TrainingRange
 from .rule import Chosen, times
 from .schedule import schedule_decision
 from .sizes import image_size, preprocessed_shapes, smallest_extents_mm, spacings_mm, typical_large_shape
-from .spacing import slicing_axis, target_spacing, working_spacing
+from .spacing import adjacent_slices, slicing_axis, target_spacing, working_spacing
 from .unet_plans import plan_unet, plan_unet_small
 
 RANGE_PERCENTILES = (0.5, 99.5)
@@ -76,8 +76,10 @@ def _plan_config(
     steps = steps_of(facts, factors.value, user)
     multiple = tuple(map(math.lcm, factors.value[0], paper_factors(facts.large_shape)[0]))
     size = image_size(facts.large_shape, multiple)
+    paper, paper_choice = plan_paper(facts, size.value)  # as published: one slice by itself
+    if name == "2d" and preprocessing.axis_order:
+        facts = facts.with_adjacent(_adjacent_slices(fingerprint, preprocessing, notes))
     mednca, patches, batch = plan_mednca(facts, size.value, factors.value, steps.value, user)
-    paper, paper_choice = plan_paper(facts, size.value)
     unet, unet_choice = plan_unet(facts, size.value)
     unet_small, small_choice = plan_unet_small(facts, size.value)
 
@@ -154,6 +156,14 @@ def _spacing(fingerprint: Fingerprint, axes: Sequence[int], extents_mm: Sequence
     median = np.median(preprocessed_shapes(fingerprint, axes, target.value), axis=0)
     working = working_spacing(target.value, tuple(median), extents_mm)
     return Chosen(working.value, "; ".join(filter(None, (target.because, working.because))))
+
+
+def _adjacent_slices(fingerprint: Fingerprint, preprocessing: PreprocessingPlan, notes: "_Notes") -> int:
+    across = preprocessing.axis_order[0]
+    between = float(np.median(spacings_mm(fingerprint, (across,))))
+    chosen = adjacent_slices(between, preprocessing.spacing_mm[1:])
+    notes.add("adjacent slices", str(chosen.value) + " on either side" * (chosen.value > 0), chosen.because)
+    return chosen.value
 
 
 def _training_range(fingerprint: Fingerprint) -> TrainingRange:

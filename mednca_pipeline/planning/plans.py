@@ -11,9 +11,9 @@ from mednca_runtime.labels import Labels
 from mednca_runtime.preprocessing import PreprocessingPlan
 
 SCHEMA = 1
-# Fields of TrainingPlan younger than the first trained models, which were trained as these values say: with them the
-# digest stays as it was.
-ADDED = {"augmentation": 1.0, "mirror_axes": ()}
+# Fields younger than the first trained models, which were trained as these values say: with them a digest stays as it
+# was.
+ADDED = {"adjacent_slices": 0, "augmentation": 1.0, "mirror_axes": ()}
 MODELS = ("mednca", "mednca_paper", "unet", "unet_small")
 
 
@@ -59,6 +59,7 @@ class NCAPlan:
     perception: str  # "matrix" (one folded linear map) or "paper" (identity and two 3x3 filter banks)
     levels: tuple[LevelPlan, ...]
     training: TrainingPlan
+    adjacent_slices: int = 0  # on either side, seen by a 2D network of a volume as further image channels
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ class UNetPlan:
     kernel_sizes: tuple[tuple[int, ...], ...]
     patch: tuple[int, ...]  # in voxels of the preprocessed image; inference slides it where the image is larger
     training: TrainingPlan
+    adjacent_slices: int = 0  # as in NCAPlan
 
 
 @dataclass(frozen=True)
@@ -143,10 +145,10 @@ class Plans:
         chosen = self.config(config)
         parts = [self.labels, chosen.preprocessing, chosen.model(model)]
         plain = [asdict(from_dict(type(part), asdict(part))) for part in parts]  # 1 and 1.0 must not differ
-        training = plain[-1]["training"]
-        for name, default in ADDED.items():
-            if training[name] == default:
-                del training[name]
+        for fields in (plain[-1], plain[-1]["training"]):
+            for name, default in ADDED.items():
+                if fields.get(name) == default:
+                    del fields[name]
         decisive = [plain, chosen.dim, chosen.image_size, self.channel_names]
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
 

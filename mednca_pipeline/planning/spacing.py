@@ -46,6 +46,19 @@ def slicing_axis(spacing_mm: Sequence[float]) -> Chosen:
     return Chosen(axis, f"{why} ({times(spacing_mm)})")
 
 
+def adjacent_slices(between_mm: float, within_mm: Sequence[float]) -> Chosen:
+    """How many slices on either side a 2D network sees besides its own.
+
+    between_mm: distance of the slices. within_mm: working spacing inside of them.
+    """
+    ratio = between_mm / max(within_mm)
+    if ratio > ANISOTROPY:
+        return Chosen(0, f"slices are {ratio:.1f} times as far apart as their voxels: neighbours show something else")
+    return Chosen(
+        1, f"slices are {ratio:.1f} times as far apart as their voxels (up to {ANISOTROPY:g}: neighbours help)"
+    )
+
+
 def working_spacing(spacing_mm: Sequence[float], median_shape: Sequence[float], extent_mm: Sequence[float]) -> Chosen:
     """The spacing per axis after capping the longest median side at about 256 voxels.
 

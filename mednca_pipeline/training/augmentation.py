@@ -21,14 +21,16 @@ FLAT = 3.0  # a first axis this much shorter than the longest is taken for thick
 
 
 def training_transforms(
-    image_size: tuple[int, ...], mirror_axes: tuple[int, ...] = (), frequency: float = 1.0
+    image_size: tuple[int, ...], mirror_axes: tuple[int, ...] = (), frequency: float = 1.0, per_channel: bool = True
 ) -> AbstractTransform:
     """The transforms for samples of `image_size` (2 or 3 axes); `mirror_axes` are flipped with probability 0.5 each.
 
-    frequency: how often each of the others is applied, relative to nnU-Net.
+    frequency: how often each of the others is applied, relative to nnU-Net. per_channel: whether each channel's
+    intensities change by themselves, as those of slices of one image should not.
     Edges are replicated where a transform looks outside the image, in image and labels alike.
     """
     dim = len(image_size)
+    share = 0.5 if per_channel else 1.0  # of the channels
     angle = ANGLE_2D if dim == 2 else ANGLE_3D
     in_plane = dim == 2 or max(image_size) > FLAT * image_size[0]
     out_of_plane = (0.0, 0.0) if in_plane else (-angle, angle)
@@ -50,15 +52,19 @@ def training_transforms(
     transforms = [
         spatial,
         GaussianNoiseTransform(p_per_sample=0.1 * frequency),
-        GaussianBlurTransform((0.5, 1.0), p_per_sample=0.2 * frequency, p_per_channel=0.5),
-        BrightnessMultiplicativeTransform((0.75, 1.25), p_per_sample=0.15 * frequency),
-        ContrastAugmentationTransform(p_per_sample=0.15 * frequency),
-        SimulateLowResolutionTransform((0.5, 1.0), p_per_channel=0.5, order_upsample=1, p_per_sample=0.15 * frequency),
-        GammaTransform(
-            (0.7, 1.5), invert_image=True, per_channel=True, retain_stats=True, p_per_sample=0.1 * frequency
+        GaussianBlurTransform(
+            (0.5, 1.0), different_sigma_per_channel=per_channel, p_per_sample=0.2 * frequency, p_per_channel=share
+        ),
+        BrightnessMultiplicativeTransform((0.75, 1.25), per_channel, p_per_sample=0.15 * frequency),
+        ContrastAugmentationTransform(per_channel=per_channel, p_per_sample=0.15 * frequency),
+        SimulateLowResolutionTransform(
+            (0.5, 1.0), p_per_channel=share, order_upsample=1, p_per_sample=0.15 * frequency
         ),
         GammaTransform(
-            (0.7, 1.5), invert_image=False, per_channel=True, retain_stats=True, p_per_sample=0.3 * frequency
+            (0.7, 1.5), invert_image=True, per_channel=per_channel, retain_stats=True, p_per_sample=0.1 * frequency
+        ),
+        GammaTransform(
+            (0.7, 1.5), invert_image=False, per_channel=per_channel, retain_stats=True, p_per_sample=0.3 * frequency
         ),
     ]
     if mirror_axes:

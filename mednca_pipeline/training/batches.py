@@ -12,6 +12,7 @@ from mednca_pipeline.training import sampling
 from mednca_pipeline.training.augmentation import augment, training_transforms
 from mednca_runtime.errors import InputError
 from mednca_runtime.labels import Labels
+from mednca_runtime.slices import centred_slice
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,8 @@ class BatchRecipe:
 
     patch: the window that the finest level sees (image_size: the whole image). factor: its origin is a multiple of
     this. foreground_share: of the samples, how many are forced to show foreground. augmentation: how often,
-    relative to nnU-Net; 0: never. mirror_axes: flipped at random.
+    relative to nnU-Net; 0: never. mirror_axes: flipped at random. adjacent_slices: on either side, which
+    are further channels of a 2D sample.
     """
 
     store: Path
@@ -36,6 +38,7 @@ class BatchRecipe:
     fold: int | str = 0
     augmentation: float = 1.0
     mirror_axes: tuple[int, ...] = ()
+    adjacent_slices: int = 0
 
     def __post_init__(self):
         if not self.cases:
@@ -62,7 +65,9 @@ class Sampler:
         self._store = CaseStore(recipe.store)
         self._properties: dict[str, CaseProperties] = {}
         self._transforms = (
-            training_transforms(recipe.image_size, recipe.mirror_axes, recipe.augmentation)
+            training_transforms(
+                recipe.image_size, recipe.mirror_axes, recipe.augmentation, per_channel=recipe.adjacent_slices == 0
+            )
             if recipe.augmentation or recipe.mirror_axes
             else None
         )
@@ -97,9 +102,11 @@ class Sampler:
         window = self._slice_window if recipe.dim == 2 else self._volume_window
         box = window(case, properties, output, rng)  # over (S, H, W)
         size = recipe.image_size
-        image = crop_and_pad_nd(self._store.image(case), box, pad_mode="edge")
+        adjacent = recipe.adjacent_slices
+        seen = [[box[0][0] - adjacent, box[0][1] + adjacent], *box[1:]]
+        image = crop_and_pad_nd(self._store.image(case), seen, pad_mode="edge")
         labels = crop_and_pad_nd(self._store.labels(case), box, pad_mode="edge").astype(np.int16).reshape(size)
-        image = image.reshape(len(image), *size)  # (C, *image_size)
+        image = centred_slice(image) if recipe.dim == 2 else image  # (C, *image_size)
         if self._transforms is not None:
             image, labels = augment(image, labels, self._transforms, entropy)
         voxel = self._patch_voxel(labels, output, rng)

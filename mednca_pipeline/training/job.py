@@ -114,6 +114,7 @@ def batch_recipe(
         fold=options.fold,
         augmentation=plan.training.augmentation,
         mirror_axes=plan.training.mirror_axes,
+        adjacent_slices=plan.adjacent_slices,
     )
 
 

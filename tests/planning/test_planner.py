@@ -72,7 +72,20 @@ def test_planned_parameters_are_those_of_the_built_network(model):
 
     plans = make_plans(hippocampus())
     for name, config in plans.configs.items():
-        assert parameters(config.model(model), config.dim, 1) == count_parameters(build_model(model, plans, name))
+        plan = config.model(model)
+        seen = 2 * plan.adjacent_slices + 1
+        assert parameters(plan, config.dim, seen) == count_parameters(build_model(model, plans, name))
+
+
+def test_slices_are_seen_with_their_neighbours_where_these_are_near():
+    near, far = make_plans(hippocampus()), make_plans(alike((20, 64, 64), {"a": (8, 20, 20)}, spacing=(5.0, 1.0, 1.0)))
+    for plans, expected in ((near, 1), (far, 0)):
+        config = plans.configs["2d"]
+        assert [config.model(name).adjacent_slices for name in ("mednca", "unet", "unet_small")] == [expected] * 3
+        assert config.mednca_paper.adjacent_slices == 0  # as published
+        assert plans.configs["3d"].mednca.adjacent_slices == 0
+    picture = make_plans(alike((64, 64), {"a": (20, 20)})).config()
+    assert picture.mednca.adjacent_slices == 0
 
 
 def test_plans_survive_their_file_and_are_the_same_again(tmp_path):
@@ -189,9 +202,11 @@ def test_less_memory_plans_smaller_steps_and_never_fails():
 def test_channels_grow_with_image_channels_and_classes():
     one = make_plans(alike((64, 64), {"a": (20, 20)})).config().mednca
     four = make_plans(alike((64, 64), {"a": (20, 20)}, channel_names=("T1", "T2", "FLAIR", "DWI"))).config()
-    assert one.channels == 16  # 1 + 2 + 12 = 15
-    assert four.mednca.channels == 24  # 4 + 2 + 12 = 18
+    assert one.channels == 16  # 1 + 2 + 10 = 13
+    assert four.mednca.channels == 16  # 4 + 2 + 10 = 16
     assert len(four.preprocessing.normalisation) == 4
+    volume = make_plans(alike((20, 64, 64), {"a": (8, 20, 20)}, channel_names=("T1", "T2"))).configs["2d"]
+    assert volume.mednca.channels == 24  # 3 * 2 + 2 + 10 = 18
 
 
 def test_ct_plans_carry_the_datasets_statistics():

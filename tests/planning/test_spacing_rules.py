@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mednca_pipeline.planning.spacing import slicing_axis, target_spacing, working_spacing
+from mednca_pipeline.planning.spacing import adjacent_slices, slicing_axis, target_spacing, working_spacing
 
 
 def test_target_is_the_median_of_each_axis():
@@ -54,3 +54,9 @@ def test_smallest_structure_keeps_twelve_working_pixels():
 def test_working_resolution_leaves_a_coarser_axis_alone():
     chosen = working_spacing((5.0, 0.5, 0.5), (20, 512, 512), (10.0, 30.0, 30.0))
     assert chosen.value == (5.0, 1.0, 1.0)
+
+
+def test_neighbours_help_up_to_three_times_the_distance_of_voxels():
+    assert adjacent_slices(3.0, (1.0, 0.5)).value == 1
+    far = adjacent_slices(3.2, (1.0, 0.5))
+    assert far.value == 0 and "3.2 times" in far.because
