@@ -110,7 +110,7 @@ def expected_bytes(job, n_parameters: int) -> int:
     from mednca_pipeline.planning.plans import NCAPlan
 
     plan, labels = job.plan, job.plans.labels
-    n_image, batch = len(job.plans.channel_names), plan.training.batch_size
+    n_image, batch = job.plans.input_channels(plan), plan.training.batch_size
     if isinstance(plan, NCAPlan):
         outputs = n_image, labels.n_outputs
         return nca_step_bytes(

@@ -24,10 +24,11 @@ from mednca_pipeline.planning.plans import Plans, read_plans
 from mednca_runtime.files import replacing
 from mednca_runtime.padding import pad_to
 from mednca_runtime.preprocessing import preprocess_image
+from mednca_runtime.slices import with_adjacent
 
 ROOT = Path(__file__).resolve().parents[2]
 PLANS = ROOT / "plans" / "Dataset004_Hippocampus" / "plans.json"
-TRAINED = ROOT / "results" / "Dataset004_Hippocampus" / "mednca_2d"
+TRAINED = ROOT / "results" / "Dataset004_Hippocampus" / "recorded" / "mednca_2d"
 SEED = 7
 BLUE, ORANGE, GREY = "#2a6f97", "#e07a1f", "#8d99ae"
 
@@ -68,7 +69,7 @@ def main() -> None:
 
 
 def phantom_slice(plans: Plans, model: MedNCA) -> tuple[torch.Tensor, torch.Tensor]:
-    """The phantom's slice with most foreground, preprocessed and padded: (1, 1, H, W); and a patch origin (1, 2)."""
+    """The phantom's slice with most foreground, preprocessed, padded: (1, n_image, H, W); and a patch origin (1, 2)."""
     chosen = plans.config("2d")
     rng = np.random.default_rng(SEED)
     anatomy = draw_anatomy(rng, SIZE)
@@ -76,7 +77,8 @@ def phantom_slice(plans: Plans, model: MedNCA) -> tuple[torch.Tensor, torch.Tens
     image, _ = preprocess_image(array[None].astype(np.float32), tuple(anatomy.spacing_mm[::-1]), chosen.preprocessing)
     areas = (labels.transpose(chosen.preprocessing.axis_order) > 0).sum(axis=(1, 2))
     index = round(int(areas.argmax()) * image.shape[1] / len(areas))
-    padded, _ = pad_to(image[:, [min(index, image.shape[1] - 1)]], chosen.image_size, model.factor)
+    seen = with_adjacent(image, chosen.mednca.adjacent_slices)
+    padded, _ = pad_to(seen[:, [min(index, image.shape[1] - 1)]], chosen.image_size, model.factor)
     shape, factor = padded.shape[2:], model.factor
     patch = chosen.mednca.levels[-1].patch or shape
     origin = [(side - seen) // 2 // f * f for side, seen, f in zip(shape, patch, factor, strict=True)]
@@ -114,7 +116,7 @@ def level_views(model: MedNCA, image: torch.Tensor, origin: torch.Tensor) -> lis
         box = None
         if output.window.start is not None and output.window.size != (height, width):
             box = (*output.window.start[0].tolist(), *output.window.size)
-        views.append(LevelView(title, state[0].numpy(), shown.numpy(), probability.numpy(), box))
+        views.append(LevelView(title, state[model.n_image // 2].numpy(), shown.numpy(), probability.numpy(), box))
     return views
 
 
@@ -167,7 +169,8 @@ def _mark_window(axes: Axes, box: tuple[int, int, int, int] | None) -> None:
 
 def _draw_rule(axes: Axes, plans: Plans) -> None:
     """The cell's rule as boxes and arrows, with the plan's numbers."""
-    plan, n_image = plans.config("2d").mednca, len(plans.channel_names)
+    plan = plans.config("2d").mednca
+    n_image = plans.input_channels(plan)
     norm = {"layer": "layer norm", "rms": "RMS norm", "none": "no norm"}[plan.norm]
     axes.set(xlim=(0, 100), ylim=(0, 26))
     axes.axis("off")

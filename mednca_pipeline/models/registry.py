@@ -17,8 +17,7 @@ def build_model(name: str, plans: Plans, config: str | None = None) -> nn.Module
         kind = MedNCA
     else:
         from .unet import UNet as kind  # MONAI takes three seconds to import: only those wait who need it
-    seen = len(plans.channel_names) * (2 * plan.adjacent_slices + 1)
-    return kind(plan, chosen.dim, seen, plans.labels.n_outputs, sigmoid=plans.labels.has_regions)
+    return kind(plan, chosen.dim, plans.input_channels(plan), plans.labels.n_outputs, sigmoid=plans.labels.has_regions)
 
 
 def count_parameters(model: nn.Module) -> int:

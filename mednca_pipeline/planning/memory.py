@@ -1,7 +1,7 @@
 """How much memory a training step takes, before anything is run.
 
-The factors were fitted to the peak resident memory of these models' training steps in float32 on a CPU (torch 2.13);
-benchmarks check them against the peak of real trainings. The interpreter and torch itself, some 600 MB, come on top.
+The factors were fitted to the peak resident memory of these models' training steps in float32 on a CPU (torch 2.13).
+`python -m benchmarks.memory` measures them again. The interpreter and torch itself, some 600 MB, come on top.
 """
 
 import math
@@ -17,19 +17,20 @@ FLOAT_BYTES = 4
 DEFAULT_BYTES = 4_000_000_000
 PROCESS_BYTES = 600_000_000  # the interpreter, torch and the other libraries of a training
 LIBRARY_BYTES = 30_000_000  # workspaces that the first step allocates
+UNET_LIBRARY_BYTES = 116_000_000
 WEIGHT_COPIES = 5  # weights, gradient, two moments of the optimiser, moving average
 
 # Maps that autograd keeps of each cell and step, as multiples of the hidden units and of the channels.
 KEPT_PER_STEP = {
     ("matrix", 2): (3.2, 2.5),
-    ("matrix", 3): (5.0, 3.0),
+    ("matrix", 3): (3.0, 2.0),
     ("paper", 2): (2.0, 5.3),
     ("paper", 3): (3.0, 6.0),
 }
 GRADIENT_MAPS = 4  # of the hidden units, alive at once in the backward pass of one step
 IMAGE_MAPS = 8  # float32 maps of image and targets per sample at full resolution, per channel and output
-KEPT_PER_CONVOLUTION = {2: 2.7, 3: 2.0}  # feature maps of a UNet: input, output and normalised
-LOSS_MAPS = 6  # of the outputs, per supervised head
+KEPT_PER_CONVOLUTION = 2.0  # feature maps of a UNet: output and normalised
+LOSS_MAPS = {2: 32, 3: 14}  # of the outputs, per supervised head
 
 _UNITS = {"": 1, "B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
@@ -86,10 +87,10 @@ def unet_step_bytes(
     for stage, (stride, width) in enumerate(zip(strides, features, strict=True)):
         size = [math.ceil(side / step) for side, step in zip(size, stride, strict=True)]
         convolutions = 2 if stage == len(features) - 1 else 5  # the decoder adds two, the first on twice the channels
-        kept += convolutions * KEPT_PER_CONVOLUTION[len(patch)] * width * math.prod(size)
+        kept += convolutions * KEPT_PER_CONVOLUTION * width * math.prod(size)
     voxels = math.prod(patch)
-    floats = kept + voxels * (3 * features[0] + n_image + heads * LOSS_MAPS * n_outputs)
-    return int(FLOAT_BYTES * (batch_size * floats + WEIGHT_COPIES * parameters)) + LIBRARY_BYTES
+    floats = kept + voxels * (3 * features[0] + n_image + heads * LOSS_MAPS[len(patch)] * n_outputs)
+    return int(FLOAT_BYTES * (batch_size * floats + WEIGHT_COPIES * parameters)) + UNET_LIBRARY_BYTES
 
 
 def largest_batch(most: int, memory_bytes: int, step_bytes: Callable[[int], int]) -> int:

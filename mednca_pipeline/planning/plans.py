@@ -140,6 +140,10 @@ class Plans:
             )
         return self.configs[name]
 
+    def input_channels(self, model: NCAPlan | UNetPlan) -> int:
+        """Image channels that a network sees: the dataset's, for its own slice and each adjacent one."""
+        return len(self.channel_names) * (2 * model.adjacent_slices + 1)
+
     def digest(self, config: str, model: str) -> str:
         """Fingerprint of everything that decides the weights of `model`: folds with different digests never mix."""
         chosen = self.config(config)

@@ -1,0 +1,86 @@
+"""Copies the finished folds of a workspace into results/, without predictions, and writes results/README.md.
+
+    python -m benchmarks.record --root WORKSPACE [--note "..."]
+
+Keeps of each fold: run.json, summary.json, training.csv, progress.png, and final.safetensors up to 1 MB; of each model:
+plans.json and what was learned from its folds; of each dataset: comparison.*. They lie in results/<dataset>/recorded/,
+so that mednca_train in a clone does not take them for finished folds.
+"""
+
+import argparse
+import shutil
+from pathlib import Path
+
+from mednca_pipeline.evaluation.provenance import cpu_model
+from mednca_pipeline.evaluation.results import is_finished
+from mednca_pipeline.workspace import Workspace
+from mednca_runtime.files import read_json, write_text
+
+RESULTS = Path(__file__).parents[1] / "results"
+OF_FOLD = ("run.json", "summary.json", "training.csv", "progress.png")
+OF_MODEL = ("plans.json", "quality.json", "postprocessing.json")
+MOST_WEIGHTS_BYTES = 1 << 20
+HEAD = """\
+# Recorded results
+
+Folds trained and validated by the commands shown, seed 0, `final` weights, 10 runs averaged, no postprocessing; {cpu},
+torch on the CPU. A budget covers the training loop alone and is turned into iterations at its start. {note}
+
+Each folder `<dataset>/recorded/<model>_<config>/fold_<k>` has the run's command, commit, versions, curve and per-case
+metrics. They lie in `recorded/`, so that `mednca_train` in a clone does not take them for finished folds. Written by
+`python -m benchmarks.record`.
+
+"All background" is what a model that predicts nothing would score (an empty answer to an empty reference has Dice 1).
+
+| dataset | model | command | threads | parameters | iterations | minutes | Dice | HD95 | all background | commit |
+|---|---|---|---|---|---|---|---|---|---|---|
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--root", required=True, help="workspace that the folds were trained in")
+    parser.add_argument("--note", default="", help="a sentence on the machine, for the page")
+    arguments = parser.parse_args()
+    workspace = Workspace(Path(arguments.root).resolve())
+    for dataset in workspace.datasets():
+        for folder in sorted(workspace.results_folder(dataset).glob("*_*/")):
+            if any(is_finished(fold) for fold in folder.glob("fold_*")):
+                record_model(folder, RESULTS / dataset / "recorded" / folder.name)
+        for file in workspace.results_folder(dataset).glob("comparison*"):
+            shutil.copy(file, RESULTS / dataset / "recorded")
+    rows = [row(path.parent) for path in sorted(RESULTS.glob("*/recorded/*/fold_*/run.json"))]
+    write_text(RESULTS / "README.md", HEAD.format(cpu=cpu_model(), note=arguments.note) + "".join(rows))
+
+
+def record_model(source: Path, target: Path) -> None:
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    for file in (source / name for name in OF_MODEL):
+        if file.exists():
+            shutil.copy(file, target)
+    for fold in sorted(source.glob("fold_*")):
+        if is_finished(fold):
+            (target / fold.name).mkdir()
+            for name in OF_FOLD:
+                shutil.copy(fold / name, target / fold.name)
+            weights = fold / "final.safetensors"
+            if weights.stat().st_size <= MOST_WEIGHTS_BYTES:
+                shutil.copy(weights, target / fold.name)
+
+
+def row(fold: Path) -> str:
+    run, summary = read_json(fold / "run.json"), read_json(fold / "summary.json")
+    dice = ", ".join(f"{name} {values['dice']:.4f}" for name, values in summary["mean"].items())
+    unit = summary["units"]["distance"]
+    empty = [case["classes"]["foreground"]["volume_reference"] == 0 for case in summary["cases"].values()]
+    cells = [
+        *(run["dataset"], f"{fold.parent.name} {fold.name}", f"`{run['command']}`", run["threads"]),
+        *(f"{run['parameters']:,}", f"{run['iterations']:,}", f"{run['training_minutes']:.1f}", dice),
+        *(f"{summary['mean']['foreground']['hd95']:.2f} {unit}", f"{sum(empty) / len(empty):.3f}", run["commit"]),
+    ]
+    return "| " + " | ".join(map(str, cells)) + " |\n"
+
+
+if __name__ == "__main__":
+    main()
