@@ -68,13 +68,13 @@ def _plan_and_preprocess(arguments: argparse.Namespace) -> int:
 
 
 def _options(arguments: argparse.Namespace) -> "PlanOptions":
-    import os
     from pathlib import Path
 
     from mednca_runtime.errors import InputError
 
     from ..planning.memory import parse_memory
     from ..planning.run import PlanOptions
+    from ..processes import cores
 
     if arguments.np is not None and arguments.np < 0:
         raise InputError(f"-np: expected 0 or more worker processes, found {arguments.np}.")
@@ -86,7 +86,7 @@ def _options(arguments: argparse.Namespace) -> "PlanOptions":
         n_folds=arguments.folds,
         groups=Path(arguments.groups) if arguments.groups else None,
         force=arguments.force,
-        workers=min(8, os.cpu_count() or 1) if arguments.np is None else arguments.np,
+        workers=min(8, cores()) if arguments.np is None else arguments.np,
     )
 
 

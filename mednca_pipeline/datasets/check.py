@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ..processes import cores
 from .case_checks import CaseCheck, check_case
 from .dataset import Dataset
 from .file_checks import check_files
@@ -36,7 +37,7 @@ def default_workers(dataset: Dataset) -> int:
     files = [file for case in dataset.training + dataset.test for file in case.images if file.is_file()]
     if sum(os.stat(file).st_size for file in files) < _SMALL_BYTES:
         return 0
-    return min(8, os.cpu_count() or 1)
+    return min(8, cores())
 
 
 def make_report(dataset: Dataset, training: Sequence[CaseCheck], test: Sequence[CaseCheck] = ()) -> Report:

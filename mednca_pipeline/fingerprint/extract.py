@@ -1,7 +1,6 @@
 """Reads every training case once: checks it, and takes its fingerprint."""
 
 import hashlib
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from mednca_pipeline.datasets.check import make_report
 from mednca_pipeline.datasets.dataset import Case, Dataset
 from mednca_pipeline.datasets.findings import FATAL, Report
 from mednca_pipeline.datasets.parallel import run_in_order
+from mednca_pipeline.processes import cores
 from mednca_runtime.errors import InputError
 from mednca_runtime.images import stored_files
 
@@ -82,7 +82,7 @@ def raw_sha256(dataset: Dataset) -> str:
     files = [dataset.folder / "dataset.json"]
     for case in dataset.training:
         files += [file for path in (*case.images, *([case.label] if case.label else [])) for file in stored_files(path)]
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as threads:
+    with ThreadPoolExecutor(min(4, cores())) as threads:
         digests = threads.map(_file_sha256, files)
         lines = [f"{file.name} {digest}\n" for file, digest in zip(files, digests, strict=True)]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
