@@ -55,8 +55,8 @@ def run_command(parser: argparse.ArgumentParser, action: Callable[[argparse.Name
 def wait_briefly() -> None:
     """Has OpenMP's threads spin for a moment between two pieces of work before they sleep, unless the user chose.
 
-    Without spinning a small network trains at half the speed, with GNU's default at a tenth beside any other work on
-    the same cores. OpenMP reads this when torch is first imported, so it must be called before.
+    Without spinning a small network trains at half the speed; with long spinning it crawls beside other work on the
+    same cores (`python -m benchmarks.waiting`). OpenMP reads this when torch is first imported: call it before.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
