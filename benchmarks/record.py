@@ -11,7 +11,6 @@ import argparse
 import shutil
 from pathlib import Path
 
-from mednca_pipeline.evaluation.provenance import cpu_model
 from mednca_pipeline.evaluation.results import is_finished
 from mednca_pipeline.workspace import Workspace
 from mednca_runtime.files import read_json, write_text
@@ -23,12 +22,12 @@ MOST_WEIGHTS_BYTES = 1 << 20
 HEAD = """\
 # Recorded results
 
-Folds trained and validated by the commands shown, seed 0, `final` weights, 10 runs averaged, no postprocessing; {cpu},
-torch on the CPU. A budget covers the training loop alone and is turned into iterations at its start. {note}
+Folds trained and validated by the commands shown: `final` weights, 10 runs averaged, no postprocessing. A budget covers
+the training loop alone and is turned into iterations at its start. {note}
 
-Each folder `<dataset>/recorded/<model>_<config>/fold_<k>` has the run's command, commit, versions, curve and per-case
-metrics. They lie in `recorded/`, so that `mednca_train` in a clone does not take them for finished folds. Written by
-`python -m benchmarks.record`.
+Each folder `<dataset>/recorded/<model>_<config>/fold_<k>` has the run's command, commit, seed, device, versions, curve
+and per-case metrics. They lie in `recorded/`, so that `mednca_train` in a clone does not take them for finished folds.
+Written by `python -m benchmarks.record`.
 
 "All background" is what a model that predicts nothing would score (an empty answer to an empty reference has Dice 1).
 
@@ -50,7 +49,7 @@ def main() -> None:
         for file in workspace.results_folder(dataset).glob("comparison*"):
             shutil.copy(file, RESULTS / dataset / "recorded")
     rows = [row(path.parent) for path in sorted(RESULTS.glob("*/recorded/*/fold_*/run.json"))]
-    write_text(RESULTS / "README.md", HEAD.format(cpu=cpu_model(), note=arguments.note) + "".join(rows))
+    write_text(RESULTS / "README.md", HEAD.format(note=arguments.note) + "".join(rows))
 
 
 def record_model(source: Path, target: Path) -> None:
@@ -77,7 +76,11 @@ def row(fold: Path) -> str:
     cells = [
         *(run["dataset"], f"{fold.parent.name} {fold.name}", f"`{run['command']}`", run["threads"]),
         *(f"{run['parameters']:,}", f"{run['iterations']:,}", f"{run['training_minutes']:.1f}", dice),
-        *(f"{summary['mean']['foreground']['hd95']:.2f} {unit}", f"{sum(empty) / len(empty):.3f}", run["commit"]),
+        *(
+            f"{summary['mean']['foreground']['hd95']:.2f} {unit}",
+            f"{sum(empty) / len(empty):.3f}",
+            run.get("commit", "not recorded"),
+        ),
     ]
     return "| " + " | ".join(map(str, cells)) + " |\n"
 

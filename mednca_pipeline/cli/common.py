@@ -1,6 +1,7 @@
 """What every command shares: common options, messages, and the exit code of each kind of failure."""
 
 import argparse
+import ctypes
 import logging
 import os
 import sys
@@ -11,6 +12,7 @@ from mednca_runtime.errors import InputError
 
 DONE, OUR_FAULT, INPUT_FAULT, INTERRUPTED = 0, 1, 2, 130
 OUR_PACKAGES = ("mednca_pipeline", "mednca_runtime", "dataset_conversion")
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 
 
 def command_parser(name: str, description: str, examples: str) -> argparse.ArgumentParser:
@@ -35,6 +37,7 @@ def run_command(parser: argparse.ArgumentParser, action: Callable[[argparse.Name
     arguments = parser.parse_args(argv)
     arguments.argv = argv
     wait_briefly()
+    keep_freed_memory()
     logging.basicConfig(level=logging.WARNING, format="%(message)s", force=True)
     for handler in logging.getLogger().handlers:  # of the terminal: a training's log file is as full when it is quiet
         handler.setLevel(logging.WARNING if arguments.quiet else logging.INFO)
@@ -60,6 +63,20 @@ def wait_briefly() -> None:
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+
+def keep_freed_memory() -> None:
+    """Has glibc keep freed memory for the next allocation instead of giving it back to the system.
+
+    Otherwise every large array is made of fresh pages, which the system first fills with zeros: a third of a
+    prediction's time on images of 256 x 256. Elsewhere than with glibc it does nothing.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt:
+        mallopt(M_MMAP_MAX, 0)
+        mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def _fail(arguments: argparse.Namespace, message: str, code: int) -> int:

@@ -18,7 +18,7 @@ def group_channels(
         judged here.
     case_names: names known to be whole cases, from their labels: where "scan_0001" is one of them and "scan" is not,
         scan_0001.nii.gz is a case and not the second channel of "scan". None: there are no labels to tell, and several
-        numbers under one name are cases of their own where `n_channels` is 1.
+        numbers under one name are cases of their own where `n_channels` is 1 and other names have other numbers.
     Four digits at the end that cannot be channel numbers (no _0000 beside them, or beyond `n_channels`) belong to the
     name. A case may come twice when it has a file with and one without a suffix.
     """
@@ -36,8 +36,11 @@ def group_channels(
             whole.append((stem, file))
     cases: list[tuple[str, tuple[Path, ...]]] = []
     numbered: list[tuple[str, Path]] = []
+    # Several names with the same numbers from 0 on are images of several channels, whatever `n_channels` expects.
+    sets = {frozenset(channels) for channels in suffixed.values()}
+    alike = len(suffixed) > 1 and len(sets) == 1 and (numbers := next(iter(sets))) == set(range(len(numbers)))
     for name, channels in suffixed.items():
-        if case_names is None and n_channels == 1 and len(channels) > 1:
+        if case_names is None and n_channels == 1 and len(channels) > 1 and not alike:
             numbered += [(f"{name}_{index:04d}", file) for index, file in channels.items()]
         elif name in known or 0 in channels or (n_channels > 1 and max(channels) < n_channels):
             cases.append((name, tuple(channels[index] for index in sorted(channels))))

@@ -50,12 +50,13 @@ class TorchNetwork:
         if self.dim == 3:
             batch = self._to_device(padded)[None]
             return self._crop(self._activate(self._logits(batch, seed, run, 0, 1))[0], inside)
-        slices = with_adjacent(padded, self.plan.adjacent_slices).swapaxes(0, 1)  # (S, C, H, W)
-        step = max(1, CELLS_PER_BATCH // math.prod(slices.shape[2:]))
+        total = padded.shape[1]
+        step = max(1, CELLS_PER_BATCH // math.prod(padded.shape[2:]))
         parts = []
-        for first in range(0, len(slices), step):
-            batch = self._to_device(slices[first : first + step])
-            probabilities = self._activate(self._logits(batch, seed, run, first, len(slices)))
+        for first in range(0, total, step):
+            seen = with_adjacent(padded, self.plan.adjacent_slices, range(first, min(first + step, total)))
+            batch = self._to_device(seen.swapaxes(0, 1))  # (slices, C, H, W)
+            probabilities = self._activate(self._logits(batch, seed, run, first, total))
             parts.append(self._crop(probabilities.movedim(0, 1), inside))
         return np.concatenate(parts, axis=1)
 

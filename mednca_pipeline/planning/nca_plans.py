@@ -63,8 +63,9 @@ def plan_mednca(
     n_channels = user.channels or channels(facts.n_image, facts.n_outputs).value
     if n_channels <= facts.n_image + facts.n_outputs:
         raise InputError(
-            f"--channels {n_channels}: expected more than the {facts.n_image} image channels and {facts.n_outputs} "
-            "outputs, so that something is left for the hidden state."
+            f"--channels {n_channels}: expected more than the {facts.n_image} image channels (of "
+            f"{2 * facts.adjacent_slices + 1} slices) and {facts.n_outputs} outputs, so that something is left for the "
+            "hidden state."
         )
     hidden = hidden_units(n_channels).value
     step_bytes = partial(step_bytes_of, facts, size, n_channels, hidden, "matrix")

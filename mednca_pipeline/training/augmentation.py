@@ -21,15 +21,16 @@ FLAT = 3.0  # a first axis this much shorter than the longest is taken for thick
 
 
 def training_transforms(
-    image_size: tuple[int, ...], mirror_axes: tuple[int, ...] = (), frequency: float = 1.0, per_channel: bool = True
+    image_size: tuple[int, ...], mirror_axes: tuple[int, ...] = (), frequency: float = 1.0, slices: int = 1
 ) -> AbstractTransform:
     """The transforms for samples of `image_size` (2 or 3 axes); `mirror_axes` are flipped with probability 0.5 each.
 
-    frequency: how often each of the others is applied, relative to nnU-Net. per_channel: whether each channel's
-    intensities change by themselves, as those of slices of one image should not.
+    frequency: how often each of the others is applied, relative to nnU-Net. slices: how many slices of each
+    image channel a sample holds (see mednca_runtime.slices); their intensities change alike.
     Edges are replicated where a transform looks outside the image, in image and labels alike.
     """
     dim = len(image_size)
+    per_channel = slices == 1
     share = 0.5 if per_channel else 1.0  # of the channels
     angle = ANGLE_2D if dim == 2 else ANGLE_3D
     in_plane = dim == 2 or max(image_size) > FLAT * image_size[0]
@@ -49,8 +50,7 @@ def training_transforms(
         order_seg=0,
         border_mode_seg="nearest",
     )
-    transforms = [
-        spatial,
+    intensity = [
         GaussianNoiseTransform(p_per_sample=0.1 * frequency),
         GaussianBlurTransform(
             (0.5, 1.0), different_sigma_per_channel=per_channel, p_per_sample=0.2 * frequency, p_per_channel=share
@@ -67,9 +67,22 @@ def training_transforms(
             (0.7, 1.5), invert_image=False, per_channel=per_channel, retain_stats=True, p_per_sample=0.3 * frequency
         ),
     ]
-    if mirror_axes:
-        transforms.append(MirrorTransform(mirror_axes))
-    return Compose(transforms)
+    mirror = [MirrorTransform(mirror_axes)] if mirror_axes else []
+    return Compose([spatial, *(intensity if per_channel else [_OfEachImage(Compose(intensity), slices)]), *mirror])
+
+
+class _OfEachImage(AbstractTransform):
+    """Transforms the intensities of each image channel by itself, and of its slices alike."""
+
+    def __init__(self, transform: AbstractTransform, slices: int) -> None:
+        self.transform, self.slices = transform, slices
+
+    def __call__(self, **sample):
+        data = sample["data"]  # (B, slices * C, *spatial)
+        channels = data.shape[1] // self.slices
+        for channel in range(channels):
+            data[:, channel::channels] = self.transform(data=data[:, channel::channels].copy())["data"]
+        return sample
 
 
 def augment(

@@ -47,6 +47,8 @@ class BatchRecipe:
             raise ValueError(f"image_size, patch and factor need {self.dim} entries: {self}")
         if any(window > size for window, size in zip(self.patch, self.image_size, strict=True)):
             raise ValueError(f"patch {self.patch} is larger than image_size {self.image_size}")
+        if self.dim == 3 and self.adjacent_slices:
+            raise ValueError("adjacent_slices are for 2D samples: a 3D sample has its neighbours")
 
 
 class Batch(NamedTuple):
@@ -66,7 +68,7 @@ class Sampler:
         self._properties: dict[str, CaseProperties] = {}
         self._transforms = (
             training_transforms(
-                recipe.image_size, recipe.mirror_axes, recipe.augmentation, per_channel=recipe.adjacent_slices == 0
+                recipe.image_size, recipe.mirror_axes, recipe.augmentation, 2 * recipe.adjacent_slices + 1
             )
             if recipe.augmentation or recipe.mirror_axes
             else None

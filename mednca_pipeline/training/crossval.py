@@ -11,6 +11,7 @@ from mednca_runtime.errors import InputError
 from mednca_runtime.files import read_json, write_json
 
 from ..datasets.dataset import load_dataset
+from ..device import choose_device
 from ..evaluation.postprocessing import SCHEMA as POSTPROCESSING_SCHEMA
 from ..evaluation.postprocessing import choose_postprocessing
 from ..evaluation.report import write_comparison
@@ -169,6 +170,12 @@ class TrainCommands:
             if key not in self._counts and self._pilots[key] in running:
                 return None
         if key in self._counts:
+            if self._options.budget and key not in self._pilots:
+                log.warning(
+                    "--budget does nothing for %s: its folds share the %d iterations of those that are there.",
+                    *(key, self._counts[key]),
+                )
+                self._pilots[key] = job  # said once
             return self._command(job, ["--iterations", str(self._counts[key])])
         self._pilots[key], self._stale_runs[key] = job, _modified_ns(job)
         return self._command(job, ["--budget", self._options.budget] if self._options.budget else [])
@@ -190,7 +197,7 @@ class TrainCommands:
         workers = options.workers
         if options.jobs > 1:
             share = max(1, cores() // options.jobs)
-            workers = augmenting_workers(share, "cpu") if workers is None else workers
+            workers = augmenting_workers(share, choose_device(options.device).type) if workers is None else workers
             command += ["--threads", str(max(1, share - workers))]
         if workers is not None:
             command += ["-np", str(workers)]

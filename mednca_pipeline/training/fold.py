@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import math
 import shutil
 import time
 from collections.abc import Callable
@@ -33,6 +34,7 @@ from .validation import validate_fold
 from .workers import BatchSource
 
 log = logging.getLogger(__name__)
+SCORED_VOXELS = 2**18  # of the curve's samples together; a few whole images cost as much as some iterations
 PROGRESS = ("checkpoint.pt", "training.csv", "best.safetensors", "final.safetensors")  # what iterations leave
 
 
@@ -177,7 +179,9 @@ def time_iterations(job: Job, budget_s: float) -> int:
 def scoring_batch(job: Job) -> Batch:
     """A batch of validation samples without augmentation, the same for every epoch and every run of the fold."""
     cases = job.validation_cases or job.recipe.cases
-    return make_batch(dataclasses.replace(job.recipe, cases=cases, augmentation=0.0, mirror_axes=(), seed=0), 0)
+    samples = min(job.recipe.batch_size, max(2, SCORED_VOXELS // math.prod(job.recipe.image_size)))
+    plain = dataclasses.replace(job.recipe, batch_size=samples, augmentation=0.0, mirror_axes=(), seed=0)
+    return make_batch(dataclasses.replace(plain, cases=cases), 0)
 
 
 def _train_and_validate(workspace: Workspace, job: Job, state: TrainingState, on_epoch: Callable, on_case) -> None:

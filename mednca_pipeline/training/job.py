@@ -26,7 +26,7 @@ from .options import TrainingOptions
 class Job:
     """One fold to train, resolved: everything known before the first iteration.
 
-    split: digest of the fold's cases; None for the fold "all".
+    split: digest of the fold's cases.
     """
 
     options: TrainingOptions
@@ -35,7 +35,7 @@ class Job:
     folder: Path
     recipe: BatchRecipe
     validation_cases: tuple[str, ...]
-    split: str | None
+    split: str
     device: torch.device
 
     @property
@@ -55,7 +55,7 @@ class Job:
     @property
     def identity(self) -> str:
         """Of a checkpoint: the plans and cases that it belongs to."""
-        return f"{self.digest} {self.split or 'all'}"
+        return f"{self.digest} {self.split}"
 
     @property
     def title(self) -> str:
@@ -82,8 +82,7 @@ def prepare(workspace: Workspace, options: TrainingOptions) -> Job:
     folder = workspace.fold_folder(dataset, options.model, config.name, options.fold)
     _check_model_folder(folder.parent, plans, splits, config.name, options)
     recipe = batch_recipe(store.folder, plans, config, plan, fold.train, options)
-    split = None if options.fold == "all" else fold.digest
-    return Job(options, plans, config, folder, recipe, fold.val, split, choose_device(options.device))
+    return Job(options, plans, config, folder, recipe, fold.val, fold.digest, choose_device(options.device))
 
 
 def batch_recipe(

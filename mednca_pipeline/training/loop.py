@@ -76,9 +76,9 @@ def train(
                         end_epoch(state, plan, score(), peak_memory_bytes(device))
                         if is_best(state):
                             save_weights(folder / "best.safetensors", state.ema)
-                        if not state.guard.strikes:  # else a resumed run would go back to a state that is not good
+                        if not state.guard.strikes:
                             state.mark_good()
-                            save_checkpoint(checkpoint, state, identity)
+                        save_checkpoint(checkpoint, state, identity)
                         on_epoch(state)
                     if stopped.is_set():
                         save_checkpoint(checkpoint, state, identity)

@@ -3,7 +3,6 @@
 import importlib.metadata
 import io
 import logging
-import os
 import platform
 import sys
 from collections.abc import Iterator
@@ -16,9 +15,10 @@ import torch
 from mednca_runtime.files import replacing, write_text
 
 from ..device import peak_memory_bytes
-from ..evaluation.provenance import commit
+from ..evaluation.provenance import commit, cpu_model
 from ..evaluation.results import RUN_SCHEMA
 from ..models.registry import count_parameters
+from ..processes import cores
 from .job import Job
 from .state import TrainingState
 
@@ -117,6 +117,7 @@ def run_record(job: Job, state: TrainingState, finished: bool) -> dict:
         "restores": state.guard.restores,
         "device": str(job.device),
         "threads": torch.get_num_threads(),
-        "cores": os.cpu_count(),
+        "cores": cores(),
+        "machine": cpu_model(),
         "file_bytes": weights.stat().st_size if weights.exists() else None,
     }

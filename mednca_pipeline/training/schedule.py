@@ -18,19 +18,25 @@ def parse_budget(text: str) -> float:
 
 
 def epoch_length(iterations: int) -> int:
-    """Iterations of an epoch: a hundredth of the training, so that every run has about 100 rows and checkpoints."""
-    return max(1, math.ceil(iterations / 100))
+    """Iterations of an epoch: a hundredth of the training, but 10 at least where that leaves 20 epochs.
+
+    Each epoch has a row, a score on whole images and a checkpoint, which cost as much as some iterations.
+    """
+    return max(1, math.ceil(iterations / 100), min(10, iterations // 20))
 
 
 def iterations_for(budget_s: float, seconds_per_iteration: float, seconds_per_epoch_end: float) -> int:
-    """How many iterations fit a budget, the ends of the hundred epochs included; at least 20.
+    """The most iterations that fit a budget, the ends of their epochs included; at least 20."""
 
-    Where the ends would take most of a short budget, as with fewer than a hundred iterations, each counts for one.
-    """
-    iterations = int((budget_s - 100 * seconds_per_epoch_end) / seconds_per_iteration)
-    if iterations < 100:
-        iterations = int(budget_s / (seconds_per_iteration + seconds_per_epoch_end))
-    return max(20, min(iterations, 10**7))
+    def fits(iterations: int) -> bool:
+        ends = math.ceil(iterations / epoch_length(iterations))
+        return iterations * seconds_per_iteration + ends * seconds_per_epoch_end <= budget_s
+
+    fewest, most = 20, min(10**7, max(20, int(budget_s / seconds_per_iteration)))
+    while fewest < most:
+        middle = (fewest + most + 1) // 2
+        fewest, most = (middle, most) if fits(middle) else (fewest, middle - 1)
+    return fewest
 
 
 def cosine(iteration: int, iterations: int) -> float:

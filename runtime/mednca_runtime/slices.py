@@ -3,16 +3,16 @@
 import numpy as np
 
 
-def with_adjacent(volume: np.ndarray, adjacent: int) -> np.ndarray:
-    """(C, S, H, W) -> ((2 * adjacent + 1) * C, S, H, W): the channels of each slice's neighbours, lowest first.
+def with_adjacent(volume: np.ndarray, adjacent: int, wanted: range | None = None) -> np.ndarray:
+    """(C, S, H, W) -> ((2 * adjacent + 1) * C, len(wanted), H, W): each wanted slice with its neighbours.
 
-    The first and last slices are repeated beyond the ends.
+    wanted: all slices by default. The channels of the lowest neighbour come first. The first and last slices are
+    repeated beyond the ends.
     """
-    if adjacent == 0:
-        return volume
     total = volume.shape[1]
-    shifted = [np.clip(np.arange(total) + offset, 0, total - 1) for offset in range(-adjacent, adjacent + 1)]
-    return np.concatenate([volume[:, order] for order in shifted])
+    wanted = range(total) if wanted is None else wanted
+    offsets = range(-adjacent, adjacent + 1)
+    return np.concatenate([volume[:, np.clip(np.array(wanted) + offset, 0, total - 1)] for offset in offsets])
 
 
 def centred_slice(window: np.ndarray) -> np.ndarray:

@@ -102,3 +102,8 @@ def test_nothing_there(tmp_path):
         find_inputs(touch(tmp_path / "empty", "notes.txt"), 1)
     with pytest.raises(InputError, match="found .txt"):
         find_inputs(tmp_path / "empty" / "notes.txt", 1)
+
+
+def test_images_of_several_channels_stay_one_case_for_a_model_of_one_channel(tmp_path):
+    cases, _ = find_inputs(touch(tmp_path, *(f"{name}_{k:04d}.nii.gz" for name in "ab" for k in range(2))), 1)
+    assert [(case.name, len(case.files)) for case in cases] == [("a", 2), ("b", 2)]  # refused when predicted

@@ -14,6 +14,7 @@ def test_channels_of_the_slice_below_then_its_own_then_of_the_slice_above():
     assert seen[:, 0].tolist() == [0, 4, 0, 4, 1, 5]  # the first slice stands for the one below it
     assert seen[:, 3].tolist() == [2, 6, 3, 7, 3, 7]
     np.testing.assert_array_equal(with_adjacent(VOLUME, 0), VOLUME)
+    np.testing.assert_array_equal(with_adjacent(VOLUME, 1, range(1, 3))[..., 0, 0], seen[:, 1:3])
 
 
 def test_a_slice_cut_for_training_is_what_prediction_sees():

@@ -98,3 +98,19 @@ def test_volumes_are_augmented_in_three_dimensions():
     out = [augment(image, labels, training_transforms(size), np.random.SeedSequence(seed)) for seed in range(10)]
     assert all(result.shape == (1, *size) and target.shape == size for result, target in out)
     assert any(not np.array_equal(target, labels) for _, target in out)
+
+
+def test_slices_of_an_image_change_alike_and_images_by_themselves():
+    image = np.random.default_rng(0).normal(size=(1, *SIZE)).astype(np.float32)
+    stacked = np.concatenate([image, 2 * image] * 3)  # two image channels, three equal slices of each
+    labels = np.zeros(SIZE, np.int16)
+    transforms = training_transforms(SIZE, slices=3)
+    transforms.transforms = [transforms.transforms[1]]  # the intensities alone
+    transforms.transforms[0].transform.transforms = transforms.transforms[0].transform.transforms[1:]  # without noise
+    apart = 0
+    for seed in range(40):
+        out, _ = augment(stacked, labels, transforms, np.random.SeedSequence(seed))
+        np.testing.assert_allclose(out[0], out[2], atol=1e-5)
+        np.testing.assert_allclose(out[1], out[5], atol=1e-5)
+        apart += not np.allclose(2 * out[0], out[1], atol=1e-3)
+    assert apart > 10

@@ -81,8 +81,10 @@ def test_schedule_by_hand():
     assert parse_budget("90s") == 90 and parse_budget("20min") == 1200 and parse_budget("1.5h") == 5400
     assert cosine(0, 100) == 1 and cosine(50, 100) == pytest.approx(0.5) and cosine(100, 100) == pytest.approx(0)
     assert epoch_length(1000) == 10 and epoch_length(7) == 1
-    assert iterations_for(600, 0.1, 1.0) == 5000  # a hundred epochs end in one second each
-    assert iterations_for(60, 1.0, 1.0) == 30  # fewer than a hundred iterations: each is an epoch
+    assert epoch_length(260) == 10 and epoch_length(100) == 5  # their ends cost as much as some iterations
+    assert iterations_for(600, 0.1, 1.0) == 5010  # 99 epochs of 51, each ends in a second
+    assert iterations_for(60, 1.0, 1.0) == 40  # twenty epochs of two
+    assert iterations_for(1.0, 1.0, 1.0) == 20
     with pytest.raises(InputError, match="20min"):
         parse_budget("20 parsecs")
 
