@@ -45,24 +45,32 @@ def main() -> None:
     for dataset in workspace.datasets():
         for folder in sorted(workspace.results_folder(dataset).glob("*_*/")):
             if any(is_finished(fold) for fold in folder.glob("fold_*")):
-                record_model(folder, RESULTS / dataset / "recorded" / folder.name)
+                record_model(folder, RESULTS / dataset / "recorded" / folder.name, workspace.root)
         for file in workspace.results_folder(dataset).glob("comparison*"):
-            shutil.copy(file, RESULTS / dataset / "recorded")
+            copy(file, RESULTS / dataset / "recorded", workspace.root)
     rows = [row(path.parent) for path in sorted(RESULTS.glob("*/recorded/*/fold_*/run.json"))]
     write_text(RESULTS / "README.md", HEAD.format(note=arguments.note) + "".join(rows))
 
 
-def record_model(source: Path, target: Path) -> None:
+def copy(file: Path, folder: Path, root: Path) -> None:
+    """Copies a file; in texts the workspace's path, which is nobody's business, becomes WORKSPACE."""
+    if file.suffix in (".json", ".md"):
+        write_text(folder / file.name, file.read_text(encoding="utf-8").replace(str(root), "WORKSPACE"))
+    else:
+        shutil.copy(file, folder)
+
+
+def record_model(source: Path, target: Path, root: Path) -> None:
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     for file in (source / name for name in OF_MODEL):
         if file.exists():
-            shutil.copy(file, target)
+            copy(file, target, root)
     for fold in sorted(source.glob("fold_*")):
         if is_finished(fold):
             (target / fold.name).mkdir()
             for name in OF_FOLD:
-                shutil.copy(fold / name, target / fold.name)
+                copy(fold / name, target / fold.name, root)
             weights = fold / "final.safetensors"
             if weights.stat().st_size <= MOST_WEIGHTS_BYTES:
                 shutil.copy(weights, target / fold.name)
