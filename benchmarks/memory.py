@@ -15,7 +15,7 @@ from pathlib import Path
 
 from mednca_pipeline.cli.common import wait_briefly
 
-STEPS = 4
+STEPS = 2  # the second finds the optimiser's moments there
 OUT = Path(__file__).parents[1] / "results" / "benchmarks"
 
 
@@ -46,11 +46,10 @@ def main() -> None:
                     [*command, "--child", model, config], capture_output=True, text=True, encoding="utf-8"
                 )
                 if done.returncode:
-                    print(f"{dataset} {model}_{config}: failed\n{done.stderr}", file=sys.stderr)
-                    continue
+                    sys.exit(f"{dataset} {model}_{config} failed:\n{done.stderr}")
                 rows.append(json.loads(done.stdout.splitlines()[-1]))
                 print(table(rows[-1:]).splitlines()[-1], flush=True)
-    command = "python -m benchmarks.memory " + " ".join(sys.argv[1:])
+    command = "python -m benchmarks.memory " + " ".join(sys.argv[1:]).replace(arguments.root, "WORKSPACE")
     write_json(OUT / "memory.json", {"command": command, **provenance(), "rows": rows})
     origin = ", ".join(f"{name} {value}" for name, value in provenance().items())
     write_text(OUT / "memory.md", f"`{command}`; {origin}\n\n{table(rows)}\n")

@@ -46,11 +46,13 @@ def slicing_axis(spacing_mm: Sequence[float]) -> Chosen:
     return Chosen(axis, f"{why} ({times(spacing_mm)})")
 
 
-def adjacent_slices(between_mm: float, within_mm: Sequence[float]) -> Chosen:
+def adjacent_slices(between_mm: float | None, within_mm: Sequence[float]) -> Chosen:
     """How many slices on either side a 2D network sees besides its own.
 
-    between_mm: distance of the slices. within_mm: working spacing inside of them.
+    between_mm: distance of the slices, None where it is not known. within_mm: working spacing inside of them.
     """
+    if between_mm is None:
+        return Chosen(0, "how far apart the slices are is not known, so neighbours may show something else")
     ratio = between_mm / max(within_mm)
     if ratio > ANISOTROPY:
         return Chosen(0, f"slices are {ratio:.1f} times as far apart as their voxels: neighbours show something else")

@@ -84,8 +84,9 @@ def test_slices_are_seen_with_their_neighbours_where_these_are_near():
         assert [config.model(name).adjacent_slices for name in ("mednca", "unet", "unet_small")] == [expected] * 3
         assert config.mednca_paper.adjacent_slices == 0  # as published
         assert plans.configs["3d"].mednca.adjacent_slices == 0
+    unknown = make_plans(alike((36, 55, 38), {"a": (12, 14, 19)}, spacing_known=False)).configs["2d"]
     picture = make_plans(alike((64, 64), {"a": (20, 20)})).config()
-    assert picture.mednca.adjacent_slices == 0
+    assert unknown.mednca.adjacent_slices == picture.mednca.adjacent_slices == 0
 
 
 def test_plans_survive_their_file_and_are_the_same_again(tmp_path):
