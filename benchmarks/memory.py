@@ -25,6 +25,7 @@ def main() -> None:
     parser.add_argument("-d", nargs="+", required=True, help="datasets")
     parser.add_argument("--models", nargs="+", default=["mednca", "mednca_paper", "unet_small", "unet"])
     parser.add_argument("--configs", nargs="+", default=["2d", "3d"])
+    parser.add_argument("--skip", nargs="+", default=[], metavar="MODEL_CONFIG", help="such as mednca_paper_3d, slow")
     parser.add_argument("--child", nargs=2, metavar=("MODEL", "CONFIG"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
@@ -40,7 +41,7 @@ def main() -> None:
         dataset = workspace.resolve(given)
         planned = read_plans(workspace.plans_file(dataset)).configs
         for config in [config for config in arguments.configs if config in planned]:
-            for model in arguments.models:
+            for model in [model for model in arguments.models if f"{model}_{config}" not in arguments.skip]:
                 command = [sys.executable, "-m", "benchmarks.memory", "--root", arguments.root, "-d", dataset]
                 done = subprocess.run(
                     [*command, "--child", model, config], capture_output=True, text=True, encoding="utf-8"
