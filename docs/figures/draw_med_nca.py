@@ -2,8 +2,8 @@
 
     python docs/figures/draw_med_nca.py [--plans FILE] [--weights FILE] [--out FILE]
 
-The plan is a real one, the network is trained where its weights are there and randomly initialised otherwise, and the
-image is a phantom that mednca_pipeline.phantom makes: no patient's image goes into the figure.
+The network is the demo's where that was run (make demo), else one of hippocampus' plan before training. The image is a
+phantom that mednca_pipeline.phantom makes: no patient's image goes into the figure.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from mednca_runtime.slices import with_adjacent
 
 ROOT = Path(__file__).resolve().parents[2]
 PLANS = ROOT / "plans" / "Dataset004_Hippocampus" / "plans.json"
-TRAINED = ROOT / "results" / "Dataset004_Hippocampus" / "recorded" / "mednca_2d"
+TRAINED = ROOT / "mednca_demo" / "results" / "Dataset001_Phantom" / "mednca_2d"  # make demo
 SEED = 7
 BLUE, ORANGE, GREY = "#2a6f97", "#e07a1f", "#8d99ae"
 
