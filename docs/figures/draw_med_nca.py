@@ -20,6 +20,7 @@ from mednca_pipeline.models.mednca import MedNCA
 from mednca_pipeline.models.registry import build_model
 from mednca_pipeline.models.weights import load_weights
 from mednca_pipeline.phantom import SIZE, draw_anatomy, render
+from mednca_pipeline.planning.levels import describe_factors
 from mednca_pipeline.planning.plans import Plans, read_plans
 from mednca_runtime.files import replacing
 from mednca_runtime.padding import pad_to
@@ -37,7 +38,8 @@ BLUE, ORANGE, GREY = "#2a6f97", "#e07a1f", "#8d99ae"
 class LevelView:
     """A level after its last step, without batch axis: image (H, W), hidden (H, W), foreground probability (H, W).
 
-    box: (top, left, height, width) of what training sees, in cells, or None for the whole grid.
+    box: (top, left, height, width) of what training sees, in cells, or None for the whole grid. aspect: height of a
+    cell in widths.
     """
 
     title: str
@@ -45,6 +47,7 @@ class LevelView:
     hidden: np.ndarray
     foreground: np.ndarray
     box: tuple[int, int, int, int] | None
+    aspect: float
 
 
 def main() -> None:
@@ -112,11 +115,13 @@ def level_views(model: MedNCA, image: torch.Tensor, origin: torch.Tensor) -> lis
         hidden = state[model.n_image + model.n_outputs :]
         shown = hidden[int(hidden.flatten(1).std(dim=1).argmax())]
         height, width = state.shape[1:]
-        title = f"level /{level.factor[0]}: {height} x {width} cells, {level.steps} steps"
+        title = f"level {describe_factors([level.factor])}: {height} x {width} cells, {level.steps} steps"
         box = None
         if output.window.start is not None and output.window.size != (height, width):
             box = (*output.window.start[0].tolist(), *output.window.size)
-        views.append(LevelView(title, state[model.n_image // 2].numpy(), shown.numpy(), probability.numpy(), box))
+        image_here = state[model.n_image // 2].numpy()
+        aspect = level.factor[0] / level.factor[1]
+        views.append(LevelView(title, image_here, shown.numpy(), probability.numpy(), box, aspect))
     return views
 
 
@@ -131,7 +136,7 @@ def draw(plans: Plans, views: list[LevelView], trained: bool) -> Figure:
         for row, (array, colours, limits) in enumerate(pictures):
             axes = figure.add_subplot(top[row, column])
             low, high = limits or _symmetric(array, colours)
-            axes.imshow(array, cmap=colours, vmin=low, vmax=high, interpolation="nearest")
+            axes.imshow(array, cmap=colours, vmin=low, vmax=high, interpolation="nearest", aspect=view.aspect)
             axes.set(xticks=[], yticks=[])
             if row == 0:
                 axes.set_title(view.title, fontsize=11)
