@@ -16,6 +16,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "ema0.998": {"training.ema_decay": 0.998},
     "adjacent0": {"adjacent_slices": 0},
     "adjacent2": {"adjacent_slices": 2},
+    "channels19": {"channels": 19},
     "batch8": {"training.batch_size": 8},
     "batch16": {"training.batch_size": 16},
     "foreground0.33": {"training.foreground_share": 0.33},
