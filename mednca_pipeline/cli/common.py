@@ -68,8 +68,8 @@ def wait_briefly() -> None:
 def keep_freed_memory() -> None:
     """Has glibc keep freed memory for the next allocation instead of giving it back to the system.
 
-    Otherwise every large array is made of fresh pages, which the system first fills with zeros: a third of a
-    prediction's time on images of 256 x 256. Elsewhere than with glibc it does nothing.
+    Otherwise every large array is made of fresh pages, which the system first fills with zeros. Elsewhere than with
+    glibc it does nothing.
     """
     if not sys.platform.startswith("linux"):
         return
