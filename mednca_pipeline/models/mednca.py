@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..planning.plans import LevelPlan, NCAPlan
-from .nca import CHANNELS_LAST, Cell, run_steps
+from .nca import CHANNELS_LAST, Cell
+from .steps import run_steps
 from .windows import Window
 
 AVERAGE_POOLS = {2: F.avg_pool2d, 3: F.avg_pool3d}
