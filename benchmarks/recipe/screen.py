@@ -11,6 +11,7 @@ import argparse
 import csv
 import json
 import logging
+import math
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -112,7 +113,9 @@ def prepare(root: Path, scratch: Path, arguments: argparse.Namespace, changes: d
     inside = [[case for case in group if case in training] for group in groups]
     write_splits(made.splits_file(dataset), make_folds(training, 5, [group for group in inside if group])[:1])
     model = changed(config.model(arguments.model), changes)
-    configs = {**plans.configs, config.name: replace(config, **{arguments.model: model})}
+    factor = model.levels[0].factor if hasattr(model, "levels") else (1,) * config.dim
+    size = tuple(math.ceil(side / step) * step for side, step in zip(config.image_size, factor, strict=True))
+    configs = {**plans.configs, config.name: replace(config, **{arguments.model: model, "image_size": size})}
     write_plans(made.plans_file(dataset), replace(plans, configs=configs))
     return dataset, config.name
 

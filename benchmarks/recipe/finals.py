@@ -1,0 +1,165 @@
+"""Trains a model on fold 0 for a stated time with the plan's defaults, and adds it to results/recipe/.
+
+    python -m benchmarks.recipe.finals --root WORKSPACE -d 4 --models mednca unet_small --budget 15min
+
+Each training is the command that a user types, in a workspace of its own (WORKSPACE/finals/<budget>) which shares the
+given one's raw data, preprocessed cases, plan and splits. Killed, it goes on where it stopped. `final` weights, 10 runs
+averaged, fold 0's validation cases, no postprocessing. Writes finals.csv, finals.md and finals.png, a curve per
+training, and an automaton's weights.
+"""
+
+import argparse
+import csv
+import shutil
+import subprocess
+from pathlib import Path
+
+from mednca_pipeline.evaluation.results import is_finished
+from mednca_pipeline.workspace import Workspace
+from mednca_runtime.files import read_json, replacing, write_text
+
+OUT = Path(__file__).parents[2] / "results" / "recipe"
+COLUMNS = (
+    "dataset,config,model,budget,threads,parameters,iterations,minutes,class_dice,mean_class_dice,foreground_dice,"
+    "foreground_hd95,unit,seconds_per_case,restores,commit,command"
+).split(",")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--root", required=True, help="workspace with the planned and preprocessed dataset")
+    parser.add_argument("-d", required=True, help="dataset")
+    parser.add_argument("--models", nargs="+", default=["mednca", "unet_small"])
+    parser.add_argument("--budget", required=True)
+    arguments = parser.parse_args()
+    root = Path(arguments.root).resolve()
+    workspace = shared_workspace(root, arguments.budget)
+    dataset = workspace.resolve(arguments.d)
+    for model in arguments.models:
+        folder = train(workspace, dataset, model, arguments.budget)
+        add(final_of(folder, arguments.budget, str(workspace.root)), folder)
+    report()
+
+
+def shared_workspace(root: Path, budget: str) -> Workspace:
+    """A workspace for results of its own, on the same data, plans and splits."""
+    made = root / "finals" / budget
+    made.mkdir(parents=True, exist_ok=True)
+    for name in ("raw", "preprocessed", "plans"):
+        if not (made / name).exists():
+            (made / name).symlink_to(root / name)
+    return Workspace(made)
+
+
+def train(workspace: Workspace, dataset: str, model: str, budget: str) -> Path:
+    from mednca_pipeline.planning.plans import read_plans
+
+    config = read_plans(workspace.plans_file(dataset)).default_config
+    folder = workspace.fold_folder(dataset, model, config, 0)
+    if not is_finished(folder):
+        command = ["mednca_train", dataset, "0", "--model", model, "--budget", budget, "--root", str(workspace.root)]
+        subprocess.run([*command, "--continue"] if (folder / "run.json").exists() else command, check=True)
+    return folder
+
+
+def final_of(folder: Path, budget: str, root: str) -> dict:
+    """A row of finals.csv."""
+    run, summary = read_json(folder / "run.json"), read_json(folder / "summary.json")
+    classes = {name: values["dice"] for name, values in summary["mean"].items() if name != "foreground"}
+    seconds = [case["seconds"] for case in summary["cases"].values()]
+    return {
+        "dataset": run["dataset"],
+        "config": run["config"],
+        "model": run["model"],
+        "budget": budget,
+        "threads": run["threads"],
+        "parameters": run["parameters"],
+        "iterations": run["iterations"],
+        "minutes": round(run["training_minutes"], 1),
+        "class_dice": "; ".join(f"{name} {dice:.4f}" for name, dice in classes.items()),
+        "mean_class_dice": round(sum(classes.values()) / len(classes), 4),
+        "foreground_dice": round(summary["mean"]["foreground"]["dice"], 4),
+        "foreground_hd95": round(summary["mean"]["foreground"]["hd95"], 2),
+        "unit": summary["units"]["distance"],
+        "seconds_per_case": round(sum(seconds) / len(seconds), 2),
+        "restores": run["restores"],
+        "commit": run["commit"],
+        "command": run["command"].replace(root, "WORKSPACE"),
+    }
+
+
+def name_of(row: dict) -> str:
+    return f"{row['dataset']}_{row['model']}_{row['config']}_{row['budget']}"
+
+
+def add(row: dict, folder: Path) -> None:
+    """Replaces this training's row, and keeps its curve and, of an automaton, its weights."""
+    rows = {name_of(old): old for old in read()} | {name_of(row): row}
+    OUT.mkdir(parents=True, exist_ok=True)
+    with replacing(OUT / "finals.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows[name] for name in sorted(rows))
+    kept = OUT / "finals" / name_of(row)
+    kept.mkdir(parents=True, exist_ok=True)
+    shutil.copy(folder / "training.csv", kept)
+    if row["model"].startswith("mednca"):
+        shutil.copy(folder / "final.safetensors", kept)
+    for name in ("run.json", "summary.json"):
+        text = (folder / name).read_text(encoding="utf-8")
+        write_text(kept / name, text.replace(str(folder.parents[3]), "WORKSPACE"))
+
+
+def read() -> list[dict[str, str]]:
+    if not (OUT / "finals.csv").exists():
+        return []
+    with (OUT / "finals.csv").open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def report() -> None:
+    """finals.md and finals.png of all rows."""
+    from matplotlib.figure import Figure
+
+    rows = read()
+    datasets = sorted({row["dataset"] for row in rows})
+    figure = Figure(figsize=(5 * len(datasets), 3.6), layout="constrained")
+    for axis, dataset in zip(figure.subplots(1, len(datasets), squeeze=False)[0], datasets, strict=True):
+        for row in (row for row in rows if row["dataset"] == dataset):
+            with (OUT / "finals" / name_of(row) / "training.csv").open(encoding="utf-8") as stream:
+                curve = list(csv.DictReader(stream))
+            label = f"{row['model']} {row['budget']}"
+            axis.plot([float(at["minutes"]) for at in curve], [float(at["mean_dice"]) for at in curve], label=label)
+        axis.set(title=dataset, xlabel="minutes", ylabel="Dice of a few validation slices")
+        axis.legend(fontsize=7)
+        axis.grid(alpha=0.3)
+    with replacing(OUT / "finals.png") as temporary:
+        figure.savefig(temporary, dpi=110)
+    head = (
+        "`python -m benchmarks.recipe.finals --root WORKSPACE -d DATASET --models MODEL --budget BUDGET`, fold 0, "
+        "`final` weights, 10 runs averaged.\n\n"
+        "| dataset | budget | model | parameters | iterations | threads | Dice of classes | mean | "
+        "foreground | HD95 | s per case | commit |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n"
+    )
+    cells = [
+        [
+            row["dataset"],
+            row["budget"],
+            f"{row['model']}_{row['config']}",
+            f"{int(row['parameters']):,}",
+            f"{int(row['iterations']):,}",
+            row["threads"],
+            row["class_dice"],
+            row["mean_class_dice"],
+            row["foreground_dice"],
+            f"{row['foreground_hd95']} {row['unit']}",
+            row["seconds_per_case"],
+            row["commit"],
+        ]
+        for row in rows
+    ]
+    write_text(OUT / "finals.md", head + "".join(f"| {' | '.join(map(str, row))} |\n" for row in cells))
+
+
+if __name__ == "__main__":
+    main()
