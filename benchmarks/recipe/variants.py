@@ -20,7 +20,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "adjacent4": {"adjacent_slices": 4},
     "adjacent5_26": {"adjacent_slices": 5, "channels": 26},
     "adjacent3_23": {"adjacent_slices": 3, "channels": 23},
-    "adjacent3_four_levels": {"channels": 23, "adjacent_slices": 3, "levels": [[8, 8, None], [4, 6, None], [2, 6, None], [1, 4, 24]]},
     "adjacent3_24": {"adjacent_slices": 3, "channels": 20},
     "channels19": {"channels": 19},
     "batch8": {"training.batch_size": 8},

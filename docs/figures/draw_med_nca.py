@@ -96,21 +96,15 @@ def _lps(volume: np.ndarray) -> np.ndarray:
 @torch.no_grad()
 def level_views(model: MedNCA, image: torch.Tensor, origin: torch.Tensor) -> list[LevelView]:
     """Runs inference on the whole image, and one training pass for the windows that training sees."""
-    states: list[torch.Tensor] = []
-    hook = [cell.register_forward_pre_hook(lambda _, inputs: states.append(inputs[0])) for cell in model.cells]
     generator = torch.Generator().manual_seed(SEED)
 
     def fires(level: int, steps: int, grid: tuple[int, ...]) -> torch.Tensor:
         return torch.rand((steps, 1, 1, *grid), generator=generator) < model.plan.fire_rate
 
-    model.predict_logits(image, fires)
-    for handle in hook:
-        handle.remove()
+    states = model.level_states(image, fires)
     outputs, _ = model.forward(image, origin, torch.Generator().manual_seed(SEED))
-    views, seen = [], 0
-    for level, output in zip(model.plan.levels, outputs, strict=True):
-        seen += level.steps
-        state = states[seen - 1][0]  # before the level's last step
+    views = []
+    for level, output, (state,) in zip(model.plan.levels, outputs, states, strict=True):
         probability = model.logits(state[None]).softmax(dim=1)[0, 1:].sum(dim=0)
         hidden = state[model.n_image + model.n_outputs :]
         shown = hidden[int(hidden.flatten(1).std(dim=1).argmax())]

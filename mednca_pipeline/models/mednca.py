@@ -4,7 +4,7 @@ Source: Kalkhof, González, Mukhopadhyay, Med-NCA: Robust and Lightweight Segmen
 IPMI 2023, section 2.1; here with any number of levels, in 2D and 3D.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 import torch.nn.functional as F
@@ -50,11 +50,17 @@ class MedNCA(nn.Module):
 
     def predict_logits(self, image: Tensor, fires: Fires) -> Tensor:
         """image: (B, n_image, *spatial), sides multiples of `factor` -> logits (B, n_outputs, *spatial)."""
+        for state in self.level_states(image, fires):
+            pass
+        return self.logits(state)
+
+    def level_states(self, image: Tensor, fires: Fires) -> Iterator[Tensor]:
+        """The state (B, C, *grid) at the end of each level, coarsest first."""
         state = self._first_state(image)
         for index, level in enumerate(self.plan.levels):
             state = self._enter_level(state, image, index, _whole_window(image, level))
             state = run_steps(self.cells[index], state, fires(index, level.steps, state.shape[2:]), level.steps)
-        return self.logits(state)
+            yield state
 
     def forward(self, image: Tensor, origin: Tensor, generator: torch.Generator) -> tuple[list["LevelOutput"], Tensor]:
         """Training pass: the levels with a patch see only a window around the sample's finest patch.

@@ -7,7 +7,7 @@ from .rule import Chosen, power_of_two_below, times
 
 Factor = tuple[int, ...]
 
-SMALLEST_CELLS = 3  # cells of the coarsest grid that the smallest structure spans at least
+SMALLEST_CELLS = 0.5  # cells of the coarsest grid that the smallest structure spans at least
 FIRST_LEVELS = 3  # /4, /2, /1
 MOST_LEVELS = 5  # /16
 MIN_STEPS, MAX_STEPS = 8, 32
@@ -16,7 +16,10 @@ WHOLE_CELLS = {2: 64**2, 3: 24**3}  # the largest coarsest grid that training se
 
 
 def largest_factors(extents: Sequence[float]) -> Factor:
-    """Per axis the largest power of two that leaves a structure of `extents` working voxels at least 3 cells."""
+    """Per axis the largest power of two that leaves a structure of `extents` working voxels at least half a cell.
+
+    The coarsest level knows the whole image; what is small is found on the finer ones (docs/explanation/recipe.md).
+    """
     return tuple(power_of_two_below(extent / SMALLEST_CELLS + 1e-6) for extent in extents)
 
 
@@ -62,7 +65,7 @@ def level_factors(
     grid = grid_shape(image_shape, factors[0])
     reason = (
         f"the smallest structure ({times(round(extent, 1) for extent in extents)} voxels) spans at least "
-        f"{SMALLEST_CELLS} cells of the coarsest grid ({times(grid)})"
+        f"{SMALLEST_CELLS:g} cells of the coarsest grid ({times(grid)})"
     )
     if not can_cross(grid, fire_rate):
         more = "a coarser level is not possible: it would lose that structure" if forbidden else "no coarser is allowed"

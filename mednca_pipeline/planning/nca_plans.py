@@ -16,14 +16,14 @@ from .schedule import training_minutes
 
 FIRE_RATE = 0.75  # findings: 0.5 is slower, 1.0 starts faster and ends lower
 NORM, BORDER = "layer", "replicate"
-HIDDEN_STATE, CHANNEL_MULTIPLE = 10, 8
+HIDDEN_STATE, CHANNEL_MULTIPLE = 6, 8
 MOST_HIDDEN = 96
 BATCH_SIZE = {2: 8, 3: 4}
 MUON_RATE, EMA_DECAY = 0.02, 0.99
 
 
 def channels(n_image: int, n_outputs: int) -> Chosen:
-    """Image channels, outputs and at least 10 for hidden state, rounded up to a multiple of 8."""
+    """Image channels, outputs and at least 6 for hidden state, rounded up to a multiple of 8."""
     value = round_up(n_image + n_outputs + HIDDEN_STATE, CHANNEL_MULTIPLE)
     return Chosen(
         value,

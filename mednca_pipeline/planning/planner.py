@@ -161,8 +161,8 @@ def _spacing(fingerprint: Fingerprint, axes: Sequence[int], extents_mm: Sequence
 def _adjacent_slices(fingerprint: Fingerprint, preprocessing: PreprocessingPlan, notes: "_Notes") -> int:
     across = preprocessing.axis_order[0]
     between = float(np.median(spacings_mm(fingerprint, (across,)))) if fingerprint.spacing_known else None
-    chosen = adjacent_slices(between, preprocessing.spacing_mm[1:])
-    notes.add("adjacent slices", str(chosen.value) + " on either side" * (chosen.value > 0), chosen.because)
+    chosen = adjacent_slices(between, preprocessing.spacing_mm[1:], len(fingerprint.channel_names))
+    notes.add("adjacent slices", f"{chosen.value} on either side", chosen.because)
     return chosen.value
 
 

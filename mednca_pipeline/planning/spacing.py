@@ -9,6 +9,9 @@ from .rule import Chosen, times
 ANISOTROPY = 3.0  # an axis coarser than the next by more than this is treated apart (nnU-Net's threshold)
 ANISOTROPIC_PERCENTILE = 10
 TIE = 1.25  # spacings closer than this count as equal
+NEAR = 1.5  # distance of slices relative to that of their voxels, up to which they are near
+NEAR_ADJACENT, FAR_ADJACENT = 3, 2  # slices on either side that a 2D network sees
+MOST_IMAGE_CHANNELS = 9  # of all slices together
 WORKING_SIZE = 256  # longest median side of a preprocessed image
 WORKING_EXTENT = 12  # working voxels that the smallest structure keeps
 
@@ -46,19 +49,22 @@ def slicing_axis(spacing_mm: Sequence[float]) -> Chosen:
     return Chosen(axis, f"{why} ({times(spacing_mm)})")
 
 
-def adjacent_slices(between_mm: float | None, within_mm: Sequence[float]) -> Chosen:
-    """How many slices on either side a 2D network sees besides its own.
+def adjacent_slices(between_mm: float | None, within_mm: Sequence[float], n_channels: int) -> Chosen:
+    """How many slices on either side a 2D network sees besides its own (docs/explanation/recipe.md).
 
     between_mm: distance of the slices, None where it is not known. within_mm: working spacing inside of them.
+    n_channels: image channels of the dataset; with many of them fewer slices are seen.
     """
     if between_mm is None:
-        return Chosen(0, "how far apart the slices are is not known, so neighbours may show something else")
-    ratio = between_mm / max(within_mm)
-    if ratio > ANISOTROPY:
-        return Chosen(0, f"slices are {ratio:.1f} times as far apart as their voxels: neighbours show something else")
-    return Chosen(
-        1, f"slices are {ratio:.1f} times as far apart as their voxels (up to {ANISOTROPY:g}: neighbours help)"
-    )
+        wished, because = FAR_ADJACENT, "how far apart the slices are is not known"
+    else:
+        ratio = between_mm / max(within_mm)
+        wished = NEAR_ADJACENT if ratio <= NEAR else FAR_ADJACENT
+        because = f"slices are {ratio:.1f} times as far apart as their voxels (up to {NEAR:g}: {NEAR_ADJACENT})"
+    allowed = max(1, (MOST_IMAGE_CHANNELS // n_channels - 1) // 2)
+    if allowed < wished:
+        because += f"; {2 * wished + 1} slices of {n_channels} channels would be too many to see"
+    return Chosen(min(wished, allowed), because)
 
 
 def working_spacing(spacing_mm: Sequence[float], median_shape: Sequence[float], extent_mm: Sequence[float]) -> Chosen:

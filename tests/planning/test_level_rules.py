@@ -12,8 +12,8 @@ from mednca_pipeline.planning.levels import (
 FLAT = (1.0, 1.0)
 
 
-@pytest.mark.parametrize(("extent", "factor"), [(2, 1), (5.9, 1), (6, 2), (11.9, 2), (12, 4), (23.9, 4), (24, 8)])
-def test_smallest_structure_spans_three_cells_of_the_coarsest_grid(extent, factor):
+@pytest.mark.parametrize(("extent", "factor"), [(0.5, 1), (1, 2), (1.9, 2), (2, 4), (4, 8), (8, 16)])
+def test_smallest_structure_spans_half_a_cell_of_the_coarsest_grid(extent, factor):
     assert largest_factors((extent, extent)) == (factor, factor)
 
 
@@ -31,14 +31,20 @@ def test_level_is_added_where_the_coarsest_grid_cannot_be_crossed():
 
 
 def test_extent_rule_wins_and_says_so():
-    levels = level_factors((256, 256), (13, 13), FLAT, 0.75)
+    levels = level_factors((256, 256), (2.5, 2.5), FLAT, 0.75)
     assert levels.value == ((4, 4), (2, 2), (1, 1))
     assert "do not cross" in levels.because and "lose that structure" in levels.because
     assert level_steps((256, 256), levels.value, 0.75).value[0] == 32
 
 
+def test_small_lesions_do_not_forbid_to_know_the_whole_image():
+    levels = level_factors((276, 408), (12, 26), FLAT, 0.75)  # breast ultrasound
+    assert [factor[0] for factor in levels.value] == [16, 8, 4, 2, 1]
+    assert level_steps((276, 408), levels.value, 0.75).value == (18, 6, 6, 6, 4)
+
+
 def test_tiny_structure_leaves_a_single_level():
-    levels = level_factors((40, 40), (5, 5), FLAT, 0.75)
+    levels = level_factors((40, 40), (0.9, 0.9), FLAT, 0.75)
     assert levels.value == ((1, 1),)
     assert level_steps((40, 40), levels.value, 0.75).value == (27,)  # ceil(20 / 0.75)
 
@@ -58,11 +64,11 @@ def test_coarse_axis_keeps_its_cells_until_the_others_caught_up():
         (2, 16, 16),
     ]
     levels = level_factors((20, 256, 256), (5, 30, 30), spacing, 0.75)
-    assert levels.value == ((1, 8, 8), (1, 4, 4), (1, 2, 2), (1, 1, 1))
+    assert levels.value == ((2, 16, 16), (1, 8, 8), (1, 4, 4), (1, 2, 2), (1, 1, 1))
 
 
 def test_axes_are_limited_one_by_one():
-    assert level_factors((64, 64), (7, 40), FLAT, 0.75).value == ((2, 4), (2, 2), (1, 1))
+    assert level_factors((64, 64), (1, 40), FLAT, 0.75).value == ((2, 4), (2, 2), (1, 1))
 
 
 def test_factors_are_described_per_axis_only_where_they_differ():

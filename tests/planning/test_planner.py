@@ -77,16 +77,17 @@ def test_planned_parameters_are_those_of_the_built_network(model):
         assert parameters(plan, config.dim, seen) == count_parameters(build_model(model, plans, name))
 
 
-def test_slices_are_seen_with_their_neighbours_where_these_are_near():
+def test_slices_are_seen_with_their_neighbours():
     near, far = make_plans(hippocampus()), make_plans(alike((20, 64, 64), {"a": (8, 20, 20)}, spacing=(5.0, 1.0, 1.0)))
-    for plans, expected in ((near, 1), (far, 0)):
+    for plans, expected in ((near, 3), (far, 2)):
         config = plans.configs["2d"]
         assert [config.model(name).adjacent_slices for name in ("mednca", "unet", "unet_small")] == [expected] * 3
         assert config.mednca_paper.adjacent_slices == 0  # as published
         assert plans.configs["3d"].mednca.adjacent_slices == 0
     unknown = make_plans(alike((36, 55, 38), {"a": (12, 14, 19)}, spacing_known=False)).configs["2d"]
     picture = make_plans(alike((64, 64), {"a": (20, 20)})).config()
-    assert unknown.mednca.adjacent_slices == picture.mednca.adjacent_slices == 0
+    assert unknown.mednca.adjacent_slices == 2
+    assert picture.mednca.adjacent_slices == 0  # no volume, no neighbours
 
 
 def test_plans_survive_their_file_and_are_the_same_again(tmp_path):
@@ -143,8 +144,8 @@ def test_eight_pixel_lesion_in_2048_squared():
     check_valid(plans)
     config = plans.config()
     assert config.preprocessing.spacing_mm == (None, 1.0, 1.0)  # coarser would lose the lesion
-    assert config.mednca.levels[0].factor == (2, 2)  # 4 cells
-    assert "lose that structure" in decision(plans, "2d", "levels").because
+    assert [level.factor[0] for level in config.mednca.levels] == [16, 8, 4, 2, 1]  # half a cell, and 8 of the finest
+    assert "no coarser is allowed" in decision(plans, "2d", "levels").because
 
 
 def test_large_anisotropic_volumes():
@@ -156,7 +157,7 @@ def test_large_anisotropic_volumes():
     assert slices.image_size == (256, 256)
     assert volume.preprocessing.spacing_mm == (7.0, 1.4, 1.4)
     assert volume.image_size[1:] == (256, 256)
-    assert all(level.factor[0] == 1 for level in volume.mednca.levels)  # 5 times coarser than in plane
+    assert [level.factor[0] for level in volume.mednca.levels] == [2, 1, 1, 1]  # 5 times coarser than in plane
     assert plans.default_config == "2d"
 
 
@@ -203,11 +204,11 @@ def test_less_memory_plans_smaller_steps_and_never_fails():
 def test_channels_grow_with_image_channels_and_classes():
     one = make_plans(alike((64, 64), {"a": (20, 20)})).config().mednca
     four = make_plans(alike((64, 64), {"a": (20, 20)}, channel_names=("T1", "T2", "FLAIR", "DWI"))).config()
-    assert one.channels == 16  # 1 + 2 + 10 = 13
-    assert four.mednca.channels == 16  # 4 + 2 + 10 = 16
+    assert one.channels == 16  # 1 + 2 + 6 = 9
+    assert four.mednca.channels == 16  # 4 + 2 + 6 = 12
     assert len(four.preprocessing.normalisation) == 4
     volume = make_plans(alike((20, 64, 64), {"a": (8, 20, 20)}, channel_names=("T1", "T2"))).configs["2d"]
-    assert volume.mednca.channels == 24  # 3 * 2 + 2 + 10 = 18
+    assert volume.mednca.channels == 16  # 3 * 2 + 2 + 6 = 14
 
 
 def test_ct_plans_carry_the_datasets_statistics():

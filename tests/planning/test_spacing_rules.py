@@ -56,7 +56,16 @@ def test_working_resolution_leaves_a_coarser_axis_alone():
     assert chosen.value == (5.0, 1.0, 1.0)
 
 
-def test_neighbours_help_up_to_three_times_the_distance_of_voxels():
-    assert adjacent_slices(3.0, (1.0, 0.5)).value == 1
-    far = adjacent_slices(3.2, (1.0, 0.5))
-    assert far.value == 0 and "3.2 times" in far.because
+def test_near_slices_are_seen_three_on_either_side_and_others_two():
+    assert adjacent_slices(1.5, (1.0, 0.5), 1).value == 3
+    far = adjacent_slices(1.6, (1.0, 0.5), 1)
+    assert far.value == 2 and "1.6 times" in far.because
+    unknown = adjacent_slices(None, (1.0, 1.0), 1)
+    assert unknown.value == 2 and "not known" in unknown.because
+
+
+@pytest.mark.parametrize(("n_channels", "slices"), [(1, 3), (2, 1), (3, 1), (4, 1)])
+def test_fewer_slices_of_many_channels(n_channels, slices):
+    chosen = adjacent_slices(1.0, (1.0, 1.0), n_channels)
+    assert chosen.value == slices
+    assert ("too many" in chosen.because) == (slices < 3)
