@@ -4,6 +4,7 @@ Source: Kalkhof, González, Mukhopadhyay, Med-NCA: Robust and Lightweight Segmen
 IPMI 2023, section 2.1; here with any number of levels, in 2D and 3D.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator
 
 import torch
@@ -50,8 +51,7 @@ class MedNCA(nn.Module):
 
     def predict_logits(self, image: Tensor, fires: Fires) -> Tensor:
         """image: (B, n_image, *spatial), sides multiples of `factor` -> logits (B, n_outputs, *spatial)."""
-        for state in self.level_states(image, fires):
-            pass
+        (state,) = deque(self.level_states(image, fires), maxlen=1)  # the last
         return self.logits(state)
 
     def level_states(self, image: Tensor, fires: Fires) -> Iterator[Tensor]:
