@@ -63,4 +63,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "b_five_wide": {"levels": [[16, 13, None], [8, 6, None], [4, 6, None], [2, 6, 64], [1, 4, 32]]},
     # chest X-ray: planned are /8 22 steps, /4 6, /2 6 and /1 4
     "c_five": {"levels": [[16, 11, None], [8, 6, None], [4, 6, 32], [2, 6, 32], [1, 4, 32]]},
+    # more capacity, for longer trainings
+    "wide": {"channels": 23, "hidden": 96},
+    "hidden128": {"hidden": 128},
+    "steps16_10_6": {"levels": [[4, 16, None], [2, 10, None], [1, 6, 24]]},
 }
