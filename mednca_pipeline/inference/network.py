@@ -13,11 +13,15 @@ from mednca_runtime.padding import CropBack, pad_to
 from mednca_runtime.slices import with_adjacent
 
 from ..models.registry import build_model
+from ..models.tiles import Box, tiled_logits
 from ..models.weights import load_weights
 from ..planning.plans import NCAPlan, Plans, UNetPlan
 from .trained import WEIGHTS, Fold
 
 CELLS_PER_BATCH = 2**18  # slices run together up to this many pixels: a few hundred MB of state and hidden units
+# An automaton takes larger images in tiles of so many cells. The halos of planned levels then add a tenth to the work
+# in 2D and less than half in 3D (tiles of 101^3; at 64^3 it would be 60 %), and a volume takes about 1.3 GB.
+TILE_CELLS = {2: CELLS_PER_BATCH, 3: 2**20}
 TILE_OVERLAP = 0.5  # of a UNet's patch, where the image is larger
 
 
@@ -65,14 +69,16 @@ class TorchNetwork:
         if isinstance(self.plan, UNetPlan):
             return self._unet_logits(batch, self.plan.patch)
 
-        def fires(level: int, steps: int, grid: tuple[int, ...]) -> Tensor:
-            """bool (steps, B, 1, *grid). In 2D the slices are the first axis of the masks' whole grid."""
-            rate, slices = self.plan.fire_rate, slice(first, first + len(batch))
+        def fires(level: int, steps: int, grid: tuple[int, ...], box: Box | None = None) -> Tensor:
+            """bool (steps, B, 1, *grid or box). In 2D the slices are the first axis of the masks' whole grid."""
+            rate, window = self.plan.fire_rate, box or tuple(slice(None) for _ in grid)
             if self.dim == 3:
-                return self._to_device(fire_masks(seed, run, level, steps, tuple(grid), rate))[:, None, None]
-            window = (slices, *(slice(None) for _ in grid))
+                return self._to_device(fire_masks(seed, run, level, steps, tuple(grid), rate, window))[:, None, None]
+            window = (slice(first, first + len(batch)), *window)
             return self._to_device(fire_masks(seed, run, level, steps, (total, *grid), rate, window))[:, :, None]
 
+        if math.prod(batch.shape[2:]) > TILE_CELLS[self.dim]:
+            return tiled_logits(self.module, batch, fires, TILE_CELLS[self.dim])
         return self.module.predict_logits(batch, fires)
 
     def _unet_logits(self, batch: Tensor, patch: tuple[int, ...]) -> Tensor:

@@ -1,14 +1,17 @@
-"""The steps of a level on a CPU, with the backward pass written out.
+"""The steps of a level on a CPU or GPU, with the backward pass written out.
 
 The same result and gradients as the plain definition (nca.run_steps):
 
 - the identity, the filter banks and the layer that mixes them are linear: they are folded into one convolution;
 - the image channels never change, so their part of the convolution is computed once for all steps of a level;
 - the backward pass calls torch's kernels directly, without a graph of views, copies and zero rows;
-- only the states, the hidden units before and after the norm, and the masks are kept for it.
+- it needs the states and hidden units of each step. They are kept, or, where memory is short, only every k-th state:
+  the rest is computed again (Chen et al., Training Deep Nets with Sublinear Memory Cost, 2016).
+
+Under autocast the hidden units are computed in its type; the state and the sums of gradients stay as they are.
 """
 
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -27,8 +30,14 @@ PAD_BACKWARD = {
 
 
 def fits(cell: Cell) -> bool:
-    """Whether `run_dense` computes this cell's steps. Of an RMS norm torch has no kernel for the CPU."""
+    """Whether `run_dense` computes this cell's steps. Of an RMS norm torch has no kernel of its own."""
     return isinstance(cell.norm, torch.nn.LayerNorm | torch.nn.Identity)
+
+
+def autocast_dtype(state: Tensor) -> torch.dtype | None:
+    """The type that autocast gives to products on the state's device; None without autocast."""
+    device = state.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
 
 
 def folded(cell: Cell) -> tuple[Tensor, Tensor | None]:
@@ -45,29 +54,42 @@ def folded(cell: Cell) -> tuple[Tensor, Tensor | None]:
     return matrix, bias
 
 
-def run_dense(cell: Cell, state: Tensor, fired: Tensor | None, steps: int) -> Tensor:
-    """As nca.run_steps; no gradient reaches the image channels of `state` (B, C, *spatial)."""
+def run_dense(cell: Cell, state: Tensor, fired: Tensor | None, steps: int, keep_every: int = 0) -> Tensor:
+    """As nca.run_steps; no gradient reaches the image channels of `state` (B, C, *spatial).
+
+    keep_every: for the backward pass, keep every so many states and nothing else; 0: whatever it needs, of each step.
+    """
     memory_format = CHANNELS_LAST[cell.dim]
     image = state[:, : cell.fixed].detach().contiguous(memory_format=memory_format)
     free = state[:, cell.fixed :].contiguous(memory_format=memory_format)
-    masks = None if fired is None else fired.to(state.dtype)
     matrix, bias = folded(cell)
     gain, shift = (None, None) if isinstance(cell.norm, torch.nn.Identity) else (cell.norm.weight, cell.norm.bias)
     update = cell.update.weight if cell.banks is None else cell.update.weight[cell.fixed :]
     weights = (matrix, bias, gain, shift, update)
-    if torch.is_grad_enabled():
-        free = _Steps.apply(free, image, *weights, masks, steps, cell.border)
-    else:
-        free = _forward(free, _Level(image, *weights, masks, cell.border), steps, None)
+    dtype = autocast_dtype(state) or state.dtype
+    with torch.autocast(state.device.type, enabled=False):
+        if torch.is_grad_enabled():
+            free = _Steps.apply(free, image, *weights, fired, steps, cell.border, keep_every, dtype)
+        else:
+            level = _Level(image, *weights, fired, cell.border, dtype)
+            for step in range(steps):
+                free = level.updated(free, level.perceived(free).active, step)
     return torch.cat([image, free], dim=1)
 
 
 class _Level:
-    """What the steps of a level share. The padded image's part of the convolution is computed here."""
+    """What the steps of a level share. The padded image's part of the convolution is computed here.
 
-    def __init__(self, image, matrix, bias, gain, shift, update, masks, border) -> None:
+    dtype: of the products and hidden units.
+    """
+
+    def __init__(self, image, matrix, bias, gain, shift, update, fired, border, dtype) -> None:
+        image, matrix, bias, gain, shift, update = (
+            given if given is None else given.to(dtype) for given in (image, matrix, bias, gain, shift, update)
+        )
         self.dim, self.fixed, self.hidden = image.ndim - 2, image.shape[1], matrix.shape[0]
-        self.gain, self.shift, self.update, self.masks, self.border = gain, shift, update, masks, border
+        self.gain, self.shift, self.update, self.fired, self.border = gain, shift, update, fired, border
+        self.dtype = dtype
         self.padding = [1] * self.dim if border == "zeros" else [0] * self.dim
         self.of_image = matrix[:, : self.fixed].contiguous(memory_format=CHANNELS_LAST[self.dim])
         self.of_state = matrix[:, self.fixed :].contiguous(memory_format=CHANNELS_LAST[self.dim])
@@ -93,6 +115,16 @@ class _Level:
             return grad
         return PAD_BACKWARD[self.border, self.dim](grad, state, (1, 1) * self.dim)
 
+    def perceived(self, state: Tensor) -> "_Perceived":
+        seen = self.padded(state.to(self.dtype))
+        hidden = self.convolve(seen, self.of_state).add_(self.from_image).movedim(1, -1)
+        return _Perceived(seen, *self.activate(hidden))
+
+    def updated(self, state: Tensor, active: Tensor, step: int) -> Tensor:
+        update = (active.reshape(-1, self.hidden) @ self.update.t()).view(*active.shape[:-1], -1).movedim(-1, 1)
+        update = update.to(state.dtype)
+        return state + update if self.fired is None else torch.addcmul(state, update, self.fired[step].to(state.dtype))
+
     def activate(self, hidden: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """hidden: (..., H) -> after norm and ReLU; and what `activate_backward` needs besides."""
         if self.gain is None:
@@ -101,8 +133,8 @@ class _Level:
         return normed.relu_(), (hidden, mean, deviation)
 
     def activate_backward(self, grad: Tensor, active: Tensor, kept: tuple[Tensor, ...]) -> tuple[Tensor | None, ...]:
-        """Gradients with respect to the hidden units, gain and shift."""
-        grad = aten.threshold_backward(grad, active, 0)
+        """Gradients with respect to the hidden units, gain and shift. `grad` is overwritten."""
+        aten.threshold_backward.grad_input(grad, active, 0, grad_input=grad)
         if self.gain is None:
             return grad, None, None
         hidden, *statistics = kept
@@ -110,60 +142,84 @@ class _Level:
         return aten.native_layer_norm_backward(grad, hidden, [self.hidden], *statistics, self.gain, self.shift, wanted)
 
 
-@dataclass
-class _Kept:
-    """Per step, what the backward pass needs."""
+class _Perceived(NamedTuple):
+    """What a step computes from a state and its backward pass needs."""
 
-    seen: list[Tensor] = field(default_factory=list)  # padded states
-    active: list[Tensor] = field(default_factory=list)  # (B, *spatial, H), after the ReLU
-    of_norm: list[tuple[Tensor, ...]] = field(default_factory=list)
-
-
-def _forward(state: Tensor, level: _Level, steps: int, kept: _Kept | None) -> Tensor:
-    transposed = level.update.t()
-    for step in range(steps):
-        seen = level.padded(state)
-        hidden = level.convolve(seen, level.of_state).add_(level.from_image).movedim(1, -1)
-        active, of_norm = level.activate(hidden)
-        update = (active.reshape(-1, level.hidden) @ transposed).view(*active.shape[:-1], -1).movedim(-1, 1)
-        state = state + update if level.masks is None else torch.addcmul(state, update, level.masks[step])
-        if kept is not None:
-            kept.seen.append(seen)
-            kept.active.append(active)
-            kept.of_norm.append(of_norm)
-    return state
+    seen: Tensor  # the padded state
+    active: Tensor  # hidden units (B, *spatial, H) after norm and ReLU
+    of_norm: tuple[Tensor, ...]  # before the norm, and its statistics
 
 
 class _Steps(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, state, image, matrix, bias, gain, shift, update, masks, steps, border):
-        ctx.level = _Level(image, matrix, bias, gain, shift, update, masks, border)
-        ctx.kept, ctx.steps, ctx.has_bias = _Kept(), steps, bias is not None
-        return _forward(state, ctx.level, steps, ctx.kept)
+    def forward(ctx, state, image, matrix, bias, gain, shift, update, fired, steps, border, keep_every, dtype):
+        level = _Level(image, matrix, bias, gain, shift, update, fired, border, dtype)
+        ctx.level, ctx.steps, ctx.keep_every, ctx.has_bias = level, steps, keep_every, bias is not None
+        ctx.states, ctx.perceived = [], []
+        for step in range(steps):
+            if keep_every and step % keep_every == 0:
+                ctx.states.append(state)
+            perceived = level.perceived(state)
+            if not keep_every:
+                ctx.perceived.append(perceived)
+            state = level.updated(state, perceived.active, step)
+        return state
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad):
-        level, kept = ctx.level, ctx.kept
-        matrix, update = torch.zeros_like(level.of_state), torch.zeros_like(level.update)  # gradients of weights
-        gain, shift = (None, None) if level.gain is None else (torch.zeros_like(level.gain) for _ in range(2))
-        from_image = torch.zeros_like(level.from_image)
+        level, gradients = ctx.level, _Gradients(ctx.level, grad.dtype)
         for step in reversed(range(ctx.steps)):
-            active = kept.active.pop()
-            of_update = grad if level.masks is None else grad * level.masks[step]
-            of_update = of_update.movedim(1, -1).reshape(-1, grad.shape[1])
-            update.addmm_(of_update.t(), active.reshape(-1, level.hidden))
-            hidden, to_gain, to_shift = level.activate_backward(
-                (of_update @ level.update).view(active.shape), active, kept.of_norm.pop()
-            )
-            if gain is not None:
-                gain += to_gain
-                shift += to_shift
-            hidden = hidden.movedim(-1, 1)
-            from_image += hidden
-            to_seen, to_matrix = level.convolve_backward(hidden, kept.seen.pop(), level.of_state, True)
-            matrix += to_matrix
-            grad = grad + level.padded_backward(to_seen, grad)
+            if not ctx.perceived:
+                ctx.perceived = _again(
+                    level, ctx.states.pop(), range(step // ctx.keep_every * ctx.keep_every, step + 1)
+                )
+            grad = gradients.step_back(grad, ctx.perceived.pop(), step)
+        return grad, None, *gradients.of_weights(ctx.has_bias), None, None, None, None, None
+
+
+def _again(level: _Level, state: Tensor, steps: range) -> list[_Perceived]:
+    """What was perceived in `steps`, from the state before the first."""
+    found = [level.perceived(state)]
+    for step in steps[:-1]:
+        state = level.updated(state, found[-1].active, step)
+        found.append(level.perceived(state))
+    return found
+
+
+class _Gradients:
+    """The gradients of a level's weights, summed in `dtype` while stepping back."""
+
+    def __init__(self, level: _Level, dtype: torch.dtype) -> None:
+        self.level = level
+        summed = (level.of_state, level.update, level.from_image, level.gain, level.shift)
+        self.of_state, self.update, self.from_image, self.gain, self.shift = (
+            one if one is None else torch.zeros_like(one, dtype=dtype) for one in summed
+        )
+
+    def step_back(self, grad: Tensor, perceived: _Perceived, step: int) -> Tensor:
+        """Gradient with respect to the state after a step -> before it."""
+        level, (seen, active, of_norm) = self.level, perceived
+        del perceived  # each map goes as soon as it has served
+        of_update = grad if level.fired is None else grad * level.fired[step]
+        of_update = of_update.movedim(1, -1).reshape(-1, grad.shape[1]).to(level.dtype)
+        self.update += of_update.t() @ active.reshape(-1, level.hidden)
+        to_active = (of_update @ level.update).view(active.shape)
+        hidden, to_gain, to_shift = level.activate_backward(to_active, active, of_norm)
+        del to_active, active, of_norm
+        if self.gain is not None:
+            self.gain += to_gain
+            self.shift += to_shift
+        hidden = hidden.movedim(-1, 1)
+        self.from_image += hidden
+        to_seen, to_matrix = level.convolve_backward(hidden, seen, level.of_state, True)
+        self.of_state += to_matrix
+        return grad + level.padded_backward(to_seen.to(grad.dtype), grad)
+
+    def of_weights(self, has_bias: bool) -> tuple[Tensor | None, ...]:
+        """Gradients of matrix, bias, gain, shift and update."""
+        level, from_image = self.level, self.from_image.to(self.level.dtype)
         _, of_image = level.convolve_backward(from_image, level.image, level.of_image, False)
-        bias = from_image.sum((0, *range(2, from_image.ndim))) if ctx.has_bias else None
-        return grad, None, torch.cat([of_image, matrix], dim=1), bias, gain, shift, update, None, None, None
+        bias = self.from_image.sum((0, *range(2, self.from_image.ndim))) if has_bias else None
+        matrix = torch.cat([of_image.to(self.of_state.dtype), self.of_state], dim=1)
+        return matrix, bias, self.gain, self.shift, self.update

@@ -12,14 +12,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..planning.plans import LevelPlan, NCAPlan
+from .graphs import GraphedSteps
 from .nca import CHANNELS_LAST, Cell
 from .steps import run_steps
 from .windows import Window
 
 AVERAGE_POOLS = {2: F.avg_pool2d, 3: F.avg_pool3d}
 
-# fires(level, steps, grid) -> bool (steps, B, 1, *grid), or None when every cell fires
-Fires = Callable[[int, int, tuple[int, ...]], Tensor | None]
+# fires(level, steps, grid) -> bool (steps, B, 1, *grid), or None when every cell fires. Inference in tiles (tiles.py)
+# calls fires(level, steps, grid, box): the masks of that part of the grid, one slice per axis.
+Fires = Callable[..., Tensor | None]
 
 
 class MedNCA(nn.Module):
@@ -47,6 +49,7 @@ class MedNCA(nn.Module):
             )
             for _ in plan.levels
         )
+        self.graphed_steps = GraphedSteps()
         self.to(memory_format=CHANNELS_LAST[dim])
 
     def predict_logits(self, image: Tensor, fires: Fires) -> Tensor:
@@ -58,7 +61,7 @@ class MedNCA(nn.Module):
         """The state (B, C, *grid) at the end of each level, coarsest first."""
         state = self._first_state(image)
         for index, level in enumerate(self.plan.levels):
-            state = self._enter_level(state, image, index, _whole_window(image, level))
+            state = self.enter_level(state, image, index, _whole_window(image, level))
             state = run_steps(self.cells[index], state, fires(index, level.steps, state.shape[2:]), level.steps)
             yield state
 
@@ -72,9 +75,10 @@ class MedNCA(nn.Module):
         for index, level in enumerate(self.plan.levels):
             window = self._window(image, index, origin)
             previous = outputs[-1].window if outputs else None
-            state = self._enter_level(state, image, index, window, previous)
+            state = self.enter_level(state, image, index, window, previous)
             fired = draw_fires(generator, self.plan.fire_rate, level.steps, state)
-            state = run_steps(self.cells[index], state, fired, level.steps)
+            run = self.graphed_steps if image.is_cuda else run_steps
+            state = run(self.cells[index], state, fired, level.steps, self.plan.keep_every)
             outputs.append(LevelOutput(self.logits(state), window, level.factor))
             magnitude = torch.maximum(magnitude, state.detach()[:, self.n_image :].abs().amax())
         return outputs, magnitude
@@ -87,7 +91,7 @@ class MedNCA(nn.Module):
         state = image.new_zeros(image.shape[0], self.plan.channels, *grid)
         return state.contiguous(memory_format=CHANNELS_LAST[self.dim])
 
-    def _enter_level(
+    def enter_level(
         self, state: Tensor, image: Tensor, index: int, window: Window, previous: Window | None = None
     ) -> Tensor:
         """Upsamples the state of the level above to this one, inside `window`, and puts the image into it."""

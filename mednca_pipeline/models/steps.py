@@ -1,12 +1,20 @@
-"""Runs a level's steps with the backend that suits the cell and the device; all compute what nca.run_steps defines."""
+"""Runs a level's steps with the backend that suits cell and device; all compute what nca.run_steps defines."""
 
+import torch
 from torch import Tensor
 
-from . import dense, nca
+from . import dense, nca, sparse
 from .nca import Cell
 
 
-def run_steps(cell: Cell, state: Tensor, fired: Tensor | None, steps: int) -> Tensor:
-    """As nca.run_steps, but that no gradient reaches the image channels."""
-    backend = dense.run_dense if state.device.type == "cpu" and dense.fits(cell) else nca.run_steps
-    return backend(cell, state, fired, steps)
+def run_steps(cell: Cell, state: Tensor, fired: Tensor | None, steps: int, keep_every: int = 0) -> Tensor:
+    """As nca.run_steps, but that no gradient reaches the image channels.
+
+    keep_every: see dense.run_dense; the plain definition keeps what autograd keeps.
+    """
+    device = state.device.type
+    if device == "cpu" and not torch.is_grad_enabled() and sparse.pays(cell, fired):
+        return sparse.run_sparse(cell, state, fired, steps)
+    if device in ("cpu", "cuda") and dense.fits(cell):
+        return dense.run_dense(cell, state, fired, steps, keep_every)
+    return nca.run_steps(cell, state, fired, steps)

@@ -16,18 +16,12 @@ from .plans import LevelPlan
 FLOAT_BYTES = 4
 DEFAULT_BYTES = 4_000_000_000
 PROCESS_BYTES = 600_000_000  # the interpreter, torch and the other libraries of a training
-LIBRARY_BYTES = 30_000_000  # workspaces that the first step allocates
+LIBRARY_BYTES = 75_000_000  # workspaces that the first step allocates
 UNET_LIBRARY_BYTES = 116_000_000
 WEIGHT_COPIES = 5  # weights, gradient, two moments of the optimiser, moving average
 
-# Maps that autograd keeps of each cell and step, as multiples of the hidden units and of the channels.
-KEPT_PER_STEP = {
-    ("matrix", 2): (3.2, 2.5),
-    ("matrix", 3): (3.0, 2.0),
-    ("paper", 2): (2.0, 5.3),
-    ("paper", 3): (3.0, 6.0),
-}
-GRADIENT_MAPS = 4  # of the hidden units, alive at once in the backward pass of one step
+HIDDEN_MAPS = 6.3  # of the hidden units of a level, alive at once in its backward pass besides those of the steps
+FIRE_MASK = 0.25  # floats, of a cell and step
 IMAGE_MAPS = 8  # float32 maps of image and targets per sample at full resolution, per channel and output
 KEPT_PER_CONVOLUTION = 2.0  # feature maps of a UNet: output and normalised
 LOSS_MAPS = {2: 32, 3: 14}  # of the outputs, per supervised head
@@ -56,20 +50,23 @@ def nca_step_bytes(
     n_outputs: int,
     channels: int,
     hidden: int,
-    perception: str,
+    norm: str,
     batch_size: int,
+    keep_every: int = 0,
 ) -> int:
-    """Peak of one training step of a Med-NCA: autograd keeps every step of every level.
+    """Peak of one training step of a Med-NCA, as models.dense keeps it for the backward pass.
 
-    size: of the images (*spatial); levels without a patch see the whole of it.
+    size: of the images (*spatial); levels without a patch see the whole of it. keep_every: see NCAPlan.
     """
-    of_hidden, of_channels = KEPT_PER_STEP[perception, len(size)]
-    kept = of_hidden * hidden + of_channels * channels + 2  # and the fire mask
-    grids = [level.patch or grid_shape(size, level.factor) for level in levels]
-    cell_steps = sum(math.prod(grid) * level.steps for grid, level in zip(grids, levels, strict=True))
-    largest = max(math.prod(grid) for grid in grids)
-    floats = cell_steps * kept + largest * GRADIENT_MAPS * hidden + math.prod(size) * (n_image + n_outputs) * IMAGE_MAPS
-    return int(batch_size * floats * FLOAT_BYTES) + LIBRARY_BYTES
+    state = channels - n_image
+    of_step = state + (hidden if norm == "none" else 2 * hidden + 2)
+    kept, passing = math.prod(size) * (n_image + n_outputs) * IMAGE_MAPS, 0.0
+    for level in levels:
+        cells = math.prod(level.patch or grid_shape(size, level.factor))
+        kept += cells * (level.steps * FIRE_MASK + hidden + channels)  # the image's part of the hidden units
+        kept += cells * (math.ceil(level.steps / keep_every) * state if keep_every else level.steps * of_step)
+        passing = max(passing, cells * (min(keep_every, level.steps) * of_step + HIDDEN_MAPS * hidden))
+    return int(batch_size * (kept + passing) * FLOAT_BYTES) + LIBRARY_BYTES
 
 
 def unet_step_bytes(

@@ -1,6 +1,6 @@
 """The plan of `mednca`, our network."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from mednca_runtime.errors import InputError
@@ -68,13 +68,33 @@ def plan_mednca(
             "hidden state."
         )
     hidden = hidden_units(n_channels).value
-    step_bytes = partial(step_bytes_of, facts, size, n_channels, hidden, "matrix")
+    step_bytes = partial(step_bytes_of, facts, size, n_channels, hidden, NORM)
     patches, levels = _patches(facts, size, factors, steps, user, step_bytes)
-    batch = largest_batch(BATCH_SIZE[facts.dim], facts.memory_bytes, partial(step_bytes, levels))
-    batch_choice = _batch_decision(batch, BATCH_SIZE[facts.dim], facts, step_bytes(levels, batch))
+    wished = BATCH_SIZE[facts.dim]
+    fits = step_bytes(levels, wished) <= available_bytes(facts.memory_bytes)
+    keep_every = 0 if fits else leanest(levels, step_bytes)
+    batch = largest_batch(wished, facts.memory_bytes, partial(step_bytes, levels, keep_every=keep_every))
+    batch_choice = _batch_decision(batch, wished, facts, step_bytes(levels, batch, keep_every), keep_every)
     training = TrainingPlan("muon", MUON_RATE, batch, EMA_DECAY, training_minutes("mednca", size, facts.n_cases))
-    plan = NCAPlan(n_channels, hidden, FIRE_RATE, NORM, BORDER, "matrix", levels, training, facts.adjacent_slices)
+    plan = NCAPlan(
+        n_channels,
+        hidden,
+        FIRE_RATE,
+        NORM,
+        BORDER,
+        "matrix",
+        levels,
+        training,
+        adjacent_slices=facts.adjacent_slices,
+        keep_every=keep_every,
+    )
     return plan, patches, batch_choice
+
+
+def leanest(levels: Sequence[LevelPlan], step_bytes: Callable[..., int]) -> int:
+    """How many steps apart to keep states, so that these and what is computed again between two take least memory."""
+    apart = range(1, max(level.steps for level in levels) + 1)
+    return min(apart, key=lambda keep_every: step_bytes(levels, 1, keep_every))
 
 
 def _patches(facts, size, factors, steps, user: Overrides, step_bytes) -> tuple[Chosen, tuple[LevelPlan, ...]]:
@@ -84,22 +104,26 @@ def _patches(facts, size, factors, steps, user: Overrides, step_bytes) -> tuple[
         if user.patch:
             patches = Chosen(containing(user.patch, size, factors, patches.value), "you chose it with --patch")
         levels = levels_of(factors, steps, patches.value)
-        if user.patch or step_bytes(levels, 2) <= available_bytes(facts.memory_bytes):
+        if user.patch or step_bytes(levels, 2, leanest(levels, step_bytes)) <= available_bytes(facts.memory_bytes):
             break
     return patches, levels
 
 
-def step_bytes_of(facts: Facts, size, n_channels: int, hidden: int, perception: str, levels, batch: int) -> int:
-    return nca_step_bytes(levels, size, facts.n_image, facts.n_outputs, n_channels, hidden, perception, batch)
+def step_bytes_of(
+    facts: Facts, size, n_channels: int, hidden: int, norm: str, levels, batch: int, keep_every: int = 0
+) -> int:
+    return nca_step_bytes(levels, size, facts.n_image, facts.n_outputs, n_channels, hidden, norm, batch, keep_every)
 
 
 def levels_of(factors, steps, patches) -> tuple[LevelPlan, ...]:
     return tuple(LevelPlan(*level) for level in zip(factors, steps, patches, strict=True))
 
 
-def _batch_decision(batch: int, wished: int, facts: Facts, step_bytes: int) -> Chosen:
+def _batch_decision(batch: int, wished: int, facts: Facts, step_bytes: int, keep_every: int) -> Chosen:
     budget = f"the memory budget of {facts.memory_bytes / 1e9:.3g} GB"
     takes = f"a training step takes about {step_bytes / 1e6:.0f} MB"
+    if keep_every:
+        takes += f", of which the backward pass computes all but every {keep_every}th state again to save memory"
     if step_bytes > available_bytes(facts.memory_bytes):
         return Chosen(batch, f"the least there is, yet {takes}, more than {budget} leaves: give more with --memory")
     if batch < wished:

@@ -13,7 +13,7 @@ from mednca_runtime.preprocessing import PreprocessingPlan
 SCHEMA = 1
 # Fields younger than the first trained models, which were trained as these values say: with them a digest stays as it
 # was.
-ADDED = {"adjacent_slices": 0, "augmentation": 1.0, "mirror_axes": ()}
+ADDED = {"adjacent_slices": 0, "keep_every": 0, "augmentation": 1.0, "mirror_axes": ()}
 MODELS = ("mednca", "mednca_paper", "unet", "unet_small")
 
 
@@ -60,6 +60,9 @@ class NCAPlan:
     levels: tuple[LevelPlan, ...]
     training: TrainingPlan
     adjacent_slices: int = 0  # on either side, seen by a 2D network of a volume as further image channels
+    keep_every: int = (
+        0  # for the backward pass, states of every so many steps are kept, the rest computed again; 0: all
+    )
 
 
 @dataclass(frozen=True)

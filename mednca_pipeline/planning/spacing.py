@@ -12,7 +12,7 @@ TIE = 1.25  # spacings closer than this count as equal
 NEAR = 1.5  # distance of slices relative to that of their voxels, up to which they are near
 NEAR_ADJACENT, FAR_ADJACENT = 3, 2  # slices on either side that a 2D network sees
 MOST_IMAGE_CHANNELS = 9  # of all slices together
-WORKING_SIZE = 256  # longest median side of a preprocessed image
+WORKING_SIZE = 128  # longest median side of a preprocessed image
 WORKING_EXTENT = 12  # working voxels that the smallest structure keeps
 
 
@@ -68,7 +68,7 @@ def adjacent_slices(between_mm: float | None, within_mm: Sequence[float], n_chan
 
 
 def working_spacing(spacing_mm: Sequence[float], median_shape: Sequence[float], extent_mm: Sequence[float]) -> Chosen:
-    """The spacing per axis after capping the longest median side at about 256 voxels.
+    """The spacing per axis after capping the longest median side at about 128 voxels.
 
     median_shape: voxels per axis at `spacing_mm`. extent_mm: extent of the smallest structure per axis. The cap gives
     way where it would leave that structure fewer than 12 voxels. No axis becomes finer; labels are restored to the

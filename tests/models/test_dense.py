@@ -1,12 +1,19 @@
 """The dense backend computes what the plain definition says, forward and backward."""
 
+from dataclasses import replace
+from functools import partial
+
 import pytest
 import torch
 
-from mednca_pipeline.models import steps
+from mednca_pipeline.models import dense, steps
 from mednca_pipeline.models.dense import fits, run_dense
+from mednca_pipeline.models.mednca import MedNCA
 from mednca_pipeline.models.nca import Cell, run_steps
+from mednca_pipeline.planning.plans import LevelPlan, NCAPlan, TrainingPlan
 
+LEVELS = (LevelPlan((2, 2), 2), LevelPlan((1, 1), 2))
+PLAN = NCAPlan(8, 8, 0.75, "layer", "replicate", "matrix", LEVELS, TrainingPlan("adam", 1e-3, 1, 0.9, {"cpu": 1.0}))
 SHAPES = [(9, 7), (1, 5), (8, 8), (5, 7, 6)]
 
 
@@ -59,6 +66,52 @@ def test_every_form_of_the_cell(size, perception, norm):
     assert torch.allclose(dense, after, rtol=1e-12, atol=1e-12)
     for one, other in zip(found, expected, strict=True):
         assert torch.allclose(one, other, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("keep_every", [1, 2, 3, 5])
+@pytest.mark.parametrize("norm", ["none", "layer"])
+def test_states_that_are_computed_again(norm, keep_every):
+    cell, state, fired = make((9, 7), norm=norm)
+    after, expected = gradients(run_steps, cell, state, fired)
+    again, found = gradients(partial(run_dense, keep_every=keep_every), cell, state, fired)
+    assert torch.allclose(again, after, rtol=1e-12, atol=1e-12)
+    for one, other in zip(found, expected, strict=True):
+        assert torch.allclose(one, other, rtol=1e-10, atol=1e-12)
+
+
+def test_computing_states_again_keeps_less(monkeypatch):
+    """Counts what the forward pass leaves behind."""
+    cell, state, fired = make((9, 7))
+    contexts, forward = [], dense._Steps.forward
+    monkeypatch.setattr(dense._Steps, "forward", lambda ctx, *given: (contexts.append(ctx), forward(ctx, *given))[1])
+    for keep_every, states, perceived in ((0, 0, 3), (1, 3, 0), (2, 2, 0), (3, 1, 0)):
+        run_dense(cell, state.requires_grad_(), fired, 3, keep_every)
+        assert (len(contexts[-1].states), len(contexts[-1].perceived)) == (states, perceived)
+
+
+def test_the_plan_says_what_is_kept(monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        steps.dense, "run_dense", lambda cell, state, fired, n, keep_every: (seen.append(keep_every), state)[1]
+    )
+    plan = replace(PLAN, keep_every=2)
+    network = MedNCA(plan, 2, 1, 2, sigmoid=False)
+    network(torch.zeros(1, 1, 8, 8), torch.zeros(1, 2, dtype=torch.int64), torch.Generator())
+    assert seen == [2, 2]
+
+
+@pytest.mark.parametrize("keep_every", [0, 2])
+@pytest.mark.parametrize("norm", ["none", "layer"])
+def test_products_of_a_smaller_type_than_the_state(norm, keep_every, monkeypatch):
+    """Half of the state's, as bfloat16 is of float32 on a GPU: few CPUs can convolve in it."""
+    cell, state, fired = make((9, 7), norm=norm)
+    after, expected = gradients(run_steps, cell, state, fired)
+    monkeypatch.setattr(dense, "autocast_dtype", lambda state: torch.float32)
+    coarse, found = gradients(partial(run_dense, keep_every=keep_every), cell, state, fired)
+    assert coarse.dtype == torch.float64 and all(one.dtype == torch.float64 for one in found)
+    assert 0 < (coarse - after).norm() < 1e-5 * after.norm()
+    for one, other in zip(found, expected, strict=True):
+        assert (one - other).norm() < 1e-5 * other.norm()
 
 
 def test_without_gradients_nothing_is_kept():

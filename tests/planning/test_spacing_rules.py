@@ -32,14 +32,14 @@ def test_slices_cut_the_coarsest_axis_and_axial_among_equals(spacing, axis):
     assert slicing_axis(spacing).value == axis
 
 
-def test_long_images_are_capped_at_256():
+def test_long_images_are_capped_at_128():
     chosen = working_spacing((1.0, 1.0), (400, 512), (100.0, 90.0))
-    assert chosen.value == (2.0, 2.0)
+    assert chosen.value == (4.0, 4.0)
     assert "512" in chosen.because and "restored" in chosen.because
 
 
-def test_images_of_256_stay_as_they_are():
-    assert working_spacing((0.5, 0.5), (256, 200), (5.0, 5.0)).value == (0.5, 0.5)
+def test_images_of_128_stay_as_they_are():
+    assert working_spacing((0.5, 0.5), (128, 100), (5.0, 5.0)).value == (0.5, 0.5)
 
 
 def test_smallest_structure_keeps_twelve_working_pixels():
@@ -53,7 +53,7 @@ def test_smallest_structure_keeps_twelve_working_pixels():
 
 def test_working_resolution_leaves_a_coarser_axis_alone():
     chosen = working_spacing((5.0, 0.5, 0.5), (20, 512, 512), (10.0, 30.0, 30.0))
-    assert chosen.value == (5.0, 1.0, 1.0)
+    assert chosen.value == (5.0, 2.0, 2.0)
 
 
 def test_near_slices_are_seen_three_on_either_side_and_others_two():

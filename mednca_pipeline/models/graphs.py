@@ -1,0 +1,54 @@
+"""On a GPU: a level's steps as CUDA graphs.
+
+A step of a small network is over before the next kernel could be launched from Python. So the kernels of all steps of a
+level, forward and backward, are recorded once and then started together.
+"""
+
+import logging
+
+import torch
+from torch import Tensor, nn
+
+from .dense import autocast_dtype
+from .nca import Cell
+from .steps import run_steps
+
+log = logging.getLogger(__name__)
+
+
+class GraphedSteps:
+    """`run_steps` for training; recorded at the first call with tensors of a shape. Copies of it begin empty."""
+
+    def __init__(self) -> None:
+        self.recorded: dict[tuple, nn.Module] = {}
+
+    def __call__(self, cell: Cell, state: Tensor, fired: Tensor | None, steps: int, keep_every: int = 0) -> Tensor:
+        key = (id(cell), tuple(state.shape), state.requires_grad, fired is None, steps, keep_every)
+        if key not in self.recorded:
+            self.recorded[key] = recorded(_Steps(cell, steps, keep_every, autocast_dtype(state)), state, fired)
+        return self.recorded[key](state) if fired is None else self.recorded[key](state, fired)
+
+    def __deepcopy__(self, memo: dict) -> "GraphedSteps":
+        return GraphedSteps()
+
+
+class _Steps(nn.Module):
+    def __init__(self, cell: Cell, steps: int, keep_every: int, dtype: torch.dtype | None) -> None:
+        super().__init__()
+        self.cell, self.steps, self.keep_every, self.dtype = cell, steps, keep_every, dtype
+
+    def forward(self, state: Tensor, fired: Tensor | None = None) -> Tensor:
+        # a graph must not use autocast's cache of converted weights: they would never change again
+        with torch.autocast(state.device.type, self.dtype, enabled=self.dtype is not None, cache_enabled=False):
+            return run_steps(self.cell, state, fired, self.steps, self.keep_every)
+
+
+def recorded(module: nn.Module, state: Tensor, fired: Tensor | None) -> nn.Module:
+    """`module` with its kernels recorded for tensors like these; as it is where that fails."""
+    samples = (state.detach().clone().requires_grad_(state.requires_grad), *(() if fired is None else (fired.clone(),)))
+    try:
+        with torch.autocast(state.device.type, enabled=False):
+            return torch.cuda.make_graphed_callables(module, samples, allow_unused_input=True)
+    except RuntimeError as error:
+        log.warning("No CUDA graph of a level's steps (%s): they are launched one by one, more slowly.", error)
+        return module

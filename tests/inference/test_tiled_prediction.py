@@ -1,0 +1,60 @@
+"""The predictor's network takes large images in tiles, with the masks and the result of the whole image."""
+
+import numpy as np
+import pytest
+import torch
+from tiny_model import make_plans, save_model
+
+from mednca_pipeline.inference import network as network_module
+from mednca_pipeline.inference.predictor import Predictor
+from mednca_runtime.fire_masks import fire_masks
+
+SEED, RUN, STEPS = 7, 3, 2  # STEPS: of the tiny model's finest level
+SLICES, PADDED = 5, (22, 18)
+
+
+@pytest.fixture
+def recorded(monkeypatch):
+    """Per image or batch of slices that ran in tiles: what each draw of the finest level's masks got and gave."""
+    images, tiled = [], network_module.tiled_logits
+
+    def record(module, image, fires, cells):
+        draws = []
+        images.append(draws)
+
+        def recording(level, steps, grid, box=None):
+            masks = fires(level, steps, grid, box)
+            if level == 1:
+                draws.append((grid, box, masks))
+            return masks
+
+        return tiled(module, image, recording, cells)
+
+    monkeypatch.setattr(network_module, "tiled_logits", record)
+    return images
+
+
+@pytest.mark.parametrize("config", ["2d", "3d"])
+def test_tiles_draw_their_part_of_the_whole_masks_and_give_the_whole_result(tmp_path, config, monkeypatch, recorded):
+    network = Predictor.from_folder(save_model(tmp_path, make_plans(), config=config, folds=(0,))).networks[0]
+    image = np.random.default_rng(0).standard_normal((1, SLICES, 22, 17), dtype=np.float32)
+    whole = network.probabilities(image, SEED, RUN)
+    assert recorded == []  # a small image runs whole
+    monkeypatch.setattr(network_module, "CELLS_PER_BATCH", 22 * 18 * 2)
+    monkeypatch.setattr(network_module, "TILE_CELLS", {2: 50, 3: 200})
+    tiled = network.probabilities(image, SEED, RUN)
+    np.testing.assert_allclose(tiled, whole, atol=1e-5)
+    np.testing.assert_array_equal(tiled.argmax(axis=0), whole.argmax(axis=0))
+
+    if config == "2d":
+        masks = fire_masks(SEED, RUN, 1, STEPS, (SLICES, *PADDED), 0.5)[:, :, None]
+        expected = [masks[:, :2], masks[:, 2:4], masks[:, 4:]]  # (steps, B, 1, *PADDED) of each batch of slices
+    else:
+        expected = [fire_masks(SEED, RUN, 1, STEPS, (6, *PADDED), 0.5)[:, None, None]]
+    for draws, masks in zip(recorded, expected, strict=True):
+        seen = np.zeros(masks.shape[3:], dtype=int)
+        for grid, box, drawn in draws:
+            assert grid == seen.shape
+            assert torch.equal(drawn, torch.from_numpy(masks[(..., *box)]))
+            seen[box] += 1
+        assert len(draws) > 1 and seen.min() > 0

@@ -1,0 +1,54 @@
+"""The sparse backend computes what the plain definition says, and is chosen where few cells fire."""
+
+import pytest
+import torch
+
+from mednca_pipeline.models import sparse, steps
+from mednca_pipeline.models.nca import run_steps
+from mednca_pipeline.models.sparse import pays, run_sparse
+from tests.models.test_dense import SHAPES, make
+
+
+@pytest.mark.parametrize("fire_rate", [0.25, 0.5, 0.75])
+@pytest.mark.parametrize("border", ["replicate", "zeros"])
+@pytest.mark.parametrize("n_image", [1, 2, 4])
+@pytest.mark.parametrize("size", SHAPES)
+def test_the_same_states(size, n_image, border, fire_rate):
+    cell, state, fired = make(size, n_image, border, fire_rate)
+    expected = run_steps(cell, state, fired, 3)
+    assert torch.allclose(run_sparse(cell, state, fired, 3), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("norm", ["none", "layer", "rms"])
+@pytest.mark.parametrize("perception", ["matrix", "paper"])
+@pytest.mark.parametrize("size", [(9, 7), (5, 7, 6)])
+def test_every_form_of_the_cell(size, perception, norm, monkeypatch):
+    monkeypatch.setattr(sparse, "ROWS", 5)  # several pieces
+    cell, state, fired = make(size, 2, border="reflect", norm=norm, perception=perception)
+    expected = run_steps(cell, state, fired, 3)
+    assert torch.allclose(run_sparse(cell, state, fired, 3), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_a_step_in_which_no_cell_fires():
+    cell, state, fired = make((6, 5))
+    fired[1] = False
+    assert torch.allclose(run_sparse(cell, state, fired, 3), run_steps(cell, state, fired, 3))
+
+
+def test_it_pays_where_few_cells_fire():
+    cell, _, fired = make((40, 40), n_image=1, fire_rate=0.5)  # 7 channels, 6 of them free
+    assert pays(cell, fired)
+    assert not pays(cell, torch.rand(3, 2, 1, 40, 40) < 0.75)
+    assert not pays(cell, None)
+
+
+def test_the_backend_is_chosen_by_gradients_and_fire_rate(monkeypatch):
+    used = []
+    for module, name in ((steps.dense, "run_dense"), (steps.sparse, "run_sparse")):
+        monkeypatch.setattr(module, name, lambda *_, name=name: used.append(name))
+    cell, state, few = make((40, 40), fire_rate=0.5)
+    steps.run_steps(cell, state, few, 3)
+    with torch.inference_mode():
+        steps.run_steps(cell, state, few, 3)
+        steps.run_steps(cell, state, torch.ones_like(few), 3)
+    assert used == ["run_dense", "run_sparse", "run_dense"]
