@@ -20,7 +20,7 @@ from .trained import WEIGHTS, Fold
 
 CELLS_PER_BATCH = 2**18  # slices run together up to this many pixels: a few hundred MB of state and hidden units
 # An automaton takes larger images in tiles of so many cells. The halos of planned levels then add a tenth to the work
-# in 2D and less than half in 3D (tiles of 101^3; at 64^3 it would be 60 %), and a volume takes about 1.3 GB.
+# in 2D and less than half in 3D, with about 1.3 GB; in tiles of 2^18 cells they would add 60 % there.
 TILE_CELLS = {2: CELLS_PER_BATCH, 3: 2**20}
 TILE_OVERLAP = 0.5  # of a UNet's patch, where the image is larger
 

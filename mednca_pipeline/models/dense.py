@@ -77,6 +77,25 @@ def run_dense(cell: Cell, state: Tensor, fired: Tensor | None, steps: int, keep_
     return torch.cat([image, free], dim=1)
 
 
+def activate(hidden: Tensor, gain: Tensor | None, shift: Tensor | None) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """hidden: (..., H) -> after layer norm, if any, and ReLU; and what `activate_backward` needs besides."""
+    if gain is None:
+        return hidden.relu_(), ()
+    normed, mean, deviation = aten.native_layer_norm(hidden, gain.shape, gain, shift, EPSILON)
+    return normed.relu_(), (hidden, mean, deviation)
+
+
+def activate_backward(
+    grad: Tensor, active: Tensor, kept: tuple[Tensor, ...], gain: Tensor | None, shift: Tensor | None
+) -> tuple[Tensor | None, ...]:
+    """Gradients with respect to the hidden units, gain and shift. `grad` is overwritten."""
+    aten.threshold_backward.grad_input(grad, active, 0, grad_input=grad)
+    if gain is None:
+        return grad, None, None
+    hidden, *statistics = kept
+    return aten.native_layer_norm_backward(grad, hidden, gain.shape, *statistics, gain, shift, [True, True, True])
+
+
 class _Level:
     """What the steps of a level share. The padded image's part of the convolution is computed here.
 
@@ -118,28 +137,12 @@ class _Level:
     def perceived(self, state: Tensor) -> "_Perceived":
         seen = self.padded(state.to(self.dtype))
         hidden = self.convolve(seen, self.of_state).add_(self.from_image).movedim(1, -1)
-        return _Perceived(seen, *self.activate(hidden))
+        return _Perceived(seen, *activate(hidden, self.gain, self.shift))
 
     def updated(self, state: Tensor, active: Tensor, step: int) -> Tensor:
         update = (active.reshape(-1, self.hidden) @ self.update.t()).view(*active.shape[:-1], -1).movedim(-1, 1)
         update = update.to(state.dtype)
         return state + update if self.fired is None else torch.addcmul(state, update, self.fired[step].to(state.dtype))
-
-    def activate(self, hidden: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """hidden: (..., H) -> after norm and ReLU; and what `activate_backward` needs besides."""
-        if self.gain is None:
-            return hidden.relu_(), ()
-        normed, mean, deviation = aten.native_layer_norm(hidden, [self.hidden], self.gain, self.shift, EPSILON)
-        return normed.relu_(), (hidden, mean, deviation)
-
-    def activate_backward(self, grad: Tensor, active: Tensor, kept: tuple[Tensor, ...]) -> tuple[Tensor | None, ...]:
-        """Gradients with respect to the hidden units, gain and shift. `grad` is overwritten."""
-        aten.threshold_backward.grad_input(grad, active, 0, grad_input=grad)
-        if self.gain is None:
-            return grad, None, None
-        hidden, *statistics = kept
-        wanted = [True, True, True]
-        return aten.native_layer_norm_backward(grad, hidden, [self.hidden], *statistics, self.gain, self.shift, wanted)
 
 
 class _Perceived(NamedTuple):
@@ -205,7 +208,7 @@ class _Gradients:
         of_update = of_update.movedim(1, -1).reshape(-1, grad.shape[1]).to(level.dtype)
         self.update += of_update.t() @ active.reshape(-1, level.hidden)
         to_active = (of_update @ level.update).view(active.shape)
-        hidden, to_gain, to_shift = level.activate_backward(to_active, active, of_norm)
+        hidden, to_gain, to_shift = activate_backward(to_active, active, of_norm, level.gain, level.shift)
         del to_active, active, of_norm
         if self.gain is not None:
             self.gain += to_gain

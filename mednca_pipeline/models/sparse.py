@@ -1,4 +1,4 @@
-"""The steps of a level on a CPU for inference, computed in the cells that fire and nowhere else.
+"""The steps of a level on a CPU, computed in the cells that fire and nowhere else, forward and backward.
 
 The neighbourhoods of these cells are gathered as the rows of a matrix, so that a step is two matrix products, and the
 updates are added to their cells. Where cells are stored with their channels together, three neighbours along the last
@@ -6,15 +6,16 @@ axis lie in one piece of memory, so that gathering costs little beside the produ
 """
 
 import math
+from collections.abc import Iterator
 from itertools import product
 
 import torch
 from torch import Tensor
 
-from .dense import folded
+from .dense import activate, activate_backward, folded
 from .nca import CHANNELS_LAST, Cell
 
-ROWS = 4096  # cells gathered at once: a few MB, whatever the image's size
+ROWS = 4096  # cells gathered at once in inference: a few MB, whatever the image's size
 GATHERING = 1.25  # of the time of a dense step in which as many products are computed (python -m benchmarks.step)
 
 
@@ -30,51 +31,131 @@ def pays(cell: Cell, fired: Tensor | None) -> bool:
     return share * channels * GATHERING < channels - cell.fixed
 
 
-@torch.no_grad()
 def run_sparse(cell: Cell, state: Tensor, fired: Tensor, steps: int) -> Tensor:
-    """As nca.run_steps, without gradients. state: (B, C, *spatial); fired: bool (steps, B, 1, *spatial)."""
-    spatial, channels = state.shape[2:], state.shape[1]
-    padded = state.new_zeros(state.shape[0], *(side + 2 for side in spatial), channels)
-    inside = (slice(None), *(slice(1, -1) for _ in spatial))
-    padded[inside] = state.movedim(1, -1)
-    cells = torch.arange(padded[..., 0].numel()).view(padded.shape[:-1])[inside]
-    rule = _Rule(cell, padded.shape[1:-1])
-    flat = padded.view(-1, channels)
+    """As nca.run_steps. state: (B, C, *spatial); fired: bool (steps, B, 1, *spatial).
+
+    With gradients only for the cells that dense.fits.
+    """
+    weights = (*folded(cell), cell.full_update_weight())
+    if torch.is_grad_enabled():
+        norm = (None, None) if isinstance(cell.norm, torch.nn.Identity) else (cell.norm.weight, cell.norm.bias)
+        return _Steps.apply(state, *weights, *norm, fired, steps, cell.border)
+    grid, rule = _Grid(state, cell.border), _Rule(*weights)
     for step in range(steps):
-        _fill_border(padded, cell.border)
-        firing = cells[fired[step, :, 0]]
-        updates = torch.cat([rule.updates(flat, some) for some in firing.split(ROWS)])
-        flat.index_add_(0, firing, updates)
-    return padded[inside].movedim(-1, 1).contiguous(memory_format=CHANNELS_LAST[cell.dim])
+        grid.fill_border()
+        firing = grid.firing(fired[step])
+        updates = [rule.update(cell.norm(rule.hidden(grid.seen(some))).relu_()) for some in firing.split(ROWS)]
+        grid.cells.index_add_(0, firing, torch.cat(updates))
+    return grid.state()
+
+
+class _Grid:
+    """A state with a border of one cell, channels last: `padded` (B, *spatial + 2, C) and its `cells` (N, C)."""
+
+    def __init__(self, state: Tensor, border: str) -> None:
+        self.dim, self.channels, self.border = state.ndim - 2, state.shape[1], border
+        self.padded = state.new_zeros(state.shape[0], *(side + 2 for side in state.shape[2:]), self.channels)
+        self.inside = (slice(None), *(slice(1, -1) for _ in range(self.dim)))
+        self.padded[self.inside] = state.movedim(1, -1)
+        self.cells = self.padded.view(-1, self.channels)
+        self.index = torch.arange(len(self.cells)).view(self.padded.shape[:-1])[self.inside]
+        sides = self.padded.shape[1:-1]
+        strides = [math.prod(sides[axis + 1 :]) for axis in range(self.dim)]
+        self.around = [
+            sum(map(math.prod, zip(at, strides, strict=True))) for at in product((-1, 0, 1), repeat=self.dim)
+        ]
+
+    def state(self) -> Tensor:
+        """(B, C, *spatial), a copy."""
+        return self.padded[self.inside].movedim(-1, 1).clone(memory_format=CHANNELS_LAST[self.dim])
+
+    def firing(self, fired: Tensor) -> Tensor:
+        """fired: bool (B, 1, *spatial) -> indices (M,) of the cells that fire."""
+        return self.index[fired[:, 0]]
+
+    def seen(self, firing: Tensor, cells: Tensor | None = None) -> Tensor:
+        """The neighbourhoods (M, 3^dim * C) of cells in `cells`, the present ones by default."""
+        cells = self.cells if cells is None else cells
+        triples = cells.as_strided(
+            (len(cells) - 2, 3 * self.channels), (self.channels, 1)
+        )  # a cell and the two after it
+        return torch.cat([triples.index_select(0, firing + first) for first in self.around[::3]], dim=1)
+
+    def add_seen(self, firing: Tensor, seen: Tensor) -> None:
+        """Adds the rows of `seen` (M, 3^dim * C) to the neighbourhoods that they belong to: `seen` backwards."""
+        index = (firing[:, None] + torch.tensor(self.around)).view(-1, 1).expand(-1, self.channels)
+        self.cells.scatter_add_(0, index, seen.view(-1, self.channels))
+
+    def fill_border(self) -> None:
+        """What the cells at the border see beyond it."""
+        for border, source in self._borders():
+            if source is not None:
+                border.copy_(source)
+
+    def fill_border_backward(self) -> None:
+        """Moves what has come to the border to the cells that it was filled from."""
+        for border, source in reversed(list(self._borders())):
+            if source is not None:
+                source.add_(border)
+            border.zero_()
+
+    def _borders(self) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Each side of the border, and the layer of cells that it repeats; None: it is zero."""
+        source = {"replicate": 1, "reflect": 2, "zeros": None}[self.border]
+        for axis in range(1, self.dim + 1):
+            last = self.padded.shape[axis] - 1
+            for end, repeated in ((0, source), (last, source and last - source)):
+                yield self.padded.select(axis, end), repeated and self.padded.select(axis, repeated)
 
 
 class _Rule:
-    """The cell's rule as two matrices, for rows of neighbourhoods gathered from a padded grid."""
+    """The cell's rule as two matrices, for rows of neighbourhoods."""
 
-    def __init__(self, cell: Cell, grid: tuple[int, ...]) -> None:
-        matrix, self.bias = folded(cell)
+    def __init__(self, matrix: Tensor, bias: Tensor | None, update: Tensor) -> None:
         self.from_seen = matrix.movedim(1, -1).flatten(1).t().contiguous()  # (3^dim * C, H)
-        self.to_update = cell.full_update_weight().t().contiguous()  # (H, C)
-        self.norm = cell.norm
-        strides = [math.prod(grid[axis + 1 :]) for axis in range(len(grid) - 1)]
-        rows_around = product((-1, 0, 1), repeat=len(strides))
-        self.offsets = [sum(map(math.prod, zip(row, strides, strict=True))) - 1 for row in rows_around]
+        self.bias, self.to_update = bias, update.t().contiguous()  # (H, C), zero columns for the image channels
 
-    def updates(self, flat: Tensor, firing: Tensor) -> Tensor:
-        """flat: all padded cells (N, C); firing: indices of M of them -> (M, C), zero in the image channels."""
-        n_cells, channels = flat.shape
-        triples = flat.as_strided((n_cells - 2, 3 * channels), (channels, 1))  # each cell and the two after it
-        seen = torch.cat([triples.index_select(0, firing + offset) for offset in self.offsets], dim=1)
-        hidden = seen @ self.from_seen if self.bias is None else torch.addmm(self.bias, seen, self.from_seen)
-        return self.norm(hidden).relu_() @ self.to_update
+    def hidden(self, seen: Tensor) -> Tensor:
+        return seen @ self.from_seen if self.bias is None else torch.addmm(self.bias, seen, self.from_seen)
+
+    def update(self, active: Tensor) -> Tensor:
+        return active @ self.to_update
 
 
-def _fill_border(padded: Tensor, border: str) -> None:
-    """padded: (B, *spatial + 2, C): what the cells at the border see beyond it."""
-    if border == "zeros":
-        return
-    source = 1 if border == "replicate" else 2
-    for axis in range(1, padded.ndim - 1):
-        last = padded.shape[axis] - 1
-        padded.select(axis, 0).copy_(padded.select(axis, source))
-        padded.select(axis, last).copy_(padded.select(axis, last - source))
+class _Steps(torch.autograd.Function):
+    """Keeps of each step the state before it, which cells fired, and their hidden units."""
+
+    @staticmethod
+    def forward(ctx, state, matrix, bias, update, gain, shift, fired, steps, border):
+        grid, rule = _Grid(state, border), _Rule(matrix, bias, update)
+        ctx.rule, ctx.norm, ctx.border, ctx.kept, ctx.matrix_shape = rule, (gain, shift), border, [], matrix.shape
+        for step in range(steps):
+            grid.fill_border()
+            firing = grid.firing(fired[step])
+            active, of_norm = activate(rule.hidden(grid.seen(firing)), gain, shift)
+            ctx.kept.append((grid.cells.clone(), firing, active, of_norm))
+            grid.cells.index_add_(0, firing, rule.update(active))
+        return grid.state()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, grad):
+        rule, (gain, shift) = ctx.rule, ctx.norm
+        grid = _Grid(grad, ctx.border)
+        weights = [rule.from_seen, rule.to_update, rule.bias, gain, shift]
+        sums = [weight if weight is None else torch.zeros_like(weight) for weight in weights]
+        while ctx.kept:
+            cells, firing, active, of_norm = ctx.kept.pop()
+            of_update = grid.cells.index_select(0, firing)
+            to_update = active.t() @ of_update
+            of_hidden, *of_affine = activate_backward(of_update @ rule.to_update.t(), active, of_norm, gain, shift)
+            to_seen = grid.seen(firing, cells).t() @ of_hidden
+            for total, part in zip(sums, (to_seen, to_update, of_hidden.sum(0), *of_affine), strict=True):
+                if total is not None:
+                    total += part
+            grid.add_seen(firing, of_hidden @ rule.from_seen.t())
+            grid.fill_border_backward()
+        from_seen, to_update, bias, gain, shift = sums
+        hidden, channels, *taps = ctx.matrix_shape
+        matrix = from_seen.t().view(hidden, *taps, channels).movedim(-1, 1)
+        return grid.state(), matrix, bias, to_update.t(), gain, shift, None, None, None

@@ -13,7 +13,8 @@ def run_steps(cell: Cell, state: Tensor, fired: Tensor | None, steps: int, keep_
     keep_every: see dense.run_dense; the plain definition keeps what autograd keeps.
     """
     device = state.device.type
-    if device == "cpu" and not torch.is_grad_enabled() and sparse.pays(cell, fired):
+    training = torch.is_grad_enabled()
+    if device == "cpu" and sparse.pays(cell, fired) and not (training and (keep_every or not dense.fits(cell))):
         return sparse.run_sparse(cell, state, fired, steps)
     if device in ("cpu", "cuda") and dense.fits(cell):
         return dense.run_dense(cell, state, fired, steps, keep_every)

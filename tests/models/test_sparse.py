@@ -6,7 +6,7 @@ import torch
 from mednca_pipeline.models import sparse, steps
 from mednca_pipeline.models.nca import run_steps
 from mednca_pipeline.models.sparse import pays, run_sparse
-from tests.models.test_dense import SHAPES, make
+from tests.models.test_dense import SHAPES, gradients, make
 
 
 @pytest.mark.parametrize("fire_rate", [0.25, 0.5, 0.75])
@@ -15,8 +15,9 @@ from tests.models.test_dense import SHAPES, make
 @pytest.mark.parametrize("size", SHAPES)
 def test_the_same_states(size, n_image, border, fire_rate):
     cell, state, fired = make(size, n_image, border, fire_rate)
-    expected = run_steps(cell, state, fired, 3)
-    assert torch.allclose(run_sparse(cell, state, fired, 3), expected, rtol=1e-12, atol=1e-12)
+    with torch.inference_mode():
+        expected = run_steps(cell, state, fired, 3)
+        assert torch.allclose(run_sparse(cell, state, fired, 3), expected, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("norm", ["none", "layer", "rms"])
@@ -25,14 +26,38 @@ def test_the_same_states(size, n_image, border, fire_rate):
 def test_every_form_of_the_cell(size, perception, norm, monkeypatch):
     monkeypatch.setattr(sparse, "ROWS", 5)  # several pieces
     cell, state, fired = make(size, 2, border="reflect", norm=norm, perception=perception)
-    expected = run_steps(cell, state, fired, 3)
-    assert torch.allclose(run_sparse(cell, state, fired, 3), expected, rtol=1e-12, atol=1e-12)
+    with torch.inference_mode():
+        expected = run_steps(cell, state, fired, 3)
+        assert torch.allclose(run_sparse(cell, state, fired, 3), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("norm", ["none", "layer"])
+@pytest.mark.parametrize("perception", ["matrix", "paper"])
+@pytest.mark.parametrize("border", ["replicate", "reflect", "zeros"])
+@pytest.mark.parametrize("size", [(9, 7), (5, 7, 6)])
+def test_the_same_gradients(size, border, perception, norm):
+    cell, state, fired = make(size, 2, border, 0.5, norm, perception)
+    after, expected = gradients(run_steps, cell, state, fired)
+    sparse_after, found = gradients(run_sparse, cell, state, fired)
+    assert torch.allclose(sparse_after, after, rtol=1e-12, atol=1e-12)
+    for one, other in zip(found, expected, strict=True):
+        assert torch.allclose(one, other, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [(1, 5), (1, 1, 4)])
+def test_gradients_where_a_cell_is_its_own_neighbour(size):
+    cell, state, fired = make(size)
+    _, expected = gradients(run_steps, cell, state, fired)
+    _, found = gradients(run_sparse, cell, state, fired)
+    assert all(torch.allclose(one, other, rtol=1e-10, atol=1e-12) for one, other in zip(found, expected, strict=True))
 
 
 def test_a_step_in_which_no_cell_fires():
     cell, state, fired = make((6, 5))
     fired[1] = False
-    assert torch.allclose(run_sparse(cell, state, fired, 3), run_steps(cell, state, fired, 3))
+    _, expected = gradients(run_steps, cell, state, fired)
+    _, found = gradients(run_sparse, cell, state, fired)
+    assert all(map(torch.allclose, found, expected))
 
 
 def test_it_pays_where_few_cells_fire():
@@ -48,7 +73,9 @@ def test_the_backend_is_chosen_by_gradients_and_fire_rate(monkeypatch):
         monkeypatch.setattr(module, name, lambda *_, name=name: used.append(name))
     cell, state, few = make((40, 40), fire_rate=0.5)
     steps.run_steps(cell, state, few, 3)
+    steps.run_steps(cell, state, torch.ones_like(few), 3)
+    steps.run_steps(cell, state, few, 3, keep_every=2)
     with torch.inference_mode():
-        steps.run_steps(cell, state, few, 3)
-        steps.run_steps(cell, state, torch.ones_like(few), 3)
-    assert used == ["run_dense", "run_sparse", "run_dense"]
+        steps.run_steps(cell, state, few, 3, keep_every=2)
+        steps.run_steps(make((40, 40), fire_rate=0.5, norm="rms")[0], state, few, 3)
+    assert used == ["run_sparse", "run_dense", "run_dense", "run_sparse", "run_sparse"]
