@@ -10,25 +10,19 @@ from collections.abc import Iterator
 from itertools import product
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .dense import activate, activate_backward, folded
-from .nca import CHANNELS_LAST, Cell
+from .nca import CHANNELS_LAST, FUNCTIONAL_CONVOLUTIONS, Cell
 
 ROWS = 4096  # cells gathered at once in inference: a few MB, whatever the image's size
-GATHERING = 1.25  # of the time of a dense step in which as many products are computed (python -m benchmarks.step)
+MOST_FIRING = 0.6  # of the cells, up to which leaving the others out saves more than gathering these costs
 
 
-def pays(cell: Cell, fired: Tensor | None) -> bool:
-    """Whether the cells that do not fire save more than gathering the others costs.
-
-    A dense step computes the free channels of all cells; a sparse step all channels of those that fire.
-    """
-    if fired is None:
-        return False
-    share = fired.count_nonzero().item() / fired.numel()
-    channels = cell.hidden.in_channels if cell.banks is None else cell.banks[0].in_channels
-    return share * channels * GATHERING < channels - cell.fixed
+def pays(fired: Tensor | None) -> bool:
+    """Whether few enough cells fire (measured by python -m benchmarks.step)."""
+    return fired is not None and fired.count_nonzero().item() <= MOST_FIRING * fired.numel()
 
 
 def run_sparse(cell: Cell, state: Tensor, fired: Tensor, steps: int) -> Tensor:
@@ -36,17 +30,34 @@ def run_sparse(cell: Cell, state: Tensor, fired: Tensor, steps: int) -> Tensor:
 
     With gradients only for the cells that dense.fits.
     """
-    weights = (*folded(cell), cell.full_update_weight())
+    matrix, bias = folded(cell)
+    image, free = state[:, : cell.fixed], state[:, cell.fixed :]
+    update = cell.update.weight if cell.banks is None else cell.update.weight[cell.fixed :]
+    base = from_image(cell, image, matrix[:, : cell.fixed], bias)
+    weights = (base, matrix[:, cell.fixed :], update)
     if torch.is_grad_enabled():
         norm = (None, None) if isinstance(cell.norm, torch.nn.Identity) else (cell.norm.weight, cell.norm.bias)
-        return _Steps.apply(state, *weights, *norm, fired, steps, cell.border)
-    grid, rule = _Grid(state, cell.border), _Rule(*weights)
-    for step in range(steps):
-        grid.fill_border()
-        firing = grid.firing(fired[step])
-        updates = [rule.update(cell.norm(rule.hidden(grid.seen(some))).relu_()) for some in firing.split(ROWS)]
-        grid.cells.index_add_(0, firing, torch.cat(updates))
-    return grid.state()
+        free = _Steps.apply(free, *weights, *norm, fired, steps, cell.border)
+    else:
+        grid, rule = _Grid(free, cell.border), _Rule(*weights)
+        for step in range(steps):
+            grid.fill_border()
+            firing = fired[step].flatten().nonzero().squeeze(1)
+            updates = [
+                rule.update(cell.norm(rule.hidden(some, grid.seen(some))).relu_()) for some in firing.split(ROWS)
+            ]
+            grid.add(firing, torch.cat(updates))
+        free = grid.state()
+    return torch.cat([image, free], dim=1)
+
+
+def from_image(cell: Cell, image: Tensor, matrix: Tensor, bias: Tensor | None) -> Tensor:
+    """The fixed channels' part of the hidden units, the same in all steps: (cells, H)."""
+    seen, padding = image, 1
+    if cell.border != "zeros":
+        seen, padding = F.pad(image, (1, 1) * cell.dim, mode=cell.border), 0
+    hidden = FUNCTIONAL_CONVOLUTIONS[cell.dim](seen, matrix, bias, padding=padding)
+    return hidden.movedim(1, -1).flatten(0, -2)
 
 
 class _Grid:
@@ -58,7 +69,7 @@ class _Grid:
         self.inside = (slice(None), *(slice(1, -1) for _ in range(self.dim)))
         self.padded[self.inside] = state.movedim(1, -1)
         self.cells = self.padded.view(-1, self.channels)
-        self.index = torch.arange(len(self.cells)).view(self.padded.shape[:-1])[self.inside]
+        self.index = torch.arange(len(self.cells)).view(self.padded.shape[:-1])[self.inside].flatten()
         sides = self.padded.shape[1:-1]
         strides = [math.prod(sides[axis + 1 :]) for axis in range(self.dim)]
         self.around = [
@@ -69,13 +80,15 @@ class _Grid:
         """(B, C, *spatial), a copy."""
         return self.padded[self.inside].movedim(-1, 1).clone(memory_format=CHANNELS_LAST[self.dim])
 
-    def firing(self, fired: Tensor) -> Tensor:
-        """fired: bool (B, 1, *spatial) -> indices (M,) of the cells that fire."""
-        return self.index[fired[:, 0]]
+    def add(self, firing: Tensor, updates: Tensor) -> None:
+        self.cells.index_add_(0, self.index[firing], updates)
 
     def seen(self, firing: Tensor, cells: Tensor | None = None) -> Tensor:
-        """The neighbourhoods (M, 3^dim * C) of cells in `cells`, the present ones by default."""
-        cells = self.cells if cells is None else cells
+        """firing: indices (M,) of cells, the border not counted -> their neighbourhoods (M, 3^dim * C).
+
+        In `cells`, the present ones by default.
+        """
+        cells, firing = self.cells if cells is None else cells, self.index[firing]
         triples = cells.as_strided(
             (len(cells) - 2, 3 * self.channels), (self.channels, 1)
         )  # a cell and the two after it
@@ -83,7 +96,7 @@ class _Grid:
 
     def add_seen(self, firing: Tensor, seen: Tensor) -> None:
         """Adds the rows of `seen` (M, 3^dim * C) to the neighbourhoods that they belong to: `seen` backwards."""
-        index = (firing[:, None] + torch.tensor(self.around)).view(-1, 1).expand(-1, self.channels)
+        index = (self.index[firing][:, None] + torch.tensor(self.around)).view(-1, 1).expand(-1, self.channels)
         self.cells.scatter_add_(0, index, seen.view(-1, self.channels))
 
     def fill_border(self) -> None:
@@ -109,14 +122,18 @@ class _Grid:
 
 
 class _Rule:
-    """The cell's rule as two matrices, for rows of neighbourhoods."""
+    """The cell's rule as two matrices, for rows of neighbourhoods in the free channels, C of them.
 
-    def __init__(self, matrix: Tensor, bias: Tensor | None, update: Tensor) -> None:
+    base: (cells, H), what the image adds to the hidden units.
+    """
+
+    def __init__(self, base: Tensor, matrix: Tensor, update: Tensor) -> None:
+        self.base = base
         self.from_seen = matrix.movedim(1, -1).flatten(1).t().contiguous()  # (3^dim * C, H)
-        self.bias, self.to_update = bias, update.t().contiguous()  # (H, C), zero columns for the image channels
+        self.to_update = update.t().contiguous()  # (H, C)
 
-    def hidden(self, seen: Tensor) -> Tensor:
-        return seen @ self.from_seen if self.bias is None else torch.addmm(self.bias, seen, self.from_seen)
+    def hidden(self, firing: Tensor, seen: Tensor) -> Tensor:
+        return self.base.index_select(0, firing).addmm_(seen, self.from_seen)
 
     def update(self, active: Tensor) -> Tensor:
         return active @ self.to_update
@@ -126,15 +143,15 @@ class _Steps(torch.autograd.Function):
     """Keeps of each step the state before it, which cells fired, and their hidden units."""
 
     @staticmethod
-    def forward(ctx, state, matrix, bias, update, gain, shift, fired, steps, border):
-        grid, rule = _Grid(state, border), _Rule(matrix, bias, update)
+    def forward(ctx, state, base, matrix, update, gain, shift, fired, steps, border):
+        grid, rule = _Grid(state, border), _Rule(base, matrix, update)
         ctx.rule, ctx.norm, ctx.border, ctx.kept, ctx.matrix_shape = rule, (gain, shift), border, [], matrix.shape
         for step in range(steps):
             grid.fill_border()
-            firing = grid.firing(fired[step])
-            active, of_norm = activate(rule.hidden(grid.seen(firing)), gain, shift)
+            firing = fired[step].flatten().nonzero().squeeze(1)
+            active, of_norm = activate(rule.hidden(firing, grid.seen(firing)), gain, shift)
             ctx.kept.append((grid.cells.clone(), firing, active, of_norm))
-            grid.cells.index_add_(0, firing, rule.update(active))
+            grid.add(firing, rule.update(active))
         return grid.state()
 
     @staticmethod
@@ -142,20 +159,22 @@ class _Steps(torch.autograd.Function):
     def backward(ctx, grad):
         rule, (gain, shift) = ctx.rule, ctx.norm
         grid = _Grid(grad, ctx.border)
-        weights = [rule.from_seen, rule.to_update, rule.bias, gain, shift]
+        weights = [rule.from_seen, rule.to_update, gain, shift]
         sums = [weight if weight is None else torch.zeros_like(weight) for weight in weights]
+        base = torch.zeros_like(rule.base)
         while ctx.kept:
             cells, firing, active, of_norm = ctx.kept.pop()
-            of_update = grid.cells.index_select(0, firing)
+            of_update = grid.cells.index_select(0, grid.index[firing])
             to_update = active.t() @ of_update
             of_hidden, *of_affine = activate_backward(of_update @ rule.to_update.t(), active, of_norm, gain, shift)
             to_seen = grid.seen(firing, cells).t() @ of_hidden
-            for total, part in zip(sums, (to_seen, to_update, of_hidden.sum(0), *of_affine), strict=True):
+            for total, part in zip(sums, (to_seen, to_update, *of_affine), strict=True):
                 if total is not None:
                     total += part
+            base.index_add_(0, firing, of_hidden)
             grid.add_seen(firing, of_hidden @ rule.from_seen.t())
             grid.fill_border_backward()
-        from_seen, to_update, bias, gain, shift = sums
+        from_seen, to_update, gain, shift = sums
         hidden, channels, *taps = ctx.matrix_shape
         matrix = from_seen.t().view(hidden, *taps, channels).movedim(-1, 1)
-        return grid.state(), matrix, bias, to_update.t(), gain, shift, None, None, None
+        return grid.state(), base, matrix, to_update.t(), gain, shift, None, None, None

@@ -14,7 +14,7 @@ def run_steps(cell: Cell, state: Tensor, fired: Tensor | None, steps: int, keep_
     """
     device = state.device.type
     training = torch.is_grad_enabled()
-    if device == "cpu" and sparse.pays(cell, fired) and not (training and (keep_every or not dense.fits(cell))):
+    if device == "cpu" and sparse.pays(fired) and not (training and (keep_every or not dense.fits(cell))):
         return sparse.run_sparse(cell, state, fired, steps)
     if device in ("cpu", "cuda") and dense.fits(cell):
         return dense.run_dense(cell, state, fired, steps, keep_every)
