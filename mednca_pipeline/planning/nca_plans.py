@@ -122,13 +122,14 @@ def levels_of(factors, steps, patches) -> tuple[LevelPlan, ...]:
 def _batch_decision(batch: int, wished: int, facts: Facts, step_bytes: int, keep_every: int) -> Chosen:
     budget = f"the memory budget of {facts.memory_bytes / 1e9:.3g} GB"
     takes = f"a training step takes about {step_bytes / 1e6:.0f} MB"
-    if keep_every:
-        takes += f", of which the backward pass computes all but every {keep_every}th state again to save memory"
+    again = f"; to save memory only one state in {keep_every} is kept for the backward pass" if keep_every > 1 else ""
+    again = again or ("; to save memory only states are kept for the backward pass" if keep_every else "")
     if step_bytes > available_bytes(facts.memory_bytes):
-        return Chosen(batch, f"the least there is, yet {takes}, more than {budget} leaves: give more with --memory")
+        least = f"the least there is, yet {takes}, more than {budget} leaves: give more with --memory"
+        return Chosen(batch, least + again)
     if batch < wished:
-        return Chosen(batch, f"{takes}, the most that fits {budget}")
-    return Chosen(batch, f"{wished} is enough in {facts.dim}D, and {takes} of {budget}")
+        return Chosen(batch, f"{takes}, the most that fits {budget}{again}")
+    return Chosen(batch, f"{wished} is enough in {facts.dim}D, and {takes} of {budget}{again}")
 
 
 def parameters(plan: NCAPlan, dim: int, n_image: int) -> int:

@@ -187,6 +187,16 @@ def test_slices_cut_the_coarsest_axis_of_sagittal_scans():
     assert config.image_size == (120, 100)
 
 
+def test_with_less_memory_states_are_computed_again_before_batches_shrink():
+    fingerprint = alike((400, 400), {"a": (100, 100)})
+    plans = [make_plans(fingerprint, memory_bytes=memory) for memory in (4_000_000_000, 800_000_000, 700_000_000)]
+    mednca = [plan.config("2d").mednca for plan in plans]
+    assert [network.keep_every > 0 for network in mednca] == [False, True, True]
+    assert [network.training.batch_size for network in mednca] == [8, 8, 2]
+    assert mednca[0].levels == mednca[1].levels
+    assert "only one state in 2 is kept" in decision(plans[1], "2d", "batch size").because
+
+
 def test_less_memory_plans_smaller_steps_and_never_fails():
     fingerprint = alike((128, 256, 256), {"a": (40, 60, 60)})
     batches = []
