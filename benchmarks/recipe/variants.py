@@ -67,4 +67,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "wide": {"channels": 23, "hidden": 96},
     "hidden128": {"hidden": 128},
     "steps16_10_6": {"levels": [[4, 16, None], [2, 10, None], [1, 6, 24]]},
+    # free channels in a multiple of 8: hippocampus, prostate, breast ultrasound and chest X-ray
+    "channels15": {"channels": 15},
+    "channels13": {"channels": 13},
+    "channels17": {"channels": 17},
 }

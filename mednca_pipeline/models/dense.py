@@ -20,6 +20,7 @@ from torch import Tensor
 from .nca import CHANNELS_LAST, FUNCTIONAL_CONVOLUTIONS, Cell
 
 EPSILON = 1e-5
+LANES = 8  # kernels are made for channels in multiples of this: with 16 they are faster than with 15
 aten = torch.ops.aten
 PAD_BACKWARD = {
     ("replicate", 2): aten.replication_pad2d_backward,
@@ -54,17 +55,29 @@ def folded(cell: Cell) -> tuple[Tensor, Tensor | None]:
     return matrix, bias
 
 
+def prepared(cell: Cell, state: Tensor) -> tuple[Tensor, Tensor, Tensor | None, Tensor]:
+    """The state (B, C, *spatial) and its weights: matrix (H, C, 3, ...), bias (H) and update (C - fixed, H).
+
+    Where a single free channel is missing to a multiple of 8, C has one more, which stays zero.
+    """
+    matrix, bias = folded(cell)
+    update = cell.update.weight if cell.banks is None else cell.update.weight[cell.fixed :]
+    if update.shape[0] % LANES == LANES - 1:
+        at_end = (*(0, 0) * cell.dim, 0, 1)
+        state, matrix, update = F.pad(state, at_end), F.pad(matrix, at_end), F.pad(update, (0, 0, 0, 1))
+    return state, matrix, bias, update
+
+
 def run_dense(cell: Cell, state: Tensor, fired: Tensor | None, steps: int, keep_every: int = 0) -> Tensor:
     """As nca.run_steps; no gradient reaches the image channels of `state` (B, C, *spatial).
 
     keep_every: for the backward pass, keep every so many states and nothing else; 0: whatever it needs, of each step.
     """
-    memory_format = CHANNELS_LAST[cell.dim]
+    memory_format, n_free = CHANNELS_LAST[cell.dim], state.shape[1] - cell.fixed
+    state, matrix, bias, update = prepared(cell, state)
     image = state[:, : cell.fixed].detach().contiguous(memory_format=memory_format)
     free = state[:, cell.fixed :].contiguous(memory_format=memory_format)
-    matrix, bias = folded(cell)
     gain, shift = (None, None) if isinstance(cell.norm, torch.nn.Identity) else (cell.norm.weight, cell.norm.bias)
-    update = cell.update.weight if cell.banks is None else cell.update.weight[cell.fixed :]
     weights = (matrix, bias, gain, shift, update)
     dtype = autocast_dtype(state) or state.dtype
     with torch.autocast(state.device.type, enabled=False):
@@ -74,7 +87,7 @@ def run_dense(cell: Cell, state: Tensor, fired: Tensor | None, steps: int, keep_
             level = _Level(image, *weights, fired, cell.border, dtype)
             for step in range(steps):
                 free = level.updated(free, level.perceived(free).active, step)
-    return torch.cat([image, free], dim=1)
+    return torch.cat([image, free[:, :n_free]], dim=1)
 
 
 def activate(hidden: Tensor, gain: Tensor | None, shift: Tensor | None) -> tuple[Tensor, tuple[Tensor, ...]]:

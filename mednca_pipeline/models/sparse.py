@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .dense import activate, activate_backward, folded
+from .dense import activate, activate_backward, prepared
 from .nca import CHANNELS_LAST, FUNCTIONAL_CONVOLUTIONS, Cell
 
 ROWS = 4096  # cells gathered at once in inference: a few MB, whatever the image's size
@@ -30,9 +30,9 @@ def run_sparse(cell: Cell, state: Tensor, fired: Tensor, steps: int) -> Tensor:
 
     With gradients only for the cells that dense.fits.
     """
-    matrix, bias = folded(cell)
+    n_free = state.shape[1] - cell.fixed
+    state, matrix, bias, update = prepared(cell, state)
     image, free = state[:, : cell.fixed], state[:, cell.fixed :]
-    update = cell.update.weight if cell.banks is None else cell.update.weight[cell.fixed :]
     base = from_image(cell, image, matrix[:, : cell.fixed], bias)
     weights = (base, matrix[:, cell.fixed :], update)
     if torch.is_grad_enabled():
@@ -48,7 +48,7 @@ def run_sparse(cell: Cell, state: Tensor, fired: Tensor, steps: int) -> Tensor:
             ]
             grid.add(firing, torch.cat(updates))
         free = grid.state()
-    return torch.cat([image, free], dim=1)
+    return torch.cat([image, free[:, :n_free]], dim=1)
 
 
 def from_image(cell: Cell, image: Tensor, matrix: Tensor, bias: Tensor | None) -> Tensor:

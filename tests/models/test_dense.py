@@ -10,6 +10,7 @@ from mednca_pipeline.models import dense, steps
 from mednca_pipeline.models.dense import fits, run_dense
 from mednca_pipeline.models.mednca import MedNCA
 from mednca_pipeline.models.nca import Cell, run_steps
+from mednca_pipeline.models.sparse import run_sparse
 from mednca_pipeline.planning.plans import LevelPlan, NCAPlan, TrainingPlan
 
 LEVELS = (LevelPlan((2, 2), 2), LevelPlan((1, 1), 2))
@@ -17,11 +18,11 @@ PLAN = NCAPlan(8, 8, 0.75, "layer", "replicate", "matrix", LEVELS, TrainingPlan(
 SHAPES = [(9, 7), (1, 5), (8, 8), (5, 7, 6)]
 
 
-def make(size, n_image=1, border="replicate", fire_rate=0.75, norm="layer", perception="matrix"):
+def make(size, n_image=1, border="replicate", fire_rate=0.75, norm="layer", perception="matrix", free=6):
     torch.manual_seed(sum(size) + n_image)
-    cell = Cell(len(size), n_image + 6, 8, n_image, perception=perception, norm=norm, border=border).double()
+    cell = Cell(len(size), n_image + free, 8, n_image, perception=perception, norm=norm, border=border).double()
     torch.nn.init.normal_(cell.update.weight, std=0.1)
-    state = torch.randn(2, n_image + 6, *size, dtype=torch.float64)
+    state = torch.randn(2, n_image + free, *size, dtype=torch.float64)
     fired = None if fire_rate == 1 else torch.rand(3, 2, 1, *size) < fire_rate
     return cell, state, fired
 
@@ -64,6 +65,18 @@ def test_every_form_of_the_cell(size, perception, norm):
     after, expected = gradients(run_steps, cell, state, fired)
     dense, found = gradients(run_dense, cell, state, fired)
     assert torch.allclose(dense, after, rtol=1e-12, atol=1e-12)
+    for one, other in zip(found, expected, strict=True):
+        assert torch.allclose(one, other, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("backend", [run_dense, run_sparse])
+@pytest.mark.parametrize("perception", ["matrix", "paper"])
+def test_a_channel_that_is_added_for_the_kernels_changes_nothing(perception, backend):
+    cell, state, fired = make((9, 7), 2, perception=perception, free=7)
+    assert dense.prepared(cell, state)[0].shape[1] == 2 + 8
+    after, expected = gradients(run_steps, cell, state, fired)
+    padded, found = gradients(backend, cell, state, fired)
+    assert padded.shape == after.shape and torch.allclose(padded, after, rtol=1e-12, atol=1e-12)
     for one, other in zip(found, expected, strict=True):
         assert torch.allclose(one, other, rtol=1e-10, atol=1e-12)
 
