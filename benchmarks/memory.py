@@ -1,38 +1,141 @@
-"""The planner's memory model against the measured peak of training steps.
+"""Peak memory of training steps: of many steps on a large image, and what the planner expects of planned networks.
 
+    python -m benchmarks.memory [--threads N] [--device cpu|cuda] [--rounds N]
     python -m benchmarks.memory --root WORKSPACE -d 4 12 20 21
 
-Every model and configuration of each planned and preprocessed dataset runs a few training steps in a process of its
-own. Its peak resident memory, less what the process held before, is compared with what the planner expected.
-Writes results/benchmarks/memory.json and memory.md.
+The first compares ours with autograd over the plain step: 64 steps of one level, 16 channels, 64 hidden units, one
+image of 256x256. The peak is that of a process of its own, less what it held before; the times of both are taken
+interleaved. Writes results/benchmarks/memory_step.json and memory_step.md (memory_step_cuda on a GPU).
+
+In the second, every model and configuration of each planned and preprocessed dataset runs a few training steps in a
+process of its own. Its peak resident memory, less what the process held before, is compared with what the planner
+expected. Writes results/benchmarks/memory.json and memory.md.
 """
 
 import argparse
 import json
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from mednca_pipeline.cli.common import wait_briefly
+import numpy as np
+import torch
+
+from mednca_pipeline.device import peak_memory_bytes
+from mednca_pipeline.models.mednca import MedNCA
+from mednca_pipeline.planning.memory import nca_step_bytes, unet_step_bytes
+from mednca_pipeline.planning.nca_plans import leanest
+from mednca_pipeline.planning.plans import LevelPlan, NCAPlan, read_plans
+
+from . import timing
+from .timing import OURS, OUT, PRODUCT, Work
+from .training import PLANS, finest_product, loss_and_gradients, plain_steps, random_samples, training_flops
 
 STEPS = 2  # the second finds the optimiser's moments there
-OUT = Path(__file__).parents[1] / "results" / "benchmarks"
+LONG_STEPS, LARGE, N_OUTPUTS = 64, (256, 256), 2
+PLAIN, ALL_KEPT = "plain", "ours, everything kept"
+FORMS = (PLAIN, ALL_KEPT, OURS)
+NOTES = """\
+The planned hippocampus cell (16 channels, 64 hidden units, layer norm, fire rate 0.75), one level of 64 steps on a
+whole image of 256x256, batch 1, loss and gradients. "plain" is autograd over the definition (nca.run_steps); "ours"
+keeps every k-th state and computes the rest again, k as the planner chooses it where memory is short. Peaks are those
+of a fresh process, less what it held after a small step of warming up."""
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--root", required=True, help="workspace with the planned and preprocessed datasets")
-    parser.add_argument("-d", nargs="+", required=True, help="datasets")
+    parser = timing.options(__doc__, rounds=5)
+    parser.add_argument("--root", help="workspace with the planned and preprocessed datasets")
+    parser.add_argument("-d", nargs="+", help="datasets: measure their planned networks")
     parser.add_argument("--models", nargs="+", default=["mednca", "mednca_paper", "unet_small", "unet"])
     parser.add_argument("--configs", nargs="+", default=["2d", "3d"])
     parser.add_argument("--skip", nargs="+", default=[], metavar="MODEL_CONFIG", help="such as mednca_paper_3d, slow")
     parser.add_argument("--child", nargs=2, metavar=("MODEL", "CONFIG"), help=argparse.SUPPRESS)
+    parser.add_argument("--child-step", choices=FORMS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if bool(arguments.root) != bool(arguments.d):
+        parser.error("--root and -d go together")
     if arguments.child:
         print(json.dumps(measure(arguments.root, arguments.d[0], *arguments.child)))
-        return
+    elif arguments.child_step:
+        print(step_peak_bytes(arguments.child_step, timing.begin(arguments)))
+    elif arguments.d:
+        timing.begin(arguments)
+        measure_planned(arguments)
+    else:
+        measure_step(arguments, timing.begin(arguments))
+
+
+def measure_step(arguments: argparse.Namespace, device: torch.device) -> None:
+    """The peaks and times of the plain step and of ours."""
+    peaks: dict[str, list[int]] = {name: [] for name in FORMS}
+    for _ in range(min(3, arguments.rounds)):
+        for name, found in peaks.items():
+            command = [sys.executable, "-m", "benchmarks.memory", "--child-step", name, "--device", device.type]
+            command += ["--threads", str(arguments.threads)]
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+            found.append(int(done.stdout.splitlines()[-1]))
+    flops = training_flops(long_plan(), LARGE, 1)
+    works = {name: Work(long_step(name, device), flops) for name in peaks}
+    works[PRODUCT] = finest_product(long_plan(), LARGE, 1, device)
+    record = timing.measure("64 steps, 16 channels, 256x256", works, arguments.rounds, device)
+    for name, found in peaks.items():
+        record["work"][name]["process_peak_bytes"] = timing.spread(np.array(found))
+    megabytes = {name: timing.spread(np.array(found) / 1e6) for name, found in peaks.items()}
+    over_plain = {key: 1 / value for key, value in record["work"][PLAIN]["over_ours"].items()}
+    over_plain["low"], over_plain["high"] = over_plain["high"], over_plain["low"]
+    saved = timing.spread(np.array(peaks[PLAIN]) / np.array(peaks[OURS]))
+    ours = f"ours, a state kept every {planned_keep_every()} steps"
+    figures = [
+        timing.figure(f"peak memory of a training step: plain / {ours}", saved, "x", "8"),
+        timing.figure("its time: ours / plain", over_plain, "x", "at most 1.35"),
+        *(timing.figure(f"peak memory, {name}", found, "MB", "") for name, found in megabytes.items()),
+    ]
+    timing.record("memory_step", figures, [record], NOTES, device)
+
+
+def long_plan(steps: int = LONG_STEPS, keep_every: int = 0) -> NCAPlan:
+    planned, levels = read_plans(PLANS).config("2d").mednca, (LevelPlan((1, 1), steps),)
+    return replace(planned, channels=16, hidden=64, levels=levels, adjacent_slices=0, keep_every=keep_every)
+
+
+def planned_keep_every() -> int:
+    """How many steps apart the planner would keep states."""
+    plan = long_plan()
+    cell = (plan.channels, plan.hidden, plan.norm)
+    return leanest(
+        plan.levels, lambda levels, batch, every: nca_step_bytes(levels, LARGE, 1, N_OUTPUTS, *cell, batch, every)
+    )
+
+
+def long_step(name: str, device: torch.device, steps: int = LONG_STEPS, size: tuple = LARGE) -> Callable[[], None]:
+    """A training step of one image, as `name` of FORMS does it."""
+    plan = long_plan(steps, planned_keep_every() if name == OURS else 0)
+    model = MedNCA(plan, 2, n_image_channels=1, n_outputs=N_OUTPUTS, sigmoid=False).to(device)
+    samples = random_samples(model, 1, size, device)
+
+    def plain() -> None:
+        with plain_steps(model):
+            loss_and_gradients(model, samples)
+
+    return plain if name == PLAIN else lambda: loss_and_gradients(model, samples)
+
+
+def step_peak_bytes(name: str, device: torch.device) -> int:
+    """Of this process, which has done nothing else yet."""
+    long_step(name, device, steps=2, size=(32, 32))()  # libraries load what they need
+    step = long_step(name, device)
+    if device.type == "cuda":
+        return timing.cuda_peak_bytes(step, device)
+    held = peak_memory_bytes(device)
+    step()
+    return peak_memory_bytes(device) - held
+
+
+def measure_planned(arguments: argparse.Namespace) -> None:
+    """What the planner expects of each planned network, and what it takes."""
     from mednca_pipeline.evaluation.provenance import provenance
-    from mednca_pipeline.planning.plans import read_plans
     from mednca_pipeline.workspace import Workspace
     from mednca_runtime.files import write_json, write_text
 
@@ -72,10 +175,6 @@ def table(rows: list[dict]) -> str:
 
 def measure(root: str, dataset: str, model: str, config: str) -> dict:
     """Peak growth of this process over a few training steps, and what the planner expected."""
-    wait_briefly()
-    import torch
-
-    from mednca_pipeline.device import peak_memory_bytes
     from mednca_pipeline.models.registry import build_model, count_parameters
     from mednca_pipeline.training.batches import make_batch
     from mednca_pipeline.training.job import prepare
@@ -106,16 +205,12 @@ def measure(root: str, dataset: str, model: str, config: str) -> dict:
 
 
 def expected_bytes(job, n_parameters: int) -> int:
-    from mednca_pipeline.planning.memory import nca_step_bytes, unet_step_bytes
-    from mednca_pipeline.planning.plans import NCAPlan
-
     plan, labels = job.plan, job.plans.labels
     n_image, batch = job.plans.input_channels(plan), plan.training.batch_size
     if isinstance(plan, NCAPlan):
         outputs = n_image, labels.n_outputs
-        return nca_step_bytes(
-            plan.levels, job.recipe.image_size, *outputs, plan.channels, plan.hidden, plan.perception, batch
-        )
+        form = plan.channels, plan.hidden, plan.norm
+        return nca_step_bytes(plan.levels, job.recipe.image_size, *outputs, *form, batch, plan.keep_every)
     return unet_step_bytes(plan.patch, plan.strides, plan.features, n_image, labels.n_outputs, n_parameters, batch)
 
 
