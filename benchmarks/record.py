@@ -29,6 +29,9 @@ Each folder `<dataset>/recorded/<model>_<config>/fold_<k>` has the run's command
 and per-case metrics. They lie in `recorded/`, so that `mednca_train` in a clone does not take them for finished folds.
 Written by `python -m benchmarks.record`.
 
+Longer trainings of fold 0, automaton against UNet: [recipe/finals.md](recipe/finals.md). Speed and memory:
+[benchmarks](benchmarks).
+
 "All background" is what a model that predicts nothing would score (an empty answer to an empty reference has Dice 1).
 
 | dataset | model | command | threads | parameters | iterations | minutes | Dice | HD95 | all background | commit |
