@@ -60,9 +60,7 @@ class NCAPlan:
     levels: tuple[LevelPlan, ...]
     training: TrainingPlan
     adjacent_slices: int = 0  # on either side, seen by a 2D network of a volume as further image channels
-    keep_every: int = (
-        0  # for the backward pass, states of every so many steps are kept, the rest computed again; 0: all
-    )
+    keep_every: int = 0  # of the states, for the backward pass, which computes the rest again; 0: everything is kept
 
 
 @dataclass(frozen=True)

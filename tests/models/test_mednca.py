@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.authors import published as published_plan
 from mednca_pipeline.models.mednca import MedNCA, draw_fires
 from mednca_pipeline.models.nca import Cell, run_steps
 from mednca_pipeline.models.registry import count_parameters
@@ -23,16 +24,7 @@ PLAN = NCAPlan(
     levels=(LevelPlan((4, 4), 3), LevelPlan((2, 2), 2, (8, 8)), LevelPlan((1, 1), 2, (8, 8))),
     training=TRAINING,
 )
-PAPER = NCAPlan(
-    channels=32,
-    hidden=128,
-    fire_rate=0.5,
-    norm="none",
-    border="reflect",
-    perception="paper",
-    levels=(LevelPlan((4, 4), 16), LevelPlan((1, 1), 16)),
-    training=TRAINING,
-)
+PAPER = published_plan(patch=None)
 
 
 def everything_fires(level, steps, grid):
