@@ -25,6 +25,7 @@ import torch
 
 from mednca_pipeline.device import peak_memory_bytes
 from mednca_pipeline.models.mednca import MedNCA
+from mednca_pipeline.models.sparse import MOST_FIRING
 from mednca_pipeline.planning.memory import nca_step_bytes, unet_step_bytes
 from mednca_pipeline.planning.nca_plans import leanest
 from mednca_pipeline.planning.plans import LevelPlan, NCAPlan, read_plans
@@ -105,7 +106,8 @@ def planned_keep_every() -> int:
     plan = long_plan()
     cell = (plan.channels, plan.hidden, plan.norm)
     return leanest(
-        plan.levels, lambda levels, batch, every: nca_step_bytes(levels, LARGE, 1, N_OUTPUTS, *cell, batch, every)
+        plan.levels,
+        lambda levels, batch, keep_every: nca_step_bytes(levels, LARGE, 1, N_OUTPUTS, *cell, batch, keep_every),
     )
 
 
@@ -210,7 +212,9 @@ def expected_bytes(job, n_parameters: int) -> int:
     if isinstance(plan, NCAPlan):
         outputs = n_image, labels.n_outputs
         form = plan.channels, plan.hidden, plan.norm
-        return nca_step_bytes(plan.levels, job.recipe.image_size, *outputs, *form, batch, plan.keep_every)
+        sparse = plan.fire_rate <= MOST_FIRING and not plan.keep_every and job.device.type == "cpu"
+        computed = plan.fire_rate if sparse else 1.0
+        return nca_step_bytes(plan.levels, job.recipe.image_size, *outputs, *form, batch, plan.keep_every, computed)
     return unet_step_bytes(plan.patch, plan.strides, plan.features, n_image, labels.n_outputs, n_parameters, batch)
 
 

@@ -94,8 +94,17 @@ def screen(arguments: argparse.Namespace, variant: str, seed: int) -> dict[str, 
     }
 
 
-def prepare(root: Path, scratch: Path, arguments: argparse.Namespace, changes: dict[str, Any]) -> tuple[str, str]:
-    """A scratch workspace on the same data, whose only fold lies inside fold 0's training cases; with changed plans."""
+def prepare(
+    root: Path,
+    scratch: Path,
+    arguments: argparse.Namespace,
+    changes: dict[str, Any],
+    held_out: int | None = None,
+) -> tuple[str, str]:
+    """A scratch workspace on the same data, whose only fold lies inside fold 0's training cases; with changed plans.
+
+    held_out: of the held-out cases, how many are predicted; None: all.
+    """
     from mednca_pipeline.planning.plans import read_plans, write_plans
     from mednca_pipeline.planning.splits import groups_in, make_folds, read_splits, write_splits
     from mednca_pipeline.preprocessing.store import CaseStore
@@ -111,7 +120,8 @@ def prepare(root: Path, scratch: Path, arguments: argparse.Namespace, changes: d
     splits, groups = given.splits_file(dataset), groups_in(given.splits_file(dataset))
     training = read_splits(splits, cases)[0].train
     inside = [[case for case in group if case in training] for group in groups]
-    write_splits(made.splits_file(dataset), make_folds(training, 5, [group for group in inside if group])[:1])
+    fold = make_folds(training, 5, [group for group in inside if group])[0]
+    write_splits(made.splits_file(dataset), [replace(fold, val=fold.val[:held_out])])
     model = changed(config.model(arguments.model), changes)
     factor = model.levels[0].factor if hasattr(model, "levels") else (1,) * config.dim
     size = tuple(math.ceil(side / step) * step for side, step in zip(config.image_size, factor, strict=True))

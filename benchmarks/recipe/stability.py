@@ -3,9 +3,9 @@
     python -m benchmarks.recipe.stability --root WORKSPACE -d 4 12 --seeds 20 --budget 3min
 
 A training collapsed when its loss ended above its start, when a held-out case with foreground got none, when anything
-was not finite, or when the guard gave up. Each seed's curve goes to results/recipe/stability_<dataset>.csv as it ends,
-so that an interrupted command goes on where it stopped; figure and table are drawn from these. Two runs side by side
-(--jobs 2), one thread each.
+was not finite, or when the guard gave up. The first --cases of the held-out cases are predicted. Each seed's curve goes
+to results/recipe/stability_<dataset>.csv as it ends, so that an interrupted command goes on where it stopped; figure
+and table are drawn from these. Two runs side by side (--jobs 2), one thread each.
 """
 
 import argparse
@@ -33,6 +33,7 @@ def main() -> None:
     parser.add_argument("--model", default="mednca")
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--budget", default="3min")
+    parser.add_argument("--cases", type=int, default=4, help="held-out cases to predict")
     parser.add_argument("--jobs", type=int, default=2, help="runs side by side")
     parser.add_argument("--child", type=int, metavar="SEED", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -54,7 +55,8 @@ def main() -> None:
 
 def child(arguments: argparse.Namespace, dataset: str, seed: int) -> None:
     command = [sys.executable, "-m", "benchmarks.recipe.stability", "--root", arguments.root, "-d", dataset]
-    command += ["--model", arguments.model, "--budget", arguments.budget, "--child", str(seed)]
+    command += ["--model", arguments.model, "--budget", arguments.budget, "--cases", str(arguments.cases)]
+    command += ["--child", str(seed)]
     subprocess.run(command, check=True)
 
 
@@ -74,7 +76,7 @@ def one_seed(arguments: argparse.Namespace, dataset: str, seed: int) -> list[dic
     with tempfile.TemporaryDirectory() as scratch:
         workspace = Workspace(Path(scratch))
         arguments.config, arguments.d = None, dataset
-        dataset, config = prepare(Path(arguments.root).resolve(), Path(scratch), arguments, {})
+        dataset, config = prepare(Path(arguments.root).resolve(), Path(scratch), arguments, {}, arguments.cases)
         options = TrainingOptions(
             dataset=dataset,
             fold=0,

@@ -63,6 +63,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "b_five_wide": {"levels": [[16, 13, None], [8, 6, None], [4, 6, None], [2, 6, 64], [1, 4, 32]]},
     # chest X-ray: planned are /8 22 steps, /4 6, /2 6 and /1 4
     "c_five": {"levels": [[16, 11, None], [8, 6, None], [4, 6, 32], [2, 6, 32], [1, 4, 32]]},
+    # 8 or 16 free channels: hippocampus has 7 image channels (1 in 3D), prostate 5, breast ultrasound and X-ray 1
+    "free8_p": {"channels": 13, "hidden": 64},
+    "free16_p": {"channels": 21, "hidden": 64},
+    "free8_p_foreground0.33": {"channels": 13, "hidden": 64, "training.foreground_share": 0.33},
+    "free8_b": {"channels": 9, "hidden": 64},
+    "free16_b": {"channels": 17, "hidden": 64},
     # more capacity, for longer trainings
     "wide": {"channels": 23, "hidden": 96},
     "hidden128": {"hidden": 128},

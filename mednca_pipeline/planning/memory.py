@@ -22,6 +22,7 @@ WEIGHT_COPIES = 5  # weights, gradient, two moments of the optimiser, moving ave
 
 HIDDEN_MAPS = 6.3  # of the hidden units of a level, alive at once in its backward pass besides those of the steps
 FIRE_MASK = 0.25  # floats, of a cell and step
+SPARSE_OVERHEAD = 1.3  # pieces of memory of varying size, between which some is lost
 IMAGE_MAPS = 8  # float32 maps of image and targets per sample at full resolution, per channel and output
 KEPT_PER_CONVOLUTION = 2.0  # feature maps of a UNet: output and normalised
 LOSS_MAPS = {2: 32, 3: 14}  # of the outputs, per supervised head
@@ -53,13 +54,16 @@ def nca_step_bytes(
     norm: str,
     batch_size: int,
     keep_every: int = 0,
+    computed: float = 1.0,
 ) -> int:
-    """Peak of one training step of a Med-NCA, as models.dense keeps it for the backward pass.
+    """Peak of one training step of a Med-NCA, as models.dense or models.sparse keeps it for the backward pass.
 
-    size: of the images (*spatial); levels without a patch see the whole of it. keep_every: see NCAPlan.
+    size: of the images (*spatial); levels without a patch see the whole of it. keep_every: see NCAPlan. computed: the
+    share of the cells whose hidden units are computed: the fire rate where models.sparse runs, 1 elsewhere.
     """
     state = channels - n_image
-    of_step = state + (hidden if norm == "none" else 2 * hidden + 2)
+    of_step = state + computed * (hidden if norm == "none" else 2 * hidden + 2)
+    of_step *= SPARSE_OVERHEAD if computed < 1 else 1
     kept, passing = math.prod(size) * (n_image + n_outputs) * IMAGE_MAPS, 0.0
     for level in levels:
         cells = math.prod(level.patch or grid_shape(size, level.factor))

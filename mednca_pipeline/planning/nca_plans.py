@@ -16,24 +16,27 @@ from .schedule import training_minutes
 
 FIRE_RATE = 0.75  # findings: 0.5 is slower, 1.0 starts faster and ends lower
 NORM, BORDER = "layer", "replicate"
-HIDDEN_STATE, CHANNEL_MULTIPLE = 6, 8
-MOST_HIDDEN = 96
+HIDDEN_STATE, CHANNEL_MULTIPLE = 5, 8
+LEAST_HIDDEN, MOST_HIDDEN = 64, 96
 BATCH_SIZE = {2: 8, 3: 4}
 MUON_RATE, EMA_DECAY = 0.02, 0.99
 
 
 def channels(n_image: int, n_outputs: int) -> Chosen:
-    """Image channels, outputs and at least 6 for hidden state, rounded up to a multiple of 8."""
-    value = round_up(n_image + n_outputs + HIDDEN_STATE, CHANNEL_MULTIPLE)
+    """Image channels, and a multiple of 8 for outputs and at least 5 of hidden state."""
     return Chosen(
-        value,
-        f"{n_image} of the image, {n_outputs} of the outputs and at least {HIDDEN_STATE} hidden, rounded up to a "
-        f"multiple of {CHANNEL_MULTIPLE}",
+        n_image + round_up(n_outputs + HIDDEN_STATE, CHANNEL_MULTIPLE),
+        f"{n_image} of the image; {n_outputs} of the outputs and at least {HIDDEN_STATE} hidden, rounded up to a "
+        f"multiple of {CHANNEL_MULTIPLE} for speed",
     )
 
 
-def hidden_units(n_channels: int) -> Chosen:
-    return Chosen(min(4 * n_channels, MOST_HIDDEN), f"4 for each channel, {MOST_HIDDEN} at most")
+def hidden_units(n_free: int) -> Chosen:
+    """n_free: channels besides the image's."""
+    return Chosen(
+        min(max(4 * n_free, LEAST_HIDDEN), MOST_HIDDEN),
+        f"4 for each channel that is not the image's, at least {LEAST_HIDDEN} and at most {MOST_HIDDEN}",
+    )
 
 
 def factors_of(facts: Facts, user: Overrides) -> Chosen:
@@ -67,14 +70,14 @@ def plan_mednca(
             f"{2 * facts.adjacent_slices + 1} slices) and {facts.n_outputs} outputs, so that something is left for the "
             "hidden state."
         )
-    hidden = hidden_units(n_channels).value
+    hidden = hidden_units(n_channels - facts.n_image).value
     step_bytes = partial(step_bytes_of, facts, size, n_channels, hidden, NORM)
     patches, levels = _patches(facts, size, factors, steps, user, step_bytes)
     wished = BATCH_SIZE[facts.dim]
     fits = step_bytes(levels, wished) <= available_bytes(facts.memory_bytes)
     keep_every = 0 if fits else leanest(levels, step_bytes)
     batch = largest_batch(wished, facts.memory_bytes, partial(step_bytes, levels, keep_every=keep_every))
-    batch_choice = _batch_decision(batch, wished, facts, step_bytes(levels, batch, keep_every), keep_every)
+    batch_choice = _batch_decision(batch, wished, facts, step_bytes(levels, batch, keep_every=keep_every), keep_every)
     training = TrainingPlan("muon", MUON_RATE, batch, EMA_DECAY, training_minutes("mednca", size, facts.n_cases))
     plan = NCAPlan(
         n_channels,
@@ -94,7 +97,7 @@ def plan_mednca(
 def leanest(levels: Sequence[LevelPlan], step_bytes: Callable[..., int]) -> int:
     """How many steps apart to keep states, so that these and what is computed again between two take least memory."""
     apart = range(1, max(level.steps for level in levels) + 1)
-    return min(apart, key=lambda keep_every: step_bytes(levels, 1, keep_every))
+    return min(apart, key=lambda keep_every: step_bytes(levels, 1, keep_every=keep_every))
 
 
 def _patches(facts, size, factors, steps, user: Overrides, step_bytes) -> tuple[Chosen, tuple[LevelPlan, ...]]:
@@ -104,15 +107,15 @@ def _patches(facts, size, factors, steps, user: Overrides, step_bytes) -> tuple[
         if user.patch:
             patches = Chosen(containing(user.patch, size, factors, patches.value), "you chose it with --patch")
         levels = levels_of(factors, steps, patches.value)
-        if user.patch or step_bytes(levels, 2, leanest(levels, step_bytes)) <= available_bytes(facts.memory_bytes):
+        if user.patch or step_bytes(levels, 2, keep_every=leanest(levels, step_bytes)) <= available_bytes(
+            facts.memory_bytes
+        ):
             break
     return patches, levels
 
 
-def step_bytes_of(
-    facts: Facts, size, n_channels: int, hidden: int, norm: str, levels, batch: int, keep_every: int = 0
-) -> int:
-    return nca_step_bytes(levels, size, facts.n_image, facts.n_outputs, n_channels, hidden, norm, batch, keep_every)
+def step_bytes_of(facts: Facts, size, n_channels: int, hidden: int, norm: str, levels, batch: int, **kept) -> int:
+    return nca_step_bytes(levels, size, facts.n_image, facts.n_outputs, n_channels, hidden, norm, batch, **kept)
 
 
 def levels_of(factors, steps, patches) -> tuple[LevelPlan, ...]:

@@ -92,7 +92,7 @@ def _plan_config(
     because = "you chose it with --channels" if user.channels else width.because
     notes.add("channels", str(mednca.channels), because, user.channels)
     total = parameters(mednca, facts.dim, facts.n_image)
-    hidden = f"{hidden_units(mednca.channels).because}: {total:,} parameters in all"
+    hidden = f"{hidden_units(mednca.channels - facts.n_image).because}: {total:,} parameters in all"
     notes.add("hidden units", str(mednca.hidden), hidden)
     notes.add("batch size", str(mednca.training.batch_size), batch.because)
     notes.add("mednca_paper", paper_choice.value, paper_choice.because)

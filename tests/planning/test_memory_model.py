@@ -71,6 +71,14 @@ def test_less_is_kept_where_states_are_computed_again():
     assert kept[3] > kept[2]  # between two states that far apart, everything is kept for a while
 
 
+def test_cells_that_do_not_fire_take_no_hidden_units():
+    """Published network, prostate: 64 steps on 32x32 cells at each of two levels, 24 images of 128x128."""
+    levels = (LevelPlan((4, 4), 64), LevelPlan((1, 1), 64, (32, 32)))
+    sparse = nca_step_bytes(levels, (128, 128), 1, 2, 32, 128, "none", 24, computed=0.5)
+    assert sparse == pytest.approx(1818e6, rel=0.1)  # results/benchmarks/memory.md
+    assert nca_step_bytes(levels, (128, 128), 1, 2, 32, 128, "none", 24) > 1.2 * sparse
+
+
 def test_batch_is_halved_until_it_fits_what_the_process_leaves():
     assert largest_batch(8, 4_000_000_000, lambda batch: batch * 1_000_000_000) == 2
     assert largest_batch(8, 20_000_000_000, lambda batch: batch * 1_000_000_000) == 8

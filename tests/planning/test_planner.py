@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 from made_fingerprints import alike, hippocampus, make_case, make_fingerprint
 
-from mednca_pipeline.planning.nca_plans import parameters
+from mednca_pipeline.planning.nca_plans import channels, hidden_units, parameters
 from mednca_pipeline.planning.planner import make_plans
 from mednca_pipeline.planning.plans import MODELS, read_plans, write_plans
 from mednca_runtime.errors import InputError
@@ -46,7 +46,7 @@ def test_hippocampus_gets_the_plan_that_the_findings_ask_for():
     assert [level.factor for level in levels] == [(4, 4), (2, 2), (1, 1)]
     assert [level.steps for level in levels] == [10, 6, 4]
     assert [level.patch for level in levels] == [None, None, (24, 24)]
-    assert (config.mednca.channels, config.mednca.hidden) == (16, 64)
+    assert (config.mednca.channels, config.mednca.hidden) == (15, 64)
     assert config.mednca.training.batch_size == 8
     assert parameters(config.mednca, 2, 1) <= 35_000
     assert "GFLOP" in plans.decisions[0].because
@@ -189,12 +189,12 @@ def test_slices_cut_the_coarsest_axis_of_sagittal_scans():
 
 def test_with_less_memory_states_are_computed_again_before_batches_shrink():
     fingerprint = alike((400, 400), {"a": (100, 100)})
-    plans = [make_plans(fingerprint, memory_bytes=memory) for memory in (4_000_000_000, 800_000_000, 700_000_000)]
+    plans = [make_plans(fingerprint, memory_bytes=memory) for memory in (4_000_000_000, 780_000_000, 690_000_000)]
     mednca = [plan.config("2d").mednca for plan in plans]
     assert [network.keep_every > 0 for network in mednca] == [False, True, True]
     assert [network.training.batch_size for network in mednca] == [8, 8, 2]
     assert mednca[0].levels == mednca[1].levels
-    assert "only one state in 2 is kept" in decision(plans[1], "2d", "batch size").because
+    assert "only states are kept" in decision(plans[1], "2d", "batch size").because
 
 
 def test_less_memory_plans_smaller_steps_and_never_fails():
@@ -214,11 +214,13 @@ def test_less_memory_plans_smaller_steps_and_never_fails():
 def test_channels_grow_with_image_channels_and_classes():
     one = make_plans(alike((64, 64), {"a": (20, 20)})).config().mednca
     four = make_plans(alike((64, 64), {"a": (20, 20)}, channel_names=("T1", "T2", "FLAIR", "DWI"))).config()
-    assert one.channels == 16  # 1 + 2 + 6 = 9
-    assert four.mednca.channels == 16  # 4 + 2 + 6 = 12
+    assert (one.channels, one.hidden) == (1 + 8, 64)  # 2 outputs and 5 hidden
+    assert (four.mednca.channels, four.mednca.hidden) == (4 + 8, 64)
     assert len(four.preprocessing.normalisation) == 4
     volume = make_plans(alike((20, 64, 64), {"a": (8, 20, 20)}, channel_names=("T1", "T2"))).configs["2d"]
-    assert volume.mednca.channels == 16  # 3 * 2 + 2 + 6 = 14
+    assert volume.mednca.channels == 3 * 2 + 8
+    assert [channels(1, n_outputs).value for n_outputs in (3, 4, 12)] == [1 + 8, 1 + 16, 1 + 24]
+    assert [hidden_units(n_free).value for n_free in (8, 16, 24, 32)] == [64, 64, 96, 96]
 
 
 def test_ct_plans_carry_the_datasets_statistics():
