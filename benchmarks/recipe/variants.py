@@ -10,6 +10,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "muon2e-2": {"training.optimiser": "muon", "training.learning_rate": 0.02},
     "muon5e-3": {"training.optimiser": "muon", "training.learning_rate": 0.005},
     "augment0": {"training.augmentation": 0.0},
+    "augment2": {"training.augmentation": 2.0},
     "augment0.5": {"training.augmentation": 0.5},
     "mirror": {"training.mirror_axes": [0, 1]},
     "mirror_w": {"training.mirror_axes": [1]},
@@ -69,6 +70,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "free8_p_foreground0.33": {"channels": 13, "hidden": 64, "training.foreground_share": 0.33},
     "free8_b": {"channels": 9, "hidden": 64},
     "free16_b": {"channels": 17, "hidden": 64},
+    # a coarsest grid of at most 16 cells: prostate and X-ray of 128x128, breast ultrasound of 144x208
+    "coarsest16": {"levels": [[8, 11, None], [4, 6, None], [2, 6, 32], [1, 4, 32]]},
+    "b_coarsest16": {"levels": [[16, 9, None], [8, 6, None], [4, 6, 32], [2, 6, 32], [1, 4, 32]]},
     # more capacity, for longer trainings
     "wide": {"channels": 23, "hidden": 96},
     "hidden128": {"hidden": 128},
