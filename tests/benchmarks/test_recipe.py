@@ -1,0 +1,82 @@
+"""The scripts of the search: what they change in a plan, and what they say of curves."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from benchmarks.recipe import finals, stability
+from benchmarks.recipe.screen import changed
+from mednca_pipeline.planning.plans import read_plans
+
+PLANS = Path(__file__).parents[2] / "plans" / "Dataset012_PROMISE12" / "plans.json"
+
+
+def rows_of(losses=(1.0, 0.5), magnitude=3.0, empty=0, seed=0, problem=""):
+    return [
+        {
+            "commit": "c0ffee",
+            "seed": seed,
+            "iterations": 20,
+            "iteration": 10 * (index + 1),
+            "loss": loss,
+            "dice": 0.5,
+            "magnitude": magnitude,
+            "restores": index,
+            "final_dice": 0.8 + seed / 100,
+            "empty_cases": empty,
+            "problem": problem,
+        }
+        for index, loss in enumerate(losses)
+    ]
+
+
+def test_variant_changes_the_named_fields_alone():
+    plan = read_plans(PLANS).config().mednca
+    made = changed(plan, {"training.batch_size": 3, "levels": [[8, 11, None], [1, 4, 32]], "hidden": 96})
+    assert (made.training.batch_size, made.hidden, made.channels) == (3, 96, plan.channels)
+    assert [(level.factor, level.steps, level.patch) for level in made.levels] == [
+        ((8, 8), 11, None),
+        ((1, 1), 4, (32, 32)),
+    ]
+    assert made.training.learning_rate == plan.training.learning_rate
+    with pytest.raises(TypeError):
+        changed(plan, {"no_such_field": 1})
+
+
+@pytest.mark.parametrize(
+    ("rows", "problem"),
+    [
+        (rows_of(), ""),
+        (rows_of(losses=(0.5, 0.6)), "loss rose from 0.500 to 0.600"),
+        (rows_of(losses=(1.0, float("nan"))), "not finite"),
+        (rows_of(magnitude=float("inf")), "not finite"),
+        (rows_of(empty=2), "2 empty predictions"),
+    ],
+)
+def test_collapse_is_named(rows, problem):
+    assert stability.problem_of(rows) == problem
+
+
+def test_table_of_seeds_counts_restores_and_names_the_collapsed(tmp_path, monkeypatch):
+    monkeypatch.setattr(stability, "OUT", tmp_path)
+    stability.append("Dataset900_Made", rows_of(seed=0))
+    stability.append("Dataset900_Made", rows_of(seed=7, losses=(0.5, 0.6), problem="loss rose, much\nindeed"))
+    assert [row["seed"] for row in stability.read("Dataset900_Made")] == ["0", "0", "7", "7"]
+    stability.report(["Dataset900_Made"], "-d 900")
+    table = (tmp_path / "stability.md").read_text(encoding="utf-8")
+    assert "| Dataset900_Made | 2 | 20 to 20 | 0.800 to 0.870 | 2 | seed 7: loss rose; much;indeed |" in table
+    assert (tmp_path / "stability.png").stat().st_size > 1000
+
+
+def test_committed_finals_have_their_curves_and_weights():
+    rows = finals.read()
+    assert rows
+    for row in rows:
+        kept = finals.OUT / "finals" / finals.name_of(row)
+        with (kept / "training.csv").open(encoding="utf-8") as stream:
+            curve = list(csv.DictReader(stream))
+        assert int(curve[-1]["iteration"]) == int(row["iterations"])
+        assert (kept / "final.safetensors").exists() == row["model"].startswith("mednca")
+    table = (finals.OUT / "finals.md").read_text(encoding="utf-8")
+    assert all(f"{int(row['iterations']):,}" in table for row in rows)
