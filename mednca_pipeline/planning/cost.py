@@ -9,7 +9,7 @@ from .rule import Chosen, power_of_two_below
 from .unet_topology import Topology
 
 BACKWARD = 3  # a training pass costs about three forward passes
-MOST_3D_FLOP = 10e9  # of a whole-case training pass, for 3D to be the default
+MOST_3D_FLOP = 5e9  # of a whole-case training pass, for 3D to be the default
 SMALL_BATCH_FLOP = 40e9  # of an iteration of the small UNet: about a second on two CPU cores
 
 

