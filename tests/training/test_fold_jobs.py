@@ -89,7 +89,8 @@ def test_an_interrupted_run_lets_its_trainings_save(tmp_path, number):
         encoding="utf-8",
     )
     outer = (
-        "import sys, pathlib\nfrom mednca_pipeline.training.fold_jobs import FoldJob, run_jobs\n"
+        "import signal, sys, pathlib\nfrom mednca_pipeline.training.fold_jobs import FoldJob, run_jobs\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background job would ignore it
         f"job = FoldJob('mednca', '2d', 0, pathlib.Path({str(tmp_path)!r}))\n"
         f"try:\n    run_jobs([job, job], 1, lambda *_: [sys.executable, {str(training)!r}])\n"
         "except KeyboardInterrupt:\n    sys.exit(77)\n"
