@@ -4,9 +4,9 @@
 
 1. One run of the published network over 36 slices of 64x64 (levels /4 and /1, 16 steps each), the authors' step and
    ours as prediction calls it, masks included; and the rate of a matrix product of the same size.
-2. `mednca_predict` with the planned hippocampus network and committed weights on one volume of 35x51x35 mm: the command
-   as a whole, what of it is start-up, and the same prediction in a running process; with --fast, and with the default
-   10 runs over 5 folds.
+2. `mednca_predict` with the planned hippocampus network, untrained, on one volume of 35x51x35 mm: the
+   command as a whole, what of it is start-up, and the same prediction in a running process; with --fast, and with the
+   default 10 runs over 5 folds.
 Writes results/benchmarks/inference.json and inference.md (inference_cuda on a GPU).
 """
 
@@ -28,10 +28,13 @@ from mednca_pipeline.inference.batch import Settings
 from mednca_pipeline.inference.cases import predict_case
 from mednca_pipeline.inference.inputs import find_inputs
 from mednca_pipeline.inference.network import TorchNetwork
+from mednca_pipeline.inference.trained import WEIGHTS
 from mednca_pipeline.models.registry import build_model
+from mednca_pipeline.models.weights import save_weights
 from mednca_pipeline.planning.plans import Plans, read_plans, write_plans
 from mednca_pipeline.processes import cores
 from mednca_pipeline.workspace import Workspace
+from mednca_runtime.files import write_json
 
 from . import timing
 from .authors import IMAGE_SIZE, published, with_weights_of
@@ -39,7 +42,6 @@ from .timing import OURS, PRODUCT, Work
 
 ROOT = Path(__file__).parents[1]
 PLANS = ROOT / "plans" / "Dataset004_Hippocampus" / "plans.json"
-TRAINED = ROOT / "results" / "recipe" / "finals" / "Dataset004_Hippocampus_mednca_2d_15min"
 SLICES, FOLDS = 36, 5
 VOLUME = (35, 51, 35)  # voxels of 1 mm, a typical case
 IMPORTED = "mednca_pipeline.inference.batch, mednca_pipeline.inference.report, mednca_pipeline.cli.progress"
@@ -146,13 +148,14 @@ def file_to_file(folder: Path, image: Path | None, threads: int, rounds: int, de
 
 
 def model_folder(root: Path) -> Path:
-    """A workspace's trained model: the committed weights, five times over as five folds."""
+    """As a workspace's trained model with five folds, but with the weights that a training starts from."""
     folder = Workspace(root).model_folder(PLANS.parent.name, "mednca", "2d")
-    write_plans(folder / "plans.json", read_plans(PLANS))
+    plans = read_plans(PLANS)
+    write_plans(folder / "plans.json", plans)
     for fold in range(FOLDS):
-        (folder / f"fold_{fold}").mkdir()
-        for name in ("final.safetensors", "run.json"):
-            shutil.copy(TRAINED / name, folder / f"fold_{fold}" / name)
+        torch.manual_seed(fold)
+        save_weights(folder / f"fold_{fold}" / WEIGHTS, build_model("mednca", plans, "2d"))
+        write_json(folder / f"fold_{fold}" / "run.json", {"digest": plans.digest("2d", "mednca")})
     return folder
 
 

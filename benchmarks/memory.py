@@ -39,7 +39,7 @@ LONG_STEPS, LARGE, N_OUTPUTS = 64, (256, 256), 2
 PLAIN, ALL_KEPT = "plain", "ours, everything kept"
 FORMS = (PLAIN, ALL_KEPT, OURS)
 NOTES = """\
-The planned hippocampus cell (16 channels, 64 hidden units, layer norm, fire rate 0.75), one level of 64 steps on a
+A cell of 16 channels and 64 hidden units, otherwise as planned (layer norm, fire rate 0.75), one level of 64 steps on a
 whole image of 256x256, batch 1, loss and gradients. "plain" is autograd over the definition (nca.run_steps); "ours"
 keeps every k-th state and computes the rest again, k as the planner chooses it where memory is short. Peaks are those
 of a fresh process, less what it held after a small step of warming up."""

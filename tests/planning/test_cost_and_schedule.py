@@ -17,7 +17,7 @@ def test_pass_counts_cells_and_steps_of_every_level():
 
 
 @pytest.mark.parametrize(("flop", "config"), [(None, "2d"), (4e9, "3d"), (5e9, "2d"), (80e9, "2d")])
-def test_volumes_are_3d_by_default_only_below_10_gflop(flop, config):
+def test_volumes_are_3d_by_default_only_below_5_gflop(flop, config):
     assert default_config(flop).value == config
 
 
