@@ -23,10 +23,10 @@ EPSILON = 1e-5
 LANES = 8  # kernels are made for channels in multiples of this: with 16 they are faster than with 15
 aten = torch.ops.aten
 PAD_BACKWARD = {
-    ("replicate", 2): aten.replication_pad2d_backward,
-    ("replicate", 3): aten.replication_pad3d_backward,
-    ("reflect", 2): aten.reflection_pad2d_backward,
-    ("reflect", 3): aten.reflection_pad3d_backward,
+    ("replicate", 2): aten.replication_pad2d_backward.default,
+    ("replicate", 3): aten.replication_pad3d_backward.default,
+    ("reflect", 2): aten.reflection_pad2d_backward.default,
+    ("reflect", 3): aten.reflection_pad3d_backward.default,
 }
 
 
@@ -73,10 +73,10 @@ def run_dense(cell: Cell, state: Tensor, fired: Tensor | None, steps: int, keep_
 
     keep_every: for the backward pass, keep every so many states and nothing else; 0: whatever it needs, of each step.
     """
-    memory_format, n_free = CHANNELS_LAST[cell.dim], state.shape[1] - cell.fixed
+    n_free = state.shape[1] - cell.fixed
     state, matrix, bias, update = prepared(cell, state)
-    image = state[:, : cell.fixed].detach().contiguous(memory_format=memory_format)
-    free = state[:, cell.fixed :].contiguous(memory_format=memory_format)
+    image = state[:, : cell.fixed].detach().contiguous(memory_format=CHANNELS_LAST[cell.dim])
+    free = state[:, cell.fixed :].movedim(1, -1).contiguous()
     gain, shift = (None, None) if isinstance(cell.norm, torch.nn.Identity) else (cell.norm.weight, cell.norm.bias)
     weights = (matrix, bias, gain, shift, update)
     dtype = autocast_dtype(state) or state.dtype
@@ -87,14 +87,14 @@ def run_dense(cell: Cell, state: Tensor, fired: Tensor | None, steps: int, keep_
             level = _Level(image, *weights, fired, cell.border, dtype)
             for step in range(steps):
                 free = level.updated(free, level.perceived(free).active, step)
-    return torch.cat([image, free[:, :n_free]], dim=1)
+    return torch.cat([image, free[..., :n_free].movedim(-1, 1)], dim=1)
 
 
 def activate(hidden: Tensor, gain: Tensor | None, shift: Tensor | None) -> tuple[Tensor, tuple[Tensor, ...]]:
     """hidden: (..., H) -> after layer norm, if any, and ReLU; and what `activate_backward` needs besides."""
     if gain is None:
         return hidden.relu_(), ()
-    normed, mean, deviation = aten.native_layer_norm(hidden, gain.shape, gain, shift, EPSILON)
+    normed, mean, deviation = torch.native_layer_norm(hidden, gain.shape, gain, shift, EPSILON)
     return normed.relu_(), (hidden, mean, deviation)
 
 
@@ -106,30 +106,34 @@ def activate_backward(
     if gain is None:
         return grad, None, None
     hidden, *statistics = kept
-    return aten.native_layer_norm_backward(grad, hidden, gain.shape, *statistics, gain, shift, [True, True, True])
+    wanted = [True, True, True]
+    return aten.native_layer_norm_backward.default(grad, hidden, gain.shape, *statistics, gain, shift, wanted)
 
 
 class _Level:
     """What the steps of a level share. The padded image's part of the convolution is computed here.
 
-    dtype: of the products and hidden units.
+    image: (B, fixed, *spatial), channels last in memory. dtype: of the products and hidden units.
+    The methods take and give states (B, *spatial, F) of the F free channels.
     """
 
     def __init__(self, image, matrix, bias, gain, shift, update, fired, border, dtype) -> None:
         image, matrix, bias, gain, shift, update = (
             given if given is None else given.to(dtype) for given in (image, matrix, bias, gain, shift, update)
         )
-        self.dim, self.fixed, self.hidden = image.ndim - 2, image.shape[1], matrix.shape[0]
-        self.gain, self.shift, self.update, self.fired, self.border = gain, shift, update, fired, border
-        self.dtype = dtype
+        self.dim, self.fixed = image.ndim - 2, image.shape[1]
+        self.gain, self.shift, self.update, self.border, self.dtype = gain, shift, update, border, dtype
+        self.fired = None if fired is None else fired.movedim(2, -1).unbind()  # of each step (B, *spatial, 1)
         self.padding = [1] * self.dim if border == "zeros" else [0] * self.dim
         self.of_image = matrix[:, : self.fixed].contiguous(memory_format=CHANNELS_LAST[self.dim])
         self.of_state = matrix[:, self.fixed :].contiguous(memory_format=CHANNELS_LAST[self.dim])
         self.image = self.padded(image)
         self.from_image = self.convolve(self.image, self.of_image, bias)
 
-    def padded(self, state: Tensor) -> Tensor:
-        return state if self.border == "zeros" else F.pad(state, (1, 1) * self.dim, mode=self.border)
+    def padded(self, channels_first: Tensor) -> Tensor:
+        if self.border == "zeros":
+            return channels_first
+        return F.pad(channels_first, (1, 1) * self.dim, mode=self.border)
 
     def convolve(self, seen: Tensor, matrix: Tensor, bias: Tensor | None = None) -> Tensor:
         return FUNCTIONAL_CONVOLUTIONS[self.dim](seen, matrix, bias, padding=self.padding)
@@ -138,30 +142,30 @@ class _Level:
         """Gradients with respect to `seen` (None unless `to_seen`) and `matrix`."""
         ones, zeros = [1] * self.dim, [0] * self.dim
         wanted = [to_seen, True, False]
-        return aten.convolution_backward(grad, seen, matrix, None, ones, self.padding, ones, False, zeros, 1, wanted)[
-            :2
-        ]
+        return aten.convolution_backward.default(
+            grad, seen, matrix, None, ones, self.padding, ones, False, zeros, 1, wanted
+        )[:2]
 
     def padded_backward(self, grad: Tensor, state: Tensor) -> Tensor:
+        """grad: of what `padded` gives for `state`."""
         if self.border == "zeros":
-            return grad
-        return PAD_BACKWARD[self.border, self.dim](grad, state, (1, 1) * self.dim)
+            return grad.movedim(1, -1)
+        return PAD_BACKWARD[self.border, self.dim](grad, state.movedim(-1, 1), (1, 1) * self.dim).movedim(1, -1)
 
     def perceived(self, state: Tensor) -> "_Perceived":
-        seen = self.padded(state.to(self.dtype))
+        seen = self.padded(state.to(self.dtype).movedim(-1, 1))
         hidden = self.convolve(seen, self.of_state).add_(self.from_image).movedim(1, -1)
         return _Perceived(seen, *activate(hidden, self.gain, self.shift))
 
     def updated(self, state: Tensor, active: Tensor, step: int) -> Tensor:
-        update = (active.reshape(-1, self.hidden) @ self.update.t()).view(*active.shape[:-1], -1).movedim(-1, 1)
-        update = update.to(state.dtype)
+        update = F.linear(active, self.update).to(state.dtype)
         return state + update if self.fired is None else torch.addcmul(state, update, self.fired[step].to(state.dtype))
 
 
 class _Perceived(NamedTuple):
     """What a step computes from a state and its backward pass needs."""
 
-    seen: Tensor  # the padded state
+    seen: Tensor  # the padded state, channels first
     active: Tensor  # hidden units (B, *spatial, H) after norm and ReLU
     of_norm: tuple[Tensor, ...]  # before the norm, and its statistics
 
@@ -184,7 +188,7 @@ class _Steps(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad):
-        level, gradients = ctx.level, _Gradients(ctx.level, grad.dtype)
+        level, gradients, grad = ctx.level, _Gradients(ctx.level, grad.dtype), grad.contiguous()
         for step in reversed(range(ctx.steps)):
             if not ctx.perceived:
                 ctx.perceived = _again(
@@ -218,8 +222,8 @@ class _Gradients:
         level, (seen, active, of_norm) = self.level, perceived
         del perceived  # each map goes as soon as it has served
         of_update = grad if level.fired is None else grad * level.fired[step]
-        of_update = of_update.movedim(1, -1).reshape(-1, grad.shape[1]).to(level.dtype)
-        self.update += of_update.t() @ active.reshape(-1, level.hidden)
+        of_update = of_update.flatten(0, -2).to(level.dtype)
+        self.update += of_update.t() @ active.flatten(0, -2)
         to_active = (of_update @ level.update).view(active.shape)
         hidden, to_gain, to_shift = activate_backward(to_active, active, of_norm, level.gain, level.shift)
         del to_active, active, of_norm
@@ -230,7 +234,7 @@ class _Gradients:
         self.from_image += hidden
         to_seen, to_matrix = level.convolve_backward(hidden, seen, level.of_state, True)
         self.of_state += to_matrix
-        return grad + level.padded_backward(to_seen.to(grad.dtype), grad)
+        return level.padded_backward(to_seen.to(grad.dtype), grad).add_(grad)
 
     def of_weights(self, has_bias: bool) -> tuple[Tensor | None, ...]:
         """Gradients of matrix, bias, gain, shift and update."""
