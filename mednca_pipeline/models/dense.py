@@ -159,7 +159,7 @@ class _Level:
 
     def updated(self, state: Tensor, active: Tensor, step: int) -> Tensor:
         update = F.linear(active, self.update).to(state.dtype)
-        return state + update if self.fired is None else torch.addcmul(state, update, self.fired[step].to(state.dtype))
+        return state + update if self.fired is None else torch.addcmul(state, update, self.fired[step])
 
 
 class _Perceived(NamedTuple):

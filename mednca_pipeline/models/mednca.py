@@ -102,7 +102,7 @@ class MedNCA(nn.Module):
             coarse = window.coarser(ratio)
             state = coarse.crop(state, relative_to=previous)
             state = F.interpolate(state, scale_factor=tuple(map(float, ratio)), mode="nearest")
-        seen = window.crop(AVERAGE_POOLS[self.dim](image, level.factor))
+        seen = window.crop(_pooled(image, level.factor))
         state = torch.cat([seen, state[:, self.n_image :]], dim=1)
         return state.contiguous(memory_format=CHANNELS_LAST[self.dim])
 
@@ -137,8 +137,7 @@ class LevelOutput:
 
     def targets(self, encoded: Tensor) -> Tensor:
         """Full-resolution targets or weights (B, K, *spatial), averaged over each of this level's cells."""
-        pooled = encoded if set(self.factor) == {1} else AVERAGE_POOLS[encoded.ndim - 2](encoded, self.factor)
-        return self.window.crop(pooled)
+        return self.window.crop(_pooled(encoded, self.factor))
 
 
 def draw_fires(generator: torch.Generator, fire_rate: float, steps: int, state: Tensor) -> Tensor | None:
@@ -147,6 +146,11 @@ def draw_fires(generator: torch.Generator, fire_rate: float, steps: int, state: 
         return None
     shape = (steps, state.shape[0], 1, *state.shape[2:])
     return torch.rand(shape, generator=generator, device=generator.device).lt_(fire_rate).bool().to(state.device)
+
+
+def _pooled(voxels: Tensor, factor: tuple[int, ...]) -> Tensor:
+    """(B, K, *spatial) averaged over cells of `factor` voxels; as it is where a cell is a voxel."""
+    return voxels if set(factor) == {1} else AVERAGE_POOLS[voxels.ndim - 2](voxels, factor)
 
 
 def _whole_window(image: Tensor, level: LevelPlan) -> Window:
