@@ -5,7 +5,7 @@
 A training collapsed when its loss ended above its start, when a held-out case with foreground got none, when anything
 was not finite, or when the guard gave up. The first --cases of the held-out cases are predicted. Each seed's curve goes
 to results/recipe/stability_<dataset>.csv as it ends, so that an interrupted command goes on where it stopped; figure
-and table are drawn from these. Two runs side by side (--jobs 2), one thread each.
+and table are drawn from all of these. Two runs side by side (--jobs 2), one thread each.
 """
 
 import argparse
@@ -50,7 +50,7 @@ def main() -> None:
         missing = [seed for seed in range(arguments.seeds) if seed not in known]
         with ThreadPoolExecutor(arguments.jobs) as pool:
             list(pool.map(lambda seed, dataset=dataset: child(arguments, dataset, seed), missing))
-    report(datasets, " ".join(sys.argv[1:]).replace(arguments.root, "WORKSPACE"))
+    report(" ".join(sys.argv[1:]).replace(arguments.root, "WORKSPACE"))
 
 
 def child(arguments: argparse.Namespace, dataset: str, seed: int) -> None:
@@ -152,12 +152,13 @@ def append(dataset: str, rows: Sequence[dict]) -> None:
         stream.write("\n".join(lines) + "\n")
 
 
-def report(datasets: Sequence[str], command: str) -> None:
-    """stability.png and stability.md of the curves that are there."""
+def report(command: str) -> None:
+    """stability.png and stability.md of all curves that are there; command: the one that was run last."""
     from matplotlib.figure import Figure
 
     from mednca_runtime.files import replacing, write_text
 
+    datasets = sorted(file.stem.removeprefix("stability_") for file in OUT.glob("stability_*.csv"))
     figure = Figure(figsize=(9, 3.2 * len(datasets)), layout="constrained")
     panels = figure.subplots(len(datasets), 2, squeeze=False)
     table = ["| dataset | seeds | iterations | Dice | restores | collapsed |", "|---|---|---|---|---|---|"]
@@ -182,7 +183,8 @@ def report(datasets: Sequence[str], command: str) -> None:
         )
     with replacing(OUT / "stability.png") as temporary:
         figure.savefig(temporary, dpi=110)
-    write_text(OUT / "stability.md", f"`python -m benchmarks.recipe.stability {command}`\n\n" + "\n".join(table) + "\n")
+    heading = f"The last command: `python -m benchmarks.recipe.stability {command}`"
+    write_text(OUT / "stability.md", heading + "\n\n" + "\n".join(table) + "\n")
     print("\n".join(table))
 
 

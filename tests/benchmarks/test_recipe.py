@@ -63,7 +63,7 @@ def test_table_of_seeds_counts_restores_and_names_the_collapsed(tmp_path, monkey
     stability.append("Dataset900_Made", rows_of(seed=0))
     stability.append("Dataset900_Made", rows_of(seed=7, losses=(0.5, 0.6), problem="loss rose, much\nindeed"))
     assert [row["seed"] for row in stability.read("Dataset900_Made")] == ["0", "0", "7", "7"]
-    stability.report(["Dataset900_Made"], "-d 900")
+    stability.report("-d 900")
     table = (tmp_path / "stability.md").read_text(encoding="utf-8")
     assert "| Dataset900_Made | 2 | 20 to 20 | 0.800 to 0.870 | 2 | seed 7: loss rose; much;indeed |" in table
     assert (tmp_path / "stability.png").stat().st_size > 1000

@@ -175,9 +175,15 @@ def test_dataset_without_foreground_is_refused():
 
 
 def test_images_of_a_few_pixels_and_slices():
-    check_valid(make_plans(alike((7, 5), {"a": (3, 2)})))
-    check_valid(make_plans(alike((1, 64, 64), {"a": (1, 20, 20)})))
-    check_valid(make_plans(alike((3, 20, 200), {"a": (2, 9, 50)}, spacing=(9.0, 2.0, 0.5))))
+    fingerprints = (
+        alike((7, 5), {"a": (3, 2)}),
+        alike((1, 64, 64), {"a": (1, 20, 20)}),
+        alike((3, 20, 200), {"a": (2, 9, 50)}, spacing=(9.0, 2.0, 0.5)),
+    )
+    plans = [make_plans(fingerprint) for fingerprint in fingerprints]
+    for made in plans:
+        check_valid(made)
+    assert [made.config("2d").image_size for made in plans] == [(8, 8), (64, 64), (20, 128)]
 
 
 def test_slices_cut_the_coarsest_axis_of_sagittal_scans():
