@@ -98,7 +98,8 @@ def measure_step(arguments: argparse.Namespace, device: torch.device) -> None:
 
 def long_plan(steps: int = LONG_STEPS, keep_every: int = 0) -> NCAPlan:
     planned, levels = read_plans(PLANS).config("2d").mednca, (LevelPlan((1, 1), steps),)
-    return replace(planned, channels=16, hidden=64, levels=levels, adjacent_slices=0, keep_every=keep_every)
+    one_channel = replace(planned, adjacent_slices=0, position=())
+    return replace(one_channel, channels=16, hidden=64, levels=levels, keep_every=keep_every)
 
 
 def planned_keep_every() -> int:

@@ -81,4 +81,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "channels15": {"channels": 15},
     "channels13": {"channels": 13},
     "channels17": {"channels": 17},
+    # what the border shows, and where in its image a voxel lies
+    "border_zeros": {"border": "zeros"},
+    "no_position": {"position": []},
+    "no_position_h": {"position": [], "channels": 15},
+    "no_position_p": {"position": [], "channels": 13},
+    "no_position_c": {"position": [], "channels": 9},
+    "position_b": {"position": [133, 195], "channels": 11},
 }

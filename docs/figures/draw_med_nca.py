@@ -24,6 +24,7 @@ from mednca_pipeline.planning.levels import describe_factors
 from mednca_pipeline.planning.plans import Plans, read_plans
 from mednca_runtime.files import replacing
 from mednca_runtime.padding import pad_to
+from mednca_runtime.position import position_channels
 from mednca_runtime.preprocessing import preprocess_image
 from mednca_runtime.slices import with_adjacent
 
@@ -81,7 +82,11 @@ def phantom_slice(plans: Plans, model: MedNCA) -> tuple[torch.Tensor, torch.Tens
     areas = (labels.transpose(chosen.preprocessing.axis_order) > 0).sum(axis=(1, 2))
     index = round(int(areas.argmax()) * image.shape[1] / len(areas))
     seen = with_adjacent(image, chosen.mednca.adjacent_slices)
-    padded, _ = pad_to(seen[:, [min(index, image.shape[1] - 1)]], chosen.image_size, model.factor)
+    padded, inside = pad_to(seen[:, [min(index, image.shape[1] - 1)]], chosen.image_size, model.factor)
+    if chosen.mednca.position:
+        starts = [-index, *(part.start for part in inside[1:])]
+        box = [(-start, side - start) for start, side in zip(starts, padded.shape[1:], strict=True)]
+        padded = np.concatenate([padded, position_channels(image.shape[1:], box, chosen.mednca.position)])
     shape, factor = padded.shape[2:], model.factor
     patch = chosen.mednca.levels[-1].patch or shape
     origin = [(side - seen) // 2 // f * f for side, seen, f in zip(shape, patch, factor, strict=True)]

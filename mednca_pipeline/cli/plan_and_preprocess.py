@@ -22,6 +22,7 @@ FLAG_HELP = {
     "spacing": "target spacing in mm: one value, or one per axis (z y x)",
     "patch": "what training sees of the finest level, in voxels: one value, or one per axis",
     "channels": "state channels of mednca",
+    "position": "yes or no: networks see where in the image a voxel lies (no: for scans that are framed otherwise)",
 }
 
 

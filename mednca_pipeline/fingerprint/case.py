@@ -1,11 +1,12 @@
 """The fingerprint of one case, from its arrays."""
 
 import zlib
+from collections.abc import Iterator
 
 import cc3d
 import numpy as np
 
-from mednca_runtime.cropping import crop_to, nonzero_box
+from mednca_runtime.cropping import Box, crop_to, nonzero_box
 from mednca_runtime.labels import Labels
 
 from .fingerprint import CaseFingerprint, ClassStatistics
@@ -25,7 +26,8 @@ def case_fingerprint(
     image_sha256: str,
 ) -> CaseFingerprint:
     """image: (C, *spatial) in LPS. labels: (*spatial). foreground: (C, n), what `sampled_foreground` gives."""
-    cropped = crop_to(image, nonzero_box(image))
+    box = nonzero_box(image)
+    cropped = crop_to(image, box)
     return CaseFingerprint(
         name=name,
         shape=tuple(labels.shape),
@@ -33,7 +35,7 @@ def case_fingerprint(
         spacing_mm=tuple(significant(value) for value in spacing_mm),
         image=tuple(intensity_statistics(channel) for channel in cropped),
         foreground=tuple(intensity_statistics(channel) for channel in foreground) if foreground.size else (),
-        classes={output: class_statistics(mask) for output, mask in definition.masks(labels)},
+        classes={output: class_statistics(mask, box) for output, mask in definition.masks(labels)},
         image_sha256=image_sha256,
     )
 
@@ -47,8 +49,11 @@ def sampled_foreground(image: np.ndarray, labels: np.ndarray, definition: Labels
     return image.reshape(image.shape[0], -1)[:, found]
 
 
-def class_statistics(mask: np.ndarray) -> ClassStatistics:
-    """Volume, components and the largest component's extent per axis of a bool mask (*spatial)."""
+def class_statistics(mask: np.ndarray, image_box: Box) -> ClassStatistics:
+    """Volume, components, the largest component's extent and the centre of a bool mask (*spatial), per axis.
+
+    image_box: the part of the image that preprocessing keeps.
+    """
     box = nonzero_box(mask[None])
     inside = np.ascontiguousarray(crop_to(mask[None], box)[0])
     voxels = int(np.count_nonzero(inside))
@@ -57,4 +62,13 @@ def class_statistics(mask: np.ndarray) -> ClassStatistics:
     components, count = cc3d.connected_components(inside, connectivity=CONNECTIVITY[mask.ndim], return_N=True)
     largest = int(np.bincount(components.reshape(-1), minlength=count + 1)[1:].argmax()) + 1
     extent = nonzero_box((components == largest)[None])
-    return ClassStatistics(voxels, tuple(stop - start for start, stop in extent), int(count))
+    centre = tuple(map(significant, _centre(inside, box, image_box)))
+    return ClassStatistics(voxels, tuple(stop - start for start, stop in extent), int(count), centre)
+
+
+def _centre(inside: np.ndarray, box: Box, image_box: Box) -> Iterator[float]:
+    """Per axis: the mean place of a mask's voxels in `image_box`, from -1 to 1. inside: the mask within its `box`."""
+    for axis, ((start, _), (first, end)) in enumerate(zip(box, image_box, strict=True)):
+        counts = inside.sum(axis=tuple(other for other in range(inside.ndim) if other != axis))
+        index = start - first + counts @ np.arange(counts.size) / counts.sum()
+        yield float((2 * index + 1) / (end - first) - 1)

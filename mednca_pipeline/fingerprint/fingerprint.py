@@ -27,11 +27,14 @@ class ClassStatistics:
     """Of one foreground output in one case; a class that is absent has 0 voxels, 0 components and extent ().
 
     extent: voxels per LPS array axis of the bounding box of the class's largest connected component.
+    centre: mean position of its voxels per axis, -1 to 1 from one end of the image, cropped to non-zero, to the other;
+        () also in fingerprints of versions that did not measure it.
     """
 
     voxels: int
     extent: tuple[int, ...]
     components: int
+    centre: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,11 @@ class Fingerprint:
     def ndim(self) -> int:
         """2 or 3 spatial axes."""
         return len(self.cases[0].shape)
+
+    @property
+    def has_centres(self) -> bool:
+        """Whether it is of a version that measured the centres of classes."""
+        return all(found.centre for case in self.cases for found in case.classes.values() if found.voxels)
 
     def identical_images(self) -> tuple[tuple[str, ...], ...]:
         """Groups of cases whose images have the same pixel values."""

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from mednca_runtime.fire_masks import fire_masks
 from mednca_runtime.padding import CropBack, pad_to
+from mednca_runtime.position import position_channels
 from mednca_runtime.slices import with_adjacent
 
 from ..models.registry import build_model
@@ -51,14 +52,18 @@ class TorchNetwork:
 
     def _probabilities(self, image: np.ndarray, seed: int, run: int) -> np.ndarray:
         padded, inside = pad_to(image, self.image_size, self.module.factor)
+        starts = [0] * (3 - self.dim) + [part.start for part in inside[1:]]  # of the image inside the padded one
+        box = [(-start, side - start) for start, side in zip(starts, padded.shape[1:], strict=True)]
         if self.dim == 3:
-            batch = self._to_device(padded)[None]
+            batch = self._to_device(self._with_position(padded, image.shape[1:], box))[None]
             return self._crop(self._activate(self._logits(batch, seed, run, 0, 1))[0], inside)
         total = padded.shape[1]
         step = max(1, CELLS_PER_BATCH // math.prod(padded.shape[2:]))
         parts = []
         for first in range(0, total, step):
-            seen = with_adjacent(padded, self.plan.adjacent_slices, range(first, min(first + step, total)))
+            last = min(first + step, total)
+            seen = with_adjacent(padded, self.plan.adjacent_slices, range(first, last))
+            seen = self._with_position(seen, image.shape[1:], [(first, last), *box[1:]])
             batch = self._to_device(seen.swapaxes(0, 1))  # (slices, C, H, W)
             probabilities = self._activate(self._logits(batch, seed, run, first, total))
             parts.append(self._crop(probabilities.movedim(0, 1), inside))
@@ -89,6 +94,12 @@ class TorchNetwork:
         return sliding_window_inference(
             batch, patch, 1, lambda tile: self.module.predict_logits(tile, None), overlap=TILE_OVERLAP, mode="gaussian"
         )
+
+    def _with_position(self, seen: np.ndarray, shape: tuple[int, ...], box: list[tuple[int, int]]) -> np.ndarray:
+        """seen: (C, S, H, W), the `box` of an image of `shape`. Adds the position, if the plan asks."""
+        if not self.plan.position:
+            return seen
+        return np.concatenate([seen, position_channels(shape, box, self.plan.position)])
 
     def _to_device(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 class Facts:
     """dim axes each: (H, W) or (S, H, W).
 
-    n_image: image channels that the network sees, those of `adjacent_slices` on either side included.
+    n_image: image channels that a network sees, those of `adjacent_slices` on either side and of its position included.
+    position: sides of a typical image, where the network sees the position of its voxels (mednca_runtime.position).
     large_shape: 95th percentile of the preprocessed shapes. extents: working voxels of the smallest structure.
     spacing_mm: of the preprocessed images; in pixels where the dataset's is not known.
     """
@@ -20,9 +21,13 @@ class Facts:
     spacing_mm: tuple[float, ...]
     memory_bytes: int
     adjacent_slices: int = 0
+    position: tuple[float, ...] = ()
 
     def with_adjacent(self, slices: int) -> "Facts":
         return replace(self, n_image=self.n_image * (2 * slices + 1), adjacent_slices=slices)
+
+    def with_position(self, typical: tuple[float, ...]) -> "Facts":
+        return replace(self, n_image=self.n_image + len(typical), position=typical)
 
     @property
     def dim(self) -> int:

@@ -67,8 +67,8 @@ def plan_mednca(
     if n_channels <= facts.n_image + facts.n_outputs:
         raise InputError(
             f"--channels {n_channels}: expected more than the {facts.n_image} image channels (of "
-            f"{2 * facts.adjacent_slices + 1} slices) and {facts.n_outputs} outputs, so that something is left for the "
-            "hidden state."
+            f"{2 * facts.adjacent_slices + 1} slices, {len(facts.position)} of them the position) and "
+            f"{facts.n_outputs} outputs, so that something is left for the hidden state."
         )
     hidden = hidden_units(n_channels - facts.n_image).value
     step_bytes = partial(step_bytes_of, facts, size, n_channels, hidden, NORM)
@@ -89,6 +89,7 @@ def plan_mednca(
         levels,
         training,
         adjacent_slices=facts.adjacent_slices,
+        position=facts.position,
         keep_every=keep_every,
     )
     return plan, patches, batch_choice

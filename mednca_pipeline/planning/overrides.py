@@ -1,4 +1,4 @@
-"""The user's own decisions: --levels, --steps, --spacing, --patch, --channels, per configuration."""
+"""The user's own decisions: --levels, --steps, --spacing, --patch, --channels, --position, per configuration."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,8 +8,15 @@ from mednca_runtime.errors import InputError
 
 from .levels import Factor
 
-FLAGS = ("levels", "steps", "spacing", "patch", "channels")
-EXAMPLES = {"levels": "4 2 1", "steps": "10 6 4", "spacing": "0.8 0.8", "patch": "24 24", "channels": "16"}
+FLAGS = ("levels", "steps", "spacing", "patch", "channels", "position")
+EXAMPLES = {
+    "levels": "4 2 1",
+    "steps": "10 6 4",
+    "spacing": "0.8 0.8",
+    "patch": "24 24",
+    "channels": "16",
+    "position": "no",
+}
 
 
 @dataclass(frozen=True)
@@ -25,6 +32,7 @@ class Overrides:
     spacing_mm: tuple[float, ...] | None = None
     patch: tuple[int, ...] | None = None
     channels: int | None = None
+    position: bool | None = None
 
 
 def merged(earlier: Mapping[str, str], flags: Mapping[str, str | None], configs: Iterable[str]) -> dict[str, str]:
@@ -50,12 +58,15 @@ def parse_overrides(texts: Mapping[str, str], config: str, axes: Sequence[int], 
     channels = _counts("channels", found["channels"]) if "channels" in found else None
     if channels is not None and len(channels) != 1:
         raise _malformed("channels", found["channels"], "one whole number")
+    if found.get("position", "no") not in ("yes", "no"):
+        raise _malformed("position", found["position"], "yes or no")
     return Overrides(
         levels,
         steps,
         _spacing(found["spacing"], axes, ndim) if "spacing" in found else None,
         _per_axis("patch", found["patch"], dim) if "patch" in found else None,
         channels[0] if channels else None,
+        found["position"] == "yes" if "position" in found else None,
     )
 
 

@@ -18,6 +18,7 @@ from .normalisation import clipping, ct_statistics, schemes
 from .overrides import FLAGS, Overrides, parse_overrides
 from .paper_plan import paper_factors, plan_paper
 from .plans import ConfigPlan, Decision, Plans, TrainingRange
+from .position import sees_position
 from .rule import Chosen, times
 from .schedule import schedule_decision
 from .sizes import image_size, preprocessed_shapes, smallest_extents_mm, spacings_mm, typical_large_shape
@@ -79,15 +80,20 @@ def _plan_config(
     paper, paper_choice = plan_paper(facts, size.value)  # as published: one slice by itself
     if name == "2d" and preprocessing.axis_order:
         facts = facts.with_adjacent(_adjacent_slices(fingerprint, preprocessing, notes))
+    seen = sees_position(fingerprint)
+    if seen.value if user.position is None else user.position:
+        facts = facts.with_position(_typical_shape(fingerprint, preprocessing))
     mednca, patches, batch = plan_mednca(facts, size.value, factors.value, steps.value, user)
     unet, unet_choice = plan_unet(facts, size.value)
     unet_small, small_choice = plan_unet_small(facts, size.value)
 
+    because = seen.because if user.position is None else "you chose it with --position"
+    notes.add("position", "seen" if facts.position else "not seen", because, user.position)
     notes.add("image size", times(size.value), size.because)
     notes.add("levels", describe_factors(factors.value), factors.because, user.levels)
     notes.add("steps", ", ".join(map(str, steps.value)), steps.because, user.steps)
-    seen = ", ".join(times(patch) if patch else "whole" for patch in patches.value)
-    notes.add("patch", seen, patches.because, user.patch)
+    windows = ", ".join(times(patch) if patch else "whole" for patch in patches.value)
+    notes.add("patch", windows, patches.because, user.patch)
     width = channels(facts.n_image, facts.n_outputs)
     because = "you chose it with --channels" if user.channels else width.because
     notes.add("channels", str(mednca.channels), because, user.channels)
@@ -164,6 +170,13 @@ def _adjacent_slices(fingerprint: Fingerprint, preprocessing: PreprocessingPlan,
     chosen = adjacent_slices(between, preprocessing.spacing_mm[1:], len(fingerprint.channel_names))
     notes.add("adjacent slices", f"{chosen.value} on either side", chosen.because)
     return chosen.value
+
+
+def _typical_shape(fingerprint: Fingerprint, preprocessing: PreprocessingPlan) -> tuple[float, ...]:
+    """Median preprocessed shape: (H, W) of 2D images, (S, H, W) of volumes and of their slices."""
+    axes = preprocessing.axis_order or (0, 1)
+    shapes = preprocessed_shapes(fingerprint, axes, preprocessing.spacing_mm[-len(axes) :])
+    return tuple(float(side) for side in np.median(shapes, axis=0))
 
 
 def _training_range(fingerprint: Fingerprint) -> TrainingRange:

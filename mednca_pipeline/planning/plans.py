@@ -13,7 +13,7 @@ from mednca_runtime.preprocessing import PreprocessingPlan
 SCHEMA = 1
 # Fields younger than the first trained models, which were trained as these values say: with them a digest stays as it
 # was.
-ADDED = {"adjacent_slices": 0, "keep_every": 0, "augmentation": 1.0, "mirror_axes": ()}
+ADDED = {"adjacent_slices": 0, "position": (), "keep_every": 0, "augmentation": 1.0, "mirror_axes": ()}
 MODELS = ("mednca", "mednca_paper", "unet", "unet_small")
 
 
@@ -60,6 +60,9 @@ class NCAPlan:
     levels: tuple[LevelPlan, ...]
     training: TrainingPlan
     adjacent_slices: int = 0  # on either side, seen by a 2D network of a volume as further image channels
+    position: tuple[
+        float, ...
+    ] = ()  # sides of a typical image, if the network sees each voxel's place (runtime/position.py)
     keep_every: int = 0  # of the states, for the backward pass, which computes the rest again; 0: everything is kept
 
 
@@ -73,6 +76,7 @@ class UNetPlan:
     patch: tuple[int, ...]  # in voxels of the preprocessed image; inference slides it where the image is larger
     training: TrainingPlan
     adjacent_slices: int = 0  # as in NCAPlan
+    position: tuple[float, ...] = ()  # as in NCAPlan
 
 
 @dataclass(frozen=True)
@@ -142,8 +146,8 @@ class Plans:
         return self.configs[name]
 
     def input_channels(self, model: NCAPlan | UNetPlan) -> int:
-        """Image channels that a network sees: the dataset's, for its own slice and each adjacent one."""
-        return len(self.channel_names) * (2 * model.adjacent_slices + 1)
+        """Image channels that a network sees: the dataset's, of its own slice and each adjacent one, and position's."""
+        return len(self.channel_names) * (2 * model.adjacent_slices + 1) + len(model.position)
 
     def digest(self, config: str, model: str) -> str:
         """Fingerprint of everything that decides the weights of `model`: folds with different digests never mix."""

@@ -47,8 +47,9 @@ Progress = Callable[[str], None]
 class PlanOptions:
     """What the user may decide. memory_bytes, n_folds: None keeps what the user chose before, else the default.
 
-    flags: the texts of --levels, --steps, --spacing, --patch, --channels that were given. configs: those that the
-    flags are for and that will be preprocessed; () is all. force: read everything again and forget earlier flags.
+    flags: the texts of --levels, --steps, --spacing, --patch, --channels, --position that were given. configs: those
+    that the flags are for and that will be preprocessed; () is all. force: read everything again and forget earlier
+    flags.
     """
 
     memory_bytes: int | None = None
@@ -149,7 +150,7 @@ def _present_fingerprint(workspace: Workspace, dataset: Dataset) -> Fingerprint 
     except InputError as error:
         log.info("%s The fingerprint is made anew.", error)
         return None
-    return earlier if earlier.raw_sha256 == raw_sha256(dataset) else None
+    return earlier if earlier.has_centres and earlier.raw_sha256 == raw_sha256(dataset) else None
 
 
 def _is_checked(file: Path, digest: str) -> bool:

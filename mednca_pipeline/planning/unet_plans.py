@@ -62,7 +62,15 @@ def _plan(
     batch = largest_batch(most_batch(topology), facts.memory_bytes, partial(step_bytes, topology))
     minutes = training_minutes(name, size, facts.n_cases)
     training = TrainingPlan("adam", rate, batch, EMA_DECAY, minutes)
-    plan = UNetPlan(chosen, topology.strides, topology.kernel_sizes, topology.patch, training, facts.adjacent_slices)
+    plan = UNetPlan(
+        chosen,
+        topology.strides,
+        topology.kernel_sizes,
+        topology.patch,
+        training,
+        adjacent_slices=facts.adjacent_slices,
+        position=facts.position,
+    )
     total = parameters(topology, chosen, facts.n_image, facts.n_outputs)
     what = "nnU-Net's topology" if name == "unet" else "nnU-Net's topology at about half a million parameters"
     return plan, Chosen(

@@ -12,7 +12,10 @@ from mednca_pipeline.training import sampling
 from mednca_pipeline.training.augmentation import augment, training_transforms
 from mednca_runtime.errors import InputError
 from mednca_runtime.labels import Labels
+from mednca_runtime.position import position_channels
 from mednca_runtime.slices import centred_slice
+
+POSITION_SHIFT = 0.1  # SD, in half sides, by which a sample's position is moved: other scans are framed otherwise
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,8 @@ class BatchRecipe:
     patch: the window that the finest level sees (image_size: the whole image). factor: its origin is a multiple of
     this. foreground_share: of the samples, how many are forced to show foreground. augmentation: how often,
     relative to nnU-Net; 0: never. mirror_axes: flipped at random. adjacent_slices: on either side, which
-    are further channels of a 2D sample.
+    are further channels of a 2D sample. position: sides of a typical image, if the last channels of a sample are to
+    tell where in their image its voxels lie (mednca_runtime.position); else ().
     """
 
     store: Path
@@ -39,6 +43,7 @@ class BatchRecipe:
     augmentation: float = 1.0
     mirror_axes: tuple[int, ...] = ()
     adjacent_slices: int = 0
+    position: tuple[float, ...] = ()
 
     def __post_init__(self):
         if not self.cases:
@@ -111,6 +116,10 @@ class Sampler:
         image = centred_slice(image) if recipe.dim == 2 else image  # (C, *image_size)
         if self._transforms is not None:
             image, labels = augment(image, labels, self._transforms, entropy)
+        if recipe.position:
+            shift = rng.normal(0, POSITION_SHIFT * recipe.augmentation, len(recipe.position))
+            position = position_channels(properties.shape, box, recipe.position, shift)
+            image = np.concatenate([image, position.reshape(-1, *size)])
         voxel = self._patch_voxel(labels, output, rng)
         return image, labels, sampling.patch_origin(size, recipe.patch, recipe.factor, voxel, rng)
 

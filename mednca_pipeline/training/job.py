@@ -114,6 +114,7 @@ def batch_recipe(
         augmentation=plan.training.augmentation,
         mirror_axes=plan.training.mirror_axes,
         adjacent_slices=plan.adjacent_slices,
+        position=plan.position,
     )
 
 

@@ -17,20 +17,33 @@ def labelled():
     return labels
 
 
+def whole(shape):
+    return tuple((0, side) for side in shape)
+
+
 def test_extent_is_that_of_the_largest_component():
-    found = class_statistics(labelled() == 1)
+    found = class_statistics(labelled() == 1, whole((6, 8, 10)))
     assert (found.voxels, found.extent, found.components) == (49, (2, 4, 6), 2)
 
 
 def test_touching_corners_are_one_component():
     mask = np.eye(4, dtype=bool)
-    assert class_statistics(mask).components == 1
-    assert class_statistics(mask).extent == (4, 4)
+    assert class_statistics(mask, whole((4, 4))).components == 1
+    assert class_statistics(mask, whole((4, 4))).extent == (4, 4)
 
 
 def test_absent_class_has_no_extent():
-    found = class_statistics(np.zeros((3, 3), bool))
-    assert (found.voxels, found.extent, found.components) == (0, (), 0)
+    found = class_statistics(np.zeros((3, 3), bool), whole((3, 3)))
+    assert (found.voxels, found.extent, found.components, found.centre) == (0, (), 0, ())
+
+
+def test_centre_is_the_mean_place_of_all_voxels_in_the_cropped_image():
+    mask = np.zeros((4, 10), bool)
+    mask[1:3, 4:8] = True
+    assert class_statistics(mask, whole((4, 10))).centre == pytest.approx((0, 0.2))
+    assert class_statistics(mask, ((0, 4), (2, 10))).centre == pytest.approx((0, 0))  # the middle of 2 to 10
+    mask[0, 0] = True  # far away, one voxel of nine
+    assert class_statistics(mask, whole((4, 10))).centre == pytest.approx((-1 / 12, 7 / 90))
 
 
 def test_regions_count_all_their_values():

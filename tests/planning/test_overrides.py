@@ -53,6 +53,7 @@ def test_spacing_of_pictures_has_two_values_at_most():
         ({"spacing": "nan"}, "positive"),
         ({"patch": "24 24 24"}, "2 axes"),
         ({"channels": "16 16"}, "one whole number"),
+        ({"position": "maybe"}, "yes or no, such as --position no"),
     ],
 )
 def test_nonsense_is_refused_with_an_example(texts, message):

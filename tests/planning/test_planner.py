@@ -249,3 +249,42 @@ def test_unknown_spacing_is_not_called_millimetres():
     assert not plans.spacing_known
     assert decision(plans, "2d", "target spacing").value == "1x1 voxels"
     assert decision(make_plans(replace(fingerprint, spacing_known=True)), "2d", "target spacing").value == "1x1 mm"
+
+
+def placed(spread, shape=(36, 55, 38), n=10):
+    """A dataset whose class "a" keeps its place up to `spread` (in half sides) and whose class "b" does not."""
+    cases = []
+    for index, case in enumerate(alike(shape, {"a": (12,) * len(shape), "b": (6,) * len(shape)}, n).cases):
+        place = spread * (-1) ** index  # SD: spread
+        centres = {"a": (0.0,) * (len(shape) - 1) + (place,), "b": (place + 0.8 * (index % 3),) * len(shape)}
+        classes = {name: replace(found, centre=centres[name]) for name, found in case.classes.items()}
+        cases.append(replace(case, classes=classes))
+    return make_fingerprint(cases)
+
+
+def test_networks_see_the_position_where_a_class_keeps_its_place():
+    plans = make_plans(placed(0.19))
+    slices, volumes = plans.configs["2d"], plans.configs["3d"]
+    for config, seen in ((slices, 7 + 3), (volumes, 1 + 3)):
+        for name in ("mednca", "unet", "unet_small"):
+            assert config.model(name).position == (36, 55, 38)
+            assert plans.input_channels(config.model(name)) == seen
+        assert config.mednca.channels == seen + 8
+        assert config.mednca_paper.position == ()  # as published
+    reason = next(made for made in plans.decisions if made.name == "position")
+    assert (reason.config, reason.value) == ("2d", "seen") and "centre of a varies by 9.5%" in reason.because
+    picture = make_plans(placed(0.19, (64, 80))).config()
+    assert picture.mednca.position == (64, 80)
+
+
+def test_networks_do_not_see_the_position_where_places_differ_or_are_not_known():
+    for fingerprint in (placed(0.21), placed(0.0, n=4), hippocampus()):
+        plans = make_plans(fingerprint)
+        assert {config.model(name).position for config in plans.configs.values() for name in MODELS} == {()}
+
+
+def test_position_is_the_users_choice_per_configuration():
+    plans = make_plans(placed(0.1), {"2d.position": "no"})
+    assert plans.configs["2d"].mednca.position == () and plans.configs["3d"].mednca.position
+    assert next(made for made in plans.decisions if made.name == "position").by_user
+    assert make_plans(hippocampus(), {"2d.position": "yes"}).configs["2d"].mednca.position == (36, 55, 38)
