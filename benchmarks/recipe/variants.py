@@ -87,5 +87,5 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no_position_h": {"position": [], "channels": 15},
     "no_position_p": {"position": [], "channels": 13},
     "no_position_c": {"position": [], "channels": 9},
-    "position_b": {"position": [133, 195], "channels": 11},
+    "position_b": {"position": [108.5, 131], "channels": 11},
 }

@@ -11,7 +11,10 @@ FEWEST_CASES = 5  # that say how much a place varies
 
 
 def sees_position(fingerprint: Fingerprint) -> Chosen:
-    """True if a class keeps its place in the images (docs/explanation/recipe.md): what lies elsewhere is not it."""
+    """True if a class keeps its place in the images: what looks alike elsewhere is not it (docs/explanation/recipe.md).
+
+    The class whose centre varies least decides: others may lie anywhere.
+    """
     variations = {}  # class -> its largest over the axes, as a share of the image's side
     for name in fingerprint.labels.names:
         centres = [case.classes[name].centre for case in fingerprint.cases if case.classes[name].centre]
@@ -22,5 +25,5 @@ def sees_position(fingerprint: Fingerprint) -> Chosen:
     name = min(variations, key=variations.get)
     share = f"the centre of {name} varies by {variations[name]:.1%} of the image's side (SD over the cases"
     if variations[name] <= STEADY:
-        return Chosen(True, f"{share}; up to {STEADY:.0%} it keeps its place, and tells it from what looks alike)")
+        return Chosen(True, f"{share}; up to {STEADY:.0%} its place helps to find it)")
     return Chosen(False, f"{share}; above {STEADY:.0%} a place says little)")
