@@ -80,9 +80,9 @@ def phantom_slice(plans: Plans, model: MedNCA) -> tuple[torch.Tensor, torch.Tens
     array, labels = (_lps(volume) for volume in (render(rng, anatomy, "MRI"), anatomy.labels))
     image, _ = preprocess_image(array[None].astype(np.float32), tuple(anatomy.spacing_mm[::-1]), chosen.preprocessing)
     areas = (labels.transpose(chosen.preprocessing.axis_order) > 0).sum(axis=(1, 2))
-    index = round(int(areas.argmax()) * image.shape[1] / len(areas))
+    index = min(round(int(areas.argmax()) * image.shape[1] / len(areas)), image.shape[1] - 1)
     seen = with_adjacent(image, chosen.mednca.adjacent_slices)
-    padded, inside = pad_to(seen[:, [min(index, image.shape[1] - 1)]], chosen.image_size, model.factor)
+    padded, inside = pad_to(seen[:, [index]], chosen.image_size, model.factor)
     if chosen.mednca.position:
         starts = [-index, *(part.start for part in inside[1:])]
         box = [(-start, side - start) for start, side in zip(starts, padded.shape[1:], strict=True)]
@@ -118,7 +118,7 @@ def level_views(model: MedNCA, image: torch.Tensor, origin: torch.Tensor) -> lis
         box = None
         if output.window.start is not None and output.window.size != (height, width):
             box = (*output.window.start[0].tolist(), *output.window.size)
-        image_here = state[model.n_image // 2].numpy()
+        image_here = state[(model.n_image - len(model.plan.position)) // 2].numpy()  # its own slice
         aspect = level.factor[0] / level.factor[1]
         views.append(LevelView(title, image_here, shown.numpy(), probability.numpy(), box, aspect))
     return views

@@ -27,8 +27,8 @@ class ClassStatistics:
     """Of one foreground output in one case; a class that is absent has 0 voxels, 0 components and extent ().
 
     extent: voxels per LPS array axis of the bounding box of the class's largest connected component.
-    centre: mean position of its voxels per axis, -1 to 1 from one end of the image, cropped to non-zero, to the other;
-        () also in fingerprints of versions that did not measure it.
+    centre: mean position of its voxels per axis; -1 and 1 are the ends of the image, cropped to non-zero. () also in
+        fingerprints of versions that did not measure it.
     """
 
     voxels: int

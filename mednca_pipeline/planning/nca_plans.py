@@ -22,12 +22,16 @@ BATCH_SIZE = {2: 8, 3: 4}
 MUON_RATE, EMA_DECAY = 0.02, 0.99
 
 
-def channels(n_image: int, n_outputs: int) -> Chosen:
-    """Image channels, and a multiple of 8 for outputs and at least 5 of hidden state."""
+def channels(n_image: int, n_outputs: int, n_position: int = 0) -> Chosen:
+    """Image channels, and a multiple of 8 for outputs and at least 5 of hidden state.
+
+    n_position: of the image channels, those that tell the position.
+    """
+    position = f" and {n_position} of the position" if n_position else ""
     return Chosen(
         n_image + round_up(n_outputs + HIDDEN_STATE, CHANNEL_MULTIPLE),
-        f"{n_image} of the image; {n_outputs} of the outputs and at least {HIDDEN_STATE} hidden, rounded up to a "
-        f"multiple of {CHANNEL_MULTIPLE} for speed",
+        f"{n_image - n_position} of the image{position}; {n_outputs} of the outputs and at least {HIDDEN_STATE} "
+        f"hidden, rounded up to a multiple of {CHANNEL_MULTIPLE} for speed",
     )
 
 
@@ -66,8 +70,8 @@ def plan_mednca(
     n_channels = user.channels or channels(facts.n_image, facts.n_outputs).value
     if n_channels <= facts.n_image + facts.n_outputs:
         raise InputError(
-            f"--channels {n_channels}: expected more than the {facts.n_image} image channels (of "
-            f"{2 * facts.adjacent_slices + 1} slices, {len(facts.position)} of them the position) and "
+            f"--channels {n_channels}: expected more than the {facts.n_image} fixed channels "
+            f"({facts.n_image - len(facts.position)} of the image, {len(facts.position)} of the position) and "
             f"{facts.n_outputs} outputs, so that something is left for the hidden state."
         )
     hidden = hidden_units(n_channels - facts.n_image).value

@@ -94,7 +94,7 @@ def _plan_config(
     notes.add("steps", ", ".join(map(str, steps.value)), steps.because, user.steps)
     windows = ", ".join(times(patch) if patch else "whole" for patch in patches.value)
     notes.add("patch", windows, patches.because, user.patch)
-    width = channels(facts.n_image, facts.n_outputs)
+    width = channels(facts.n_image, facts.n_outputs, len(facts.position))
     because = "you chose it with --channels" if user.channels else width.because
     notes.add("channels", str(mednca.channels), because, user.channels)
     total = parameters(mednca, facts.dim, facts.n_image)

@@ -60,9 +60,7 @@ class NCAPlan:
     levels: tuple[LevelPlan, ...]
     training: TrainingPlan
     adjacent_slices: int = 0  # on either side, seen by a 2D network of a volume as further image channels
-    position: tuple[
-        float, ...
-    ] = ()  # sides of a typical image, if the network sees each voxel's place (runtime/position.py)
+    position: tuple[float, ...] = ()  # sides of a typical image, if voxels' places are seen (mednca_runtime.position)
     keep_every: int = 0  # of the states, for the backward pass, which computes the rest again; 0: everything is kept
 
 

@@ -26,7 +26,8 @@ class BatchRecipe:
     this. foreground_share: of the samples, how many are forced to show foreground. augmentation: how often,
     relative to nnU-Net; 0: never. mirror_axes: flipped at random. adjacent_slices: on either side, which
     are further channels of a 2D sample. position: sides of a typical image, if the last channels of a sample are to
-    tell where in their image its voxels lie (mednca_runtime.position); else ().
+    tell where in their image its voxels lie (mednca_runtime.position); else (). No transform flips or turns these; each
+    sample's are moved as a whole, by POSITION_SHIFT times `augmentation`.
     """
 
     store: Path

@@ -19,7 +19,7 @@ from mednca_pipeline.training.options import TrainingOptions
 sys.path.append(str(Path(__file__).parents[1] / "training"))
 from preprocessed_store import write_store  # noqa: E402
 
-SHAPES = {"2d": (5, 21, 14), "3d": (5, 21, 14), "picture": (1, 21, 14)}  # a side longer and one shorter than trained on
+SHAPES = {"2d": (5, 21, 14), "3d": (5, 21, 14), "picture": (1, 21, 14)}  # a side longer and one shorter than the plan
 TYPICAL = (6.0, 18.0, 15.0)
 
 
@@ -58,7 +58,7 @@ def test_prediction_sees_the_places_that_training_saw(kind, tmp_path, monkeypatc
         assert any(np.array_equal(sample, given) for given in seen)
     moved = Sampler(replace(sampler.recipe, augmentation=1.0)).sample(0, 0)[0][1:] - samples[0][1:]
     for channel in moved:  # in training each sample is moved as a whole
-        assert np.ptp(channel) < 1e-6 and abs(channel.mean()) > 1e-3
+        assert np.ptp(channel) < 1e-6 and 1e-3 < abs(channel.mean()) < 0.5
 
 
 @pytest.mark.parametrize("config", ["2d", "3d"])

@@ -1,6 +1,7 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from made_fingerprints import alike, hippocampus, make_case, make_fingerprint
 
@@ -275,6 +276,37 @@ def test_networks_see_the_position_where_a_class_keeps_its_place():
     assert (reason.config, reason.value) == ("2d", "seen") and "centre of a varies by 9.5%" in reason.because
     picture = make_plans(placed(0.19, (64, 80))).config()
     assert picture.mednca.position == (64, 80)
+
+
+def test_the_typical_sides_are_in_the_order_of_the_configurations_axes():
+    fingerprint = placed(0.1, (60, 70, 20))
+    cases = [replace(case, spacing_mm=(1.0, 1.0, 4.0)) for case in fingerprint.cases]  # sagittal slices
+    plans = make_plans(make_fingerprint(cases))
+    assert plans.configs["2d"].preprocessing.axis_order == (2, 0, 1)
+    assert plans.configs["2d"].mednca.position == (20, 60, 70)
+    assert plans.configs["3d"].mednca.position[:2] == (60, 70)
+
+
+def test_places_are_measured_as_networks_see_them_in_sides_of_the_median_image():
+    cases = list(placed(0.0, (64, 64)).cases)  # "a" at the centre along y; now at 0.6 of half a side along x
+    for index, case in enumerate(cases):
+        side = (40, 64, 88)[index % 3]
+        classes = {**case.classes, "a": replace(case.classes["a"], centre=(0.0, 0.6))}
+        cases[index] = replace(case, cropped_shape=(64, side), classes=classes)
+    reason = next(made for made in make_plans(make_fingerprint(cases)).decisions if made.name == "position")
+    spread = np.std([0.3 * (40, 64, 88)[index % 3] / 64 for index in range(10)])
+    assert f"{spread:.1%}" in reason.because and spread > 0.08
+
+
+def test_a_class_that_few_cases_show_does_not_decide():
+    cases = list(placed(0.5, n=30).cases)
+    for index in range(6):
+        rare = replace(cases[index].classes["b"], centre=(0.0, 0.0, 0.0))
+        cases[index] = replace(cases[index], classes={**cases[index].classes, "b": rare})
+    for index in range(6, 30):
+        absent = replace(cases[index].classes["b"], voxels=0, extent=(), components=0, centre=())
+        cases[index] = replace(cases[index], classes={**cases[index].classes, "b": absent})
+    assert make_plans(make_fingerprint(cases)).configs["2d"].mednca.position == ()
 
 
 def test_networks_do_not_see_the_position_where_places_differ_or_are_not_known():
