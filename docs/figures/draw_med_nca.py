@@ -201,7 +201,7 @@ def _draw_rule(axes: Axes, plans: Plans) -> None:
         ends.append(left + width + 0.3)
     _arrow(axes, ends[-1], 97)
     axes.text(98.5, 14, "+", fontsize=20, ha="center", va="center", color=BLUE)
-    n_position = len(chosen.position)
+    n_position = len(plan.position)
     fixed = f"{n_image - n_position} image and {n_position} position" if n_position else f"{n_image} image"
     labels = f"{fixed} (fixed), {plans.labels.n_outputs} outputs, the rest hidden"
     axes.text(98.8, 6.5, f"added to the cell's state: {labels}", ha="right", va="top", fontsize=9.5)
