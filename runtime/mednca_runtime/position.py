@@ -11,8 +11,8 @@ def position_channels(
     """float32 (len(typical), *sides of the box): the place of each voxel of `box` along the last axes of its image.
 
     shape: of the image. box: [start, stop) per axis of it; may reach outside. typical: sides of a typical image, whose
-    half is the unit. 0 is the image's centre, so that the same margin on
-    opposite sides changes nothing. shift: added per axis.
+    half is the unit. 0 is the image's centre, so that the same margin on opposite sides changes nothing. shift: added
+    per axis.
     """
     sides, axes = [stop - start for start, stop in box], len(typical)
     channels = np.empty((axes, *sides), np.float32)
