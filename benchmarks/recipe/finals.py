@@ -6,22 +6,26 @@ Each training is the command that a user types, in a workspace of its own (WORKS
 given one's raw data, preprocessed cases, plan and splits. Killed, it goes on where it stopped. `final` weights, 10 runs
 averaged, fold 0's validation cases, no postprocessing; one column has the mean Dice of classes if only the largest
 component of each were kept. Writes finals.csv, finals.md and finals.png, a curve per training, and an automaton's
-weights.
+weights. Trainings of plans that have changed since stay in the table, below the others.
 """
 
 import argparse
 import csv
 import shutil
+import statistics
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from mednca_pipeline.evaluation.results import is_finished
+from mednca_pipeline.planning.plans import read_plans
 from mednca_pipeline.workspace import Workspace
 from mednca_runtime.files import read_json, replacing, write_text
 
-OUT = Path(__file__).parents[2] / "results" / "recipe"
+ROOT = Path(__file__).parents[2]
+OUT, PLANS = ROOT / "results" / "recipe", ROOT / "plans"
 COLUMNS = (
-    "dataset,config,model,budget,threads,parameters,iterations,minutes,class_dice,mean_class_dice,foreground_dice,"
+    "dataset,config,model,budget,plan,threads,parameters,iterations,minutes,class_dice,mean_class_dice,foreground_dice,"
     "foreground_hd95,unit,largest_component_dice,seconds_per_case,restores,commit,command"
 ).split(",")
 
@@ -53,8 +57,6 @@ def shared_workspace(root: Path, budget: str) -> Workspace:
 
 
 def train(workspace: Workspace, dataset: str, model: str, budget: str) -> Path:
-    from mednca_pipeline.planning.plans import read_plans
-
     config = read_plans(workspace.plans_file(dataset)).default_config
     folder = workspace.fold_folder(dataset, model, config, 0)
     if not is_finished(folder):
@@ -73,6 +75,7 @@ def final_of(folder: Path, budget: str, workspace: Workspace) -> dict:
         "config": run["config"],
         "model": run["model"],
         "budget": budget,
+        "plan": run["digest"],
         "threads": run["threads"],
         "parameters": run["parameters"],
         "iterations": run["iterations"],
@@ -95,7 +98,6 @@ def largest_component_dice(folder: Path, workspace: Workspace, dataset: str) -> 
     from mednca_pipeline.datasets.dataset import load_dataset
     from mednca_pipeline.evaluation.metrics import dice
     from mednca_pipeline.evaluation.postprocessing import apply_postprocessing
-    from mednca_pipeline.planning.plans import read_plans
     from mednca_runtime.images import read_labels
 
     labels, values = read_plans(workspace.plans_file(dataset)).labels, []
@@ -108,7 +110,13 @@ def largest_component_dice(folder: Path, workspace: Workspace, dataset: str) -> 
 
 
 def name_of(row: dict) -> str:
-    return f"{row['dataset']}_{row['model']}_{row['config']}_{row['budget']}"
+    return f"{row['dataset']}_{row['model']}_{row['config']}_{row['budget']}_{row['plan'][:8]}"
+
+
+def is_present(row: dict) -> bool:
+    """Whether the committed plan is the one that this training had."""
+    plans = read_plans(PLANS / row["dataset"] / "plans.json")
+    return plans.digest(row["config"], row["model"]) == row["plan"]
 
 
 def add(row: dict, folder: Path) -> None:
@@ -137,28 +145,47 @@ def read() -> list[dict[str, str]]:
 
 
 def report() -> None:
-    """finals.md and finals.png of all rows."""
+    """finals.md of all rows, and finals.png of those of the present plans."""
+    rows = read()
+    present = [row for row in rows if is_present(row)]
+    draw(present)
+    write_text(
+        OUT / "finals.md",
+        "`python -m benchmarks.recipe.finals --root WORKSPACE -d DATASET --models MODEL --budget BUDGET`, fold 0, "
+        "`final` weights, 10 runs averaged. Dice and HD95 are means over the validation cases, with the standard error "
+        "of the mean Dice over cases. Each row's own command is in finals.csv.\n\n"
+        + table(present)
+        + "\nTrainings of earlier plans, other machines among them:\n\n"
+        + table([row for row in rows if row not in present]),
+    )
+
+
+def draw(rows: Sequence[dict[str, str]]) -> None:
+    """The curves of each dataset: Dice on a few validation samples, one run, over the minutes of training."""
     from matplotlib.figure import Figure
 
-    rows = read()
     datasets = sorted({row["dataset"] for row in rows})
     figure = Figure(figsize=(5 * len(datasets), 3.6), layout="constrained")
     for axis, dataset in zip(figure.subplots(1, len(datasets), squeeze=False)[0], datasets, strict=True):
+        late = []
         for row in (row for row in rows if row["dataset"] == dataset):
             with (OUT / "finals" / name_of(row) / "training.csv").open(encoding="utf-8") as stream:
-                curve = list(csv.DictReader(stream))
-            label = f"{row['model']} {row['budget']}"
-            axis.plot([float(at["minutes"]) for at in curve], [float(at["mean_dice"]) for at in curve], label=label)
-        axis.set(title=dataset, xlabel="minutes", ylabel="Dice of a few validation slices")
+                curve = [(float(at["minutes"]), float(at["mean_dice"])) for at in csv.DictReader(stream)]
+            late += [dice for _, dice in curve[len(curve) // 3 :]]
+            axis.plot(*zip(*curve, strict=True), label=f"{row['model']} {row['budget']}", linewidth=1)
+        margin = 0.1 * (max(late) - min(late))
+        axis.set(ylim=(min(late) - margin, max(late) + margin))
+        axis.set(title=dataset, xlabel="minutes", ylabel="Dice of a few validation slices, one run")
         axis.legend(fontsize=7)
         axis.grid(alpha=0.3)
     with replacing(OUT / "finals.png") as temporary:
         figure.savefig(temporary, dpi=110)
+
+
+def table(rows: Sequence[dict[str, str]]) -> str:
     head = (
-        "`python -m benchmarks.recipe.finals --root WORKSPACE -d DATASET --models MODEL --budget BUDGET`, fold 0, "
-        "`final` weights, 10 runs averaged.\n\n"
-        "| dataset | budget | model | parameters | iterations | threads | Dice of classes | mean | "
-        "foreground | HD95 | mean, largest components alone | s per case | commit |\n" + "|---" * 13 + "|\n"
+        "| dataset | budget | model | parameters | iterations | minutes (threads) | Dice of classes | mean | "
+        "foreground | HD95 | mean, largest components alone | s per case | commit | plan |\n" + "|---" * 14 + "|\n"
     )
     cells = [
         [
@@ -167,18 +194,26 @@ def report() -> None:
             f"{row['model']}_{row['config']}",
             f"{int(row['parameters']):,}",
             f"{int(row['iterations']):,}",
-            row["threads"],
+            f"{row['minutes']} ({row['threads']})",
             row["class_dice"],
             row["mean_class_dice"],
-            row["foreground_dice"],
+            f"{row['foreground_dice']} ± {standard_error(row):.4f}",
             f"{row['foreground_hd95']} {row['unit']}",
             row["largest_component_dice"],
             row["seconds_per_case"],
             row["commit"],
+            row["plan"][:8],
         ]
         for row in rows
     ]
-    write_text(OUT / "finals.md", head + "".join(f"| {' | '.join(map(str, row))} |\n" for row in cells))
+    return head + "".join(f"| {' | '.join(map(str, row))} |\n" for row in cells)
+
+
+def standard_error(row: dict[str, str]) -> float:
+    """Of the foreground's mean Dice over the validation cases."""
+    cases = read_json(OUT / "finals" / name_of(row) / "summary.json")["cases"].values()
+    dice = [case["classes"]["foreground"]["dice"] for case in cases]
+    return statistics.stdev(dice) / len(dice) ** 0.5
 
 
 if __name__ == "__main__":

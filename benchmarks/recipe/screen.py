@@ -21,7 +21,7 @@ from mednca_pipeline.cli.common import wait_briefly
 
 RUNS = Path(__file__).parent / "runs.csv"
 COLUMNS = (
-    "commit,dataset,config,model,variant,changes,budget,seed,threads,iterations,minutes,parameters,"
+    "commit,plan,dataset,config,model,variant,changes,budget,seed,threads,iterations,minutes,parameters,"
     "mean_class_dice,foreground_dice,class_dice,foreground_hd95,restores"
 ).split(",")
 
@@ -75,6 +75,7 @@ def screen(arguments: argparse.Namespace, variant: str, seed: int) -> dict[str, 
     classes = {name: round(values["dice"], 4) for name, values in mean.items() if name != "foreground"}
     return {
         "commit": commit(),
+        "plan": run["digest"],
         "dataset": dataset,
         "config": config,
         "model": arguments.model,

@@ -4,8 +4,8 @@
 
 A training collapsed when its loss ended above its start, when a held-out case with foreground got none, when anything
 was not finite, or when the guard gave up. The first --cases of the held-out cases are predicted. Each seed's curve goes
-to results/recipe/stability_<dataset>.csv as it ends, so that an interrupted command goes on where it stopped; figure
-and table are drawn from all of these. Two runs side by side (--jobs 2), one thread each.
+to results/recipe/stability_<dataset>.csv as it ends, so that an interrupted command goes on where it stopped, for the
+same plan; figure and table are drawn from all of these. Two runs side by side (--jobs 2), one thread each.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from pathlib import Path
 from mednca_pipeline.cli.common import wait_briefly
 
 OUT = Path(__file__).parents[2] / "results" / "recipe"
-COLUMNS = "commit,seed,iterations,iteration,loss,dice,magnitude,restores,final_dice,empty_cases,problem".split(",")
+COLUMNS = "commit,plan,seed,iterations,iteration,loss,dice,magnitude,restores,final_dice,empty_cases,problem".split(",")
 
 
 def main() -> None:
@@ -46,11 +46,34 @@ def main() -> None:
 
     datasets = [Workspace(Path(arguments.root).resolve()).resolve(given) for given in arguments.d]
     for dataset in datasets:
-        known = {int(row["seed"]) for row in read(dataset)}
+        known = seeds_of(dataset, plan_of(arguments, dataset))
         missing = [seed for seed in range(arguments.seeds) if seed not in known]
         with ThreadPoolExecutor(arguments.jobs) as pool:
             list(pool.map(lambda seed, dataset=dataset: child(arguments, dataset, seed), missing))
     report(" ".join(sys.argv[1:]).replace(arguments.root, "WORKSPACE"))
+
+
+def plan_of(arguments: argparse.Namespace, dataset: str) -> str:
+    """Digest of the plan that is trained."""
+    from mednca_pipeline.planning.plans import read_plans
+    from mednca_pipeline.workspace import Workspace
+
+    plans = read_plans(Workspace(Path(arguments.root).resolve()).plans_file(dataset))
+    return plans.digest(plans.default_config, arguments.model)
+
+
+def seeds_of(dataset: str, plan: str) -> set[int]:
+    """The seeds that are there already. Raises InputError when they are of another plan."""
+    from mednca_runtime.errors import InputError
+
+    rows = read(dataset)
+    others = {row["plan"] for row in rows} - {plan}
+    if others:
+        raise InputError(
+            f"{curves_file(dataset)} has seeds of the plan {', '.join(sorted(others))}, and the present one is {plan}: "
+            "remove the file to start anew."
+        )
+    return {int(row["seed"]) for row in rows}
 
 
 def child(arguments: argparse.Namespace, dataset: str, seed: int) -> None:
@@ -89,7 +112,8 @@ def one_seed(arguments: argparse.Namespace, dataset: str, seed: int) -> list[dic
             threads=1,
         )
         folder = workspace.fold_folder(dataset, arguments.model, config, 0)
-        outcome = {"commit": commit(), "seed": seed, "final_dice": "", "empty_cases": ""}
+        outcome = {"commit": commit(), "plan": plan_of(arguments, dataset), "seed": seed}
+        outcome |= {"final_dice": "", "empty_cases": ""}
         gave_up = ""
         try:
             train_fold(workspace, options)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import mednca_pipeline
 
+CODE = (":(top)*.py", ":(top)constraints.txt")  # pathspecs
+
 
 def provenance() -> dict[str, str]:
     """{"commit", "date", "machine", "python"} of this run, each as one line of text."""
@@ -20,11 +22,15 @@ def provenance() -> dict[str, str]:
 
 
 def commit() -> str:
-    """Commit of the checkout that the package runs from, with "-dirty" for uncommitted changes; else the version."""
+    """Commit of the checkout that the package runs from, with "-dirty" if its code differs; else that it is unknown.
+
+    Of results, such as those that the command itself writes, and of documents it says nothing.
+    """
     folder = Path(mednca_pipeline.__file__).parent
     try:
         _git(folder, "ls-files", "--error-unmatch", "__init__.py")  # fails for a copy inside someone else's repository
-        return _git(folder, "describe", "--always", "--dirty", "--abbrev=12")
+        changed = _git(folder, "status", "--porcelain", "--untracked-files=no", "--", *CODE)
+        return _git(folder, "rev-parse", "--short=12", "HEAD") + ("-dirty" if changed else "")
     except (OSError, subprocess.SubprocessError):
         return "unknown (not a git checkout)"
 

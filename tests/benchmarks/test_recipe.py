@@ -1,13 +1,20 @@
 """The scripts of the search: what they change in a plan, and what they say of curves."""
 
+import argparse
 import csv
 from pathlib import Path
 
 import pytest
 
 from benchmarks.recipe import finals, stability
-from benchmarks.recipe.screen import changed
+from benchmarks.recipe.screen import changed, prepare
+from mednca_pipeline.cli.plan_and_preprocess import main as plan
+from mednca_pipeline.phantom import write_phantom_dataset
 from mednca_pipeline.planning.plans import read_plans
+from mednca_pipeline.planning.splits import read_splits
+from mednca_pipeline.preprocessing.store import CaseStore
+from mednca_pipeline.workspace import Workspace
+from mednca_runtime.errors import InputError
 
 PLANS = Path(__file__).parents[2] / "plans" / "Dataset012_PROMISE12" / "plans.json"
 
@@ -16,6 +23,7 @@ def rows_of(losses=(1.0, 0.5), magnitude=3.0, empty=0, seed=0, problem=""):
     return [
         {
             "commit": "c0ffee",
+            "plan": "ab12",
             "seed": seed,
             "iterations": 20,
             "iteration": 10 * (index + 1),
@@ -69,6 +77,15 @@ def test_table_of_seeds_counts_restores_and_names_the_collapsed(tmp_path, monkey
     assert (tmp_path / "stability.png").stat().st_size > 1000
 
 
+def test_seeds_of_another_plan_are_not_mixed(tmp_path, monkeypatch):
+    monkeypatch.setattr(stability, "OUT", tmp_path)
+    assert stability.seeds_of("Dataset900_Made", "ab12") == set()
+    stability.append("Dataset900_Made", [*rows_of(seed=0), *rows_of(seed=7)])
+    assert stability.seeds_of("Dataset900_Made", "ab12") == {0, 7}
+    with pytest.raises(InputError, match="seeds of the plan ab12, and the present one is cd34: remove the file"):
+        stability.seeds_of("Dataset900_Made", "cd34")
+
+
 def test_committed_finals_have_their_curves_and_weights():
     rows = finals.read()
     assert rows
@@ -80,3 +97,26 @@ def test_committed_finals_have_their_curves_and_weights():
         assert (kept / "final.safetensors").exists() == row["model"].startswith("mednca")
     table = (finals.OUT / "finals.md").read_text(encoding="utf-8")
     assert all(f"{int(row['iterations']):,}" in table for row in rows)
+
+
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory):
+    """A workspace with a planned dataset of nine cases in three folds."""
+    root = tmp_path_factory.mktemp("planned")
+    write_phantom_dataset(root / "raw" / "Dataset002_Nine", n_train=9, n_test=0, seed=0, size=(4, 26, 24))
+    assert plan(["-d", "2", "--root", str(root), "-np", "0", "--folds", "3", "--config", "2d", "--quiet"]) == 0
+    return root
+
+
+def test_screens_train_and_hold_out_inside_the_training_cases_of_fold_0(planned, tmp_path):
+    arguments = argparse.Namespace(d="2", config="2d", model="mednca")
+    dataset, config = prepare(planned, tmp_path, arguments, {"hidden": 80})
+    given, made = Workspace(planned), Workspace(tmp_path)
+    cases = CaseStore(given.preprocessed_folder(dataset, config)).cases()
+    reported = read_splits(given.splits_file(dataset), cases)[0]
+    (fold,) = read_splits(made.splits_file(dataset), cases)
+    assert set(fold.train) | set(fold.val) <= set(reported.train)
+    assert not set(fold.train) & set(fold.val)
+    assert fold.val
+    assert read_plans(made.plans_file(dataset)).config(config).mednca.hidden == 80
+    assert read_plans(given.plans_file(dataset)).config(config).mednca.hidden == 64
