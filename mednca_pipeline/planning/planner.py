@@ -13,7 +13,16 @@ from .cost import default_config, nca_pass_flop
 from .facts import Facts
 from .levels import describe_factors
 from .memory import DEFAULT_BYTES
-from .nca_plans import channels, factors_of, hidden_units, parameters, plan_mednca, steps_of
+from .nca_plans import (
+    cell_decision,
+    channels,
+    factors_of,
+    hidden_units,
+    parameters,
+    plan_mednca,
+    steps_of,
+    training_decision,
+)
 from .normalisation import clipping, ct_statistics, schemes
 from .overrides import FLAGS, Overrides, parse_overrides
 from .paper_plan import paper_factors, plan_paper
@@ -101,6 +110,8 @@ def _plan_config(
     hidden = f"{hidden_units(mednca.channels - facts.n_image).because}: {total:,} parameters in all"
     notes.add("hidden units", str(mednca.hidden), hidden)
     notes.add("batch size", str(mednca.training.batch_size), batch.because)
+    for label, made in (("cell", cell_decision()), ("training", training_decision())):
+        notes.add(label, made.value, made.because)
     notes.add("mednca_paper", paper_choice.value, paper_choice.because)
     notes.add("unet", unet_choice.value, unet_choice.because)
     notes.add("unet_small", small_choice.value, small_choice.because)

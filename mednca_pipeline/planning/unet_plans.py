@@ -72,9 +72,11 @@ def _plan(
         position=facts.position,
     )
     total = parameters(topology, chosen, facts.n_image, facts.n_outputs)
-    what = "nnU-Net's topology" if name == "unet" else "nnU-Net's topology at about half a million parameters"
+    what = "nnU-Net's topology"
+    if name == "unet_small":
+        what += " at about half a million parameters; a batch that takes about a second on two CPU cores"
     return plan, Chosen(
         f"{len(chosen)} stages of {chosen[0]} to {max(chosen)} features ({total:,} parameters), patch "
-        f"{times(topology.patch)}, batch {batch}",
+        f"{times(topology.patch)}, batch {batch}, Adam at {rate:g}",
         f"{what}; patch: {because}; a step takes about {step_bytes(topology, batch) / 1e6:.0f} MB",
     )

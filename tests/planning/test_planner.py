@@ -105,6 +105,20 @@ def test_every_decision_has_a_reason():
         assert not made.by_user
 
 
+def test_the_cell_and_its_training_are_among_the_decisions():
+    plans = make_plans(hippocampus())
+    mednca = plans.config("2d").mednca
+    assert decision(plans, "2d", "cell").value == f"fire rate {mednca.fire_rate}, {mednca.norm} norm, edges repeated"
+    assert (mednca.border, mednca.training.mirror_axes, mednca.training.augmentation) == ("replicate", (), 1.0)
+    training = decision(plans, "2d", "training").value
+    assert training.startswith(
+        f"Muon at {mednca.training.learning_rate}, averaged weights (EMA {mednca.training.ema_decay})"
+    )
+    small = plans.config("2d").unet_small.training
+    batch_and_rate = f"batch {small.batch_size}, Adam at {small.learning_rate}"
+    assert batch_and_rate in decision(plans, "2d", "unet_small").value
+
+
 def test_overrides_are_kept_and_marked_as_the_users():
     user = {
         "2d.levels": "2 1",
