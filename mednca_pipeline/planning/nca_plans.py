@@ -46,8 +46,8 @@ def hidden_units(n_free: int) -> Chosen:
 def cell_decision() -> Chosen:
     return Chosen(
         f"fire rate {FIRE_RATE:g}, {NORM} norm, edges repeated",
-        "in prototypes 0.5 was slower, 1 started faster and ended lower, and a norm within each cell gave two points of "
-        "Dice (for this one torch has a fast kernel); images are padded with their edges, too",
+        "in prototypes 0.5 was slower, 1 started faster and ended lower, and a norm within each cell gave two points "
+        "of Dice (for this one torch has a fast kernel); images are padded with their edges, too",
     )
 
 
