@@ -210,7 +210,7 @@ def test_slices_cut_the_coarsest_axis_of_sagittal_scans():
 
 def test_with_less_memory_states_are_computed_again_before_batches_shrink():
     fingerprint = alike((400, 400), {"a": (100, 100)})
-    plans = [make_plans(fingerprint, memory_bytes=memory) for memory in (4_000_000_000, 780_000_000, 690_000_000)]
+    plans = [make_plans(fingerprint, memory_bytes=memory) for memory in (4_000_000_000, 930_000_000, 840_000_000)]
     mednca = [plan.config("2d").mednca for plan in plans]
     assert [network.keep_every > 0 for network in mednca] == [False, True, True]
     assert [network.training.batch_size for network in mednca] == [8, 8, 2]
