@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.recipe import finals, stability
 from benchmarks.recipe.screen import changed, prepare
+from benchmarks.recipe.variants import VARIANTS
 from mednca_pipeline.cli.plan_and_preprocess import main as plan
 from mednca_pipeline.phantom import write_phantom_dataset
 from mednca_pipeline.planning.plans import read_plans
@@ -120,3 +121,16 @@ def test_screens_train_and_hold_out_inside_the_training_cases_of_fold_0(planned,
     assert fold.val
     assert read_plans(made.plans_file(dataset)).config(config).mednca.hidden == 80
     assert read_plans(given.plans_file(dataset)).config(config).mednca.hidden == 64
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_variant_changes_the_present_plan_of_its_dataset(name):
+    dataset = {"p": "Dataset012_PROMISE12", "b": "Dataset020_BUSI", "c": "Dataset021_ChestXray"}.get(name.split("_")[0])
+    plans = read_plans(PLANS.parents[1] / (dataset or "Dataset004_Hippocampus") / "plans.json")
+    plan = plans.config().mednca
+    made = changed(plan, VARIANTS[name])
+    assert (made == plan) == (name == "plan")
+    fixed = plans.input_channels(made)
+    if "channels" in VARIANTS[name]:
+        assert (made.channels - fixed) % 8 == 0
+    assert made.channels > fixed + plans.labels.n_outputs
