@@ -110,6 +110,16 @@ def activate_backward(
     return aten.native_layer_norm_backward.default(grad, hidden, gain.shape, *statistics, gain, shift, wanted)
 
 
+def spend(ctx) -> None:
+    """Begins a backward pass that frees what it uses. Raises RuntimeError at a second one, as autograd does."""
+    if getattr(ctx, "spent", False):
+        raise RuntimeError(
+            "Trying to backward through a level's steps a second time: what the first backward pass needed is freed, "
+            "with retain_graph=True as well. Run the steps again."
+        )
+    ctx.spent = True
+
+
 class _Level:
     """What the steps of a level share. The padded image's part of the convolution is computed here.
 
@@ -188,6 +198,7 @@ class _Steps(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad):
+        spend(ctx)
         level, gradients, grad = ctx.level, _Gradients(ctx.level, grad.dtype), grad.contiguous()
         for step in reversed(range(ctx.steps)):
             if not ctx.perceived:

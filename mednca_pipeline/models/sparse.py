@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .dense import activate, activate_backward, prepared
+from .dense import activate, activate_backward, prepared, spend
 from .nca import CHANNELS_LAST, FUNCTIONAL_CONVOLUTIONS, Cell
 
 ROWS = 4096  # cells gathered at once in inference: a few MB, whatever the image's size
@@ -157,6 +157,7 @@ class _Steps(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad):
+        spend(ctx)
         rule, (gain, shift) = ctx.rule, ctx.norm
         grid = _Grid(grad, ctx.border)
         weights = [rule.from_seen, rule.to_update, gain, shift]

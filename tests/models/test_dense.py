@@ -127,6 +127,15 @@ def test_products_of_a_smaller_type_than_the_state(norm, keep_every, monkeypatch
         assert (one - other).norm() < 1e-5 * other.norm()
 
 
+@pytest.mark.parametrize("keep_every", [0, 2])
+def test_a_second_backward_pass_is_refused(keep_every):
+    cell, state, fired = make((9, 7))
+    loss = run_dense(cell, state.requires_grad_(), fired, 3, keep_every).sum()
+    loss.backward(retain_graph=True)
+    with pytest.raises(RuntimeError, match="backward through a level's steps a second time"):
+        loss.backward()
+
+
 def test_without_gradients_nothing_is_kept():
     cell, state, fired = make((9, 7))
     with torch.inference_mode():

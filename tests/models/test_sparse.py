@@ -60,6 +60,14 @@ def test_a_step_in_which_no_cell_fires():
     assert all(map(torch.allclose, found, expected))
 
 
+def test_a_second_backward_pass_is_refused():
+    cell, state, fired = make((9, 7))
+    loss = run_sparse(cell, state.requires_grad_(), fired, 3).sum()
+    loss.backward(retain_graph=True)
+    with pytest.raises(RuntimeError, match="backward through a level's steps a second time"):
+        loss.backward()
+
+
 def test_it_pays_where_few_cells_fire():
     assert pays(torch.rand(3, 2, 1, 40, 40) < 0.5)
     assert not pays(torch.rand(3, 2, 1, 40, 40) < 0.75)
