@@ -17,15 +17,19 @@ log = logging.getLogger(__name__)
 
 
 class GraphedSteps:
-    """`run_steps` for training; recorded at the first call with tensors of a shape. Copies of it begin empty."""
+    """`run_steps` for training; recorded at the first call with tensors of a shape and type, and anew under autocast.
+
+    Copies of it begin empty.
+    """
 
     def __init__(self) -> None:
         self.recorded: dict[tuple, nn.Module] = {}
 
     def __call__(self, cell: Cell, state: Tensor, fired: Tensor | None, steps: int, keep_every: int = 0) -> Tensor:
-        key = (id(cell), tuple(state.shape), state.requires_grad, fired is None, steps, keep_every)
+        types = (state.dtype, autocast_dtype(state))
+        key = (id(cell), tuple(state.shape), *types, state.requires_grad, fired is None, steps, keep_every)
         if key not in self.recorded:
-            self.recorded[key] = recorded(_Steps(cell, steps, keep_every, autocast_dtype(state)), state, fired)
+            self.recorded[key] = recorded(_Steps(cell, steps, keep_every, types[1]), state, fired)
         return self.recorded[key](state) if fired is None else self.recorded[key](state, fired)
 
     def __deepcopy__(self, memo: dict) -> "GraphedSteps":

@@ -1,16 +1,17 @@
 """When a level's steps are recorded, and that what is recorded computes the same.
 
-Without a GPU: the recording itself is replaced. tests/training/test_cuda.py trains with real graphs.
+Without a GPU: the recording itself is replaced. tests/training/test_cuda.py has the same with real graphs.
 """
 
 import copy
+from functools import partial
 
 import pytest
 import torch
 
 from mednca_pipeline.models.graphs import GraphedSteps
 from mednca_pipeline.models.nca import run_steps
-from tests.models.test_dense import make
+from tests.models.test_dense import gradients, make
 
 
 @pytest.fixture
@@ -40,6 +41,23 @@ def test_steps_are_recorded_once_for_a_shape(recordings):
     assert not copy.deepcopy(graphed).recorded  # another cell's weights
 
 
+@pytest.mark.parametrize("keep_every", [0, 2])
+@pytest.mark.parametrize("fire_rate", [0.75, 1])
+@pytest.mark.parametrize("size", [(9, 7), (5, 7, 6)])
+def test_gradients_of_recorded_steps(size, fire_rate, keep_every, recordings):
+    cell, state, fired = make(size, 2, fire_rate=fire_rate)
+    graphed = GraphedSteps()
+    for _ in range(2):
+        after, expected = gradients(run_steps, cell, state, fired)
+        replayed, found = gradients(partial(graphed, keep_every=keep_every), cell, state, fired)
+        assert torch.allclose(replayed, after, rtol=1e-12, atol=1e-12)
+        for one, other in zip(found, expected, strict=True):
+            assert torch.allclose(one, other, rtol=1e-10, atol=1e-12)
+        torch.nn.init.normal_(cell.update.weight, std=0.1)
+        state = torch.randn_like(state)
+    assert len(recordings) == 1
+
+
 def test_the_type_of_autocast_is_recorded_but_not_its_cache(recordings):
     cell, state, fired = make((9, 7))
     cell, state, graphed = cell.float(), state.float(), GraphedSteps()
@@ -48,6 +66,10 @@ def test_the_type_of_autocast_is_recorded_but_not_its_cache(recordings):
     assert recordings[0][2] is False
     exact = run_steps(cell, state, fired, 3)
     assert coarse.dtype == torch.float32 and 0 < (coarse - exact).abs().max() < 0.05
+    assert torch.allclose(graphed(cell, state, fired, 3), exact, atol=1e-6)  # without autocast: recorded anew
+    cell, state = cell.double(), state.double()
+    assert graphed(cell, state, fired, 3).dtype == torch.float64
+    assert len(recordings) == 3
 
 
 def test_without_a_recording_the_steps_run_one_by_one(monkeypatch, caplog):
