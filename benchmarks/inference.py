@@ -46,11 +46,12 @@ SLICES, FOLDS = 36, 5
 VOLUME = (35, 51, 35)  # voxels of 1 mm, a typical case
 IMPORTED = "mednca_pipeline.inference.batch, mednca_pipeline.inference.report, mednca_pipeline.cli.progress"
 NOTES = """\
-GFLOP/s counts firing cells only: per level 0.5 * steps * cells * (2 * 9*C * hidden + 2 * hidden * C), with the
-perception folded into one matrix. The matrix product is (cells of the finest level, 9*C) @ (9*C, hidden). Ours is
-TorchNetwork.probabilities: padding, masks, logits, softmax. In a running process: reading the image, predicting and
-writing labels, with the weights loaded before. "Start-up of the command" is its wall clock less the seconds that it
-reports for the case, in which it reads, predicts for the first time in its process, and writes."""
+GFLOP/s counts firing cells only, and the image channel once per level: of a level's cell 0.5 * steps * 2 * (9 + 1) *
+(C - 1) * hidden, and 2 * 9 * hidden, with the perception folded into one matrix. The matrix product is (cells of the
+finest level, 9*C) @ (9*C, hidden). Ours is TorchNetwork.probabilities: padding, masks, logits, softmax. In a running
+process: reading the image, predicting and writing labels, with the weights loaded before. "Start-up of the command" is
+its wall clock less the seconds that it reports for the case, in which it reads, predicts for the first time in its
+process, and writes."""
 
 
 def main() -> None:
@@ -82,7 +83,7 @@ def works(device: torch.device) -> dict[str, Work]:
         return authors.predict_logits(image).softmax(dim=1).cpu().numpy()
 
     grids = [tuple(size // f for size, f in zip(IMAGE_SIZE, level.factor, strict=True)) for level in plan.levels]
-    flops = timing.firing_flops(plan, grids, SLICES)
+    flops = timing.firing_flops(plan, model.n_image, grids, SLICES)
     cells = SLICES * int(np.prod(grids[-1]))
     return {
         "authors": Work(of_authors, flops),

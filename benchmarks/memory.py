@@ -83,7 +83,7 @@ def measure_step(arguments: argparse.Namespace, device: torch.device) -> None:
             command += ["--threads", str(arguments.threads)]
             done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
             found.append(int(done.stdout.splitlines()[-1]))
-    flops = training_flops(long_plan(), LARGE, 1)
+    flops = training_flops(long_plan(), 1, LARGE, 1)
     works = {name: Work(long_step(name, device), flops) for name in peaks}
     works[PRODUCT] = finest_product(long_plan(), LARGE, 1, device)
     record = timing.measure("64 steps, 16 channels, 256x256", works, arguments.rounds, device)

@@ -8,6 +8,7 @@ Writes results/benchmarks/step.json and step.md (step_cuda on a GPU).
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -29,9 +30,10 @@ CASES = {  # batch, grid, training
 }
 NOTES = """\
 16 steps of one level; masks drawn as the authors, training and prediction draw them. "plain" is the definition,
-nca.run_steps; "dense" the backend that updates all cells; "ours" the one that is chosen. GFLOP/s counts firing cells
-only: 0.5 * cells * steps * (2 * 9*C * hidden + 2 * hidden * C), with the perception folded into one matrix; in training
-three times that. The matrix product is (cells, 9*C) @ (9*C, hidden).
+nca.run_steps; "dense" the backend that updates all cells; "ours" the one that is chosen, in training on a GPU as CUDA
+graphs. GFLOP/s counts firing cells only, and the image channel once: per cell 0.5 * steps * 2 * (9 + 1) * (C - 1) *
+hidden + 2 * 9 * hidden, with the perception folded into one matrix; in training three times the first and twice the
+second. The matrix product is (cells, 9*C) @ (9*C, hidden).
 On a GPU training is in bfloat16 but for the authors', and so is its matrix product."""
 
 
@@ -60,16 +62,17 @@ def works(batch: int, grid: tuple[int, int], training: bool, device: torch.devic
         return torch.from_numpy(fire_masks(0, 0, 1, STEPS, (batch, *grid), plan.fire_rate)).to(device)[:, :, None]
 
     mixed = training and device.type == "cuda"
-    flops = (3 if training else 1) * batch * plan.fire_rate * STEPS * grid[0] * grid[1]
-    flops *= timing.cell_flops(plan.channels, plan.hidden)
+    chosen = model.training_steps(device) if training else steps.run_steps
+    one_level = replace(plan, levels=plan.levels[-1:])
+    flops = timing.firing_flops(one_level, model.n_image, [grid], batch, training)
     forms = {
         "authors": run(
             lambda seen: authors(seen.movedim(1, -1), STEPS).movedim(-1, 1), authors, state, training, False
         ),
         "plain": run(lambda seen: nca.run_steps(cell, seen, masks(), STEPS), cell, state, training, mixed),
-        OURS: run(lambda seen: steps.run_steps(cell, seen, masks(), STEPS), cell, state, training, mixed),
+        OURS: run(lambda seen: chosen(cell, seen, masks(), STEPS), cell, state, training, mixed),
     }
-    if device.type == "cpu":
+    if mixed or device.type == "cpu":
         forms["dense"] = run(lambda seen: dense.run_dense(cell, seen, masks(), STEPS), cell, state, training, mixed)
     product = timing.matrix_product(
         batch * grid[0] * grid[1], 9 * plan.channels, plan.hidden, device, torch.bfloat16 if mixed else torch.float32

@@ -104,15 +104,30 @@ def matrix_product(m: int, k: int, n: int, device: torch.device, dtype: torch.dt
     return Work(lambda: torch.mm(left, right, out=out), 2.0 * m * k * n)
 
 
-def cell_flops(channels: int, hidden: int, dim: int = 2) -> float:
-    """Of one update of one cell, its perception folded into one matrix: 2 * 3^dim C * hidden + 2 * hidden * C."""
-    return 2.0 * 3**dim * channels * hidden + 2.0 * hidden * channels
+def cell_flops(channels: int, hidden: int, fixed: int, dim: int = 2) -> float:
+    """Of one update of one cell, its perception folded into one matrix: 2 * (3^dim + 1) * (C - fixed) * hidden."""
+    return 2.0 * (3**dim + 1) * (channels - fixed) * hidden
 
 
-def firing_flops(plan: NCAPlan, grids: Sequence[Sequence[int]], batch: int) -> float:
-    """Of all levels and steps, counting the cells that fire only: fire_rate * steps * cells of each level's grid."""
-    updates = sum(level.steps * float(np.prod(grid)) for level, grid in zip(plan.levels, grids, strict=True))
-    return batch * plan.fire_rate * updates * cell_flops(plan.channels, plan.hidden, len(grids[0]))
+def fixed_flops(hidden: int, fixed: int, dim: int = 2) -> float:
+    """Of the fixed channels' part of a cell's hidden units, the same in all steps of a level."""
+    return 2.0 * 3**dim * fixed * hidden
+
+
+def firing_flops(
+    plan: NCAPlan, n_image: int, grids: Sequence[Sequence[int]], batch: int, training: bool = False
+) -> float:
+    """Of all levels, counting the updates of the cells that fire only, and the fixed channels once per level.
+
+    grids: of each level. In training a product of the forward pass has two in the backward pass; of the fixed channels
+    one, for no gradient reaches them.
+    """
+    dim, of_all = len(grids[0]), 0.0
+    for level, grid in zip(plan.levels, grids, strict=True):
+        updates = plan.fire_rate * level.steps * cell_flops(plan.channels, plan.hidden, n_image, dim)
+        once = fixed_flops(plan.hidden, n_image, dim)
+        of_all += batch * float(np.prod(grid)) * (3 * updates + 2 * once if training else updates + once)
+    return of_all
 
 
 def cuda_peak_bytes(run: Callable[[], object], device: torch.device) -> int:

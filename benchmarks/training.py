@@ -35,9 +35,10 @@ BATCH = 48
 AIMS = {("cpu", 16): "1.8", ("cuda", 64): "10"}  # of the published network, by device and steps
 NOTES = """\
 "authors" is their step as they run it, "plain" autograd over the definition (nca.run_steps); all have the same loss at
-every level. GFLOP/s counts firing cells only: per level 3 (forward, and two products backward) * fire_rate * steps *
-cells * (2 * 9*C * hidden + 2 * hidden * C), with the perception folded into one matrix. The matrix product is (cells of
-the finest level, 9*C) @ (9*C, hidden). On a GPU all is in bfloat16 but the authors'."""
+every level. GFLOP/s counts firing cells only, and the fixed channels (image, position) once per level: of a level's
+cell 3 (forward, and two products backward) * fire_rate * steps * 2 * (9 + 1) * (C - fixed) * hidden, and 2 (forward,
+and the weights' gradient) * 2 * 9 * fixed * hidden, with the perception folded into one matrix. The matrix product is
+(cells of the finest level, 9*C) @ (9*C, hidden). On a GPU all is in bfloat16 but the authors'."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def published_works(steps: int, device: torch.device) -> dict[str, Work]:
     plan = published(steps)
     model = MedNCA(plan, 2, n_image_channels=1, n_outputs=1, sigmoid=True).to(device)
     authors, samples = with_weights_of(model), random_samples(model, BATCH, IMAGE_SIZE, device)
-    flops = training_flops(plan, IMAGE_SIZE, BATCH)
+    flops = training_flops(plan, model.n_image, IMAGE_SIZE, BATCH)
     return {
         "authors": Work(lambda: loss_and_gradients(authors, samples, mixed=False), flops),
         OURS: Work(lambda: loss_and_gradients(model, samples), flops),
@@ -84,7 +85,8 @@ def planned_works(device: torch.device) -> dict[str, Work]:
     plans = read_plans(PLANS)
     plan, image_size = plans.config("2d").mednca, plans.config("2d").image_size
     model, batch = build_model("mednca", plans, "2d").to(device), plan.training.batch_size
-    samples, flops = random_samples(model, batch, image_size, device), training_flops(plan, image_size, batch)
+    samples = random_samples(model, batch, image_size, device)
+    flops = training_flops(plan, model.n_image, image_size, batch)
 
     def plain() -> None:
         with plain_steps(model):
@@ -150,8 +152,8 @@ def training_grids(plan: NCAPlan, image_size: tuple[int, ...]) -> list[tuple[int
     return [level.patch or grid for level, grid in zip(plan.levels, whole, strict=True)]
 
 
-def training_flops(plan: NCAPlan, image_size: tuple[int, ...], batch: int) -> float:
-    return 3 * timing.firing_flops(plan, training_grids(plan, image_size), batch)
+def training_flops(plan: NCAPlan, n_image: int, image_size: tuple[int, ...], batch: int) -> float:
+    return timing.firing_flops(plan, n_image, training_grids(plan, image_size), batch, training=True)
 
 
 def finest_product(plan: NCAPlan, image_size: tuple[int, ...], batch: int, device: torch.device) -> Work:

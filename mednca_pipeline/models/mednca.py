@@ -77,11 +77,15 @@ class MedNCA(nn.Module):
             previous = outputs[-1].window if outputs else None
             state = self.enter_level(state, image, index, window, previous)
             fired = draw_fires(generator, self.plan.fire_rate, level.steps, state)
-            run = self.graphed_steps if image.is_cuda else run_steps
+            run = self.training_steps(image.device)
             state = run(self.cells[index], state, fired, level.steps, self.plan.keep_every)
             outputs.append(LevelOutput(self.logits(state), window, level.factor))
             magnitude = torch.maximum(magnitude, state.detach()[:, self.n_image :].abs().amax())
         return outputs, magnitude
+
+    def training_steps(self, device: torch.device) -> Callable[..., Tensor]:
+        """What runs a level's steps in training: `run_steps`, on a GPU as CUDA graphs."""
+        return self.graphed_steps if device.type == "cuda" else run_steps
 
     def logits(self, state: Tensor) -> Tensor:
         return state[:, self.n_image : self.n_image + self.n_outputs]

@@ -9,9 +9,11 @@ from functools import partial
 import pytest
 import torch
 
+from mednca_pipeline.models import steps
 from mednca_pipeline.models.graphs import GraphedSteps
+from mednca_pipeline.models.mednca import MedNCA
 from mednca_pipeline.models.nca import run_steps
-from tests.models.test_dense import gradients, make
+from tests.models.test_dense import PLAN, gradients, make
 
 
 @pytest.fixture
@@ -70,6 +72,12 @@ def test_the_type_of_autocast_is_recorded_but_not_its_cache(recordings):
     cell, state = cell.double(), state.double()
     assert graphed(cell, state, fired, 3).dtype == torch.float64
     assert len(recordings) == 3
+
+
+def test_training_on_a_gpu_runs_recorded_steps():
+    network = MedNCA(PLAN, 2, 1, 2, sigmoid=False)
+    assert network.training_steps(torch.device("cuda")) is network.graphed_steps
+    assert network.training_steps(torch.device("cpu")) is steps.run_steps
 
 
 def test_without_a_recording_the_steps_run_one_by_one(monkeypatch, caplog):
