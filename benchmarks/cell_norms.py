@@ -1,21 +1,19 @@
 """What the normalisation of the hidden units costs: a training step of the cell, relative to one without any.
 
-    python benchmarks/cell_norms.py [--threads N]
-
-Each form is timed in turn, again and again, so that a busy machine slows all of them alike; medians are compared.
+python -m benchmarks.cell_norms [--threads N] [--device cpu|cuda] [--rounds N]
 """
 
-import argparse
-import statistics
-import time
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from mednca_pipeline.models.nca import CHANNELS_LAST, Cell, run_steps
 
-BATCH, CHANNELS, HIDDEN, SIZE, STEPS, ROUNDS = 8, 16, 64, (48, 64), 6, 25
+from . import timing
+
+BATCH, CHANNELS, HIDDEN, SIZE, STEPS = 8, 16, 64, (48, 64), 6
 
 
 class ComposedRMS(nn.Module):
@@ -30,21 +28,13 @@ class ComposedRMS(nn.Module):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--threads", type=int, default=2, help="threads that compute (default: 2)")
-    torch.set_num_threads(parser.parse_args().threads)
-    torch.manual_seed(0)
-    steps = {name: training_step(cell) for name, cell in cells().items()}
-    seconds: dict[str, list[float]] = {name: [] for name in steps}
-    for _ in range(ROUNDS):
-        for name, step in steps.items():
-            start = time.perf_counter()
-            step()
-            seconds[name].append(time.perf_counter() - start)
-    medians = {name: statistics.median(values[3:]) for name, values in seconds.items()}
-    for name, median in medians.items():
-        more = median / medians["none"] - 1
-        print(f"{name:<38} {median * 1e3:6.1f} ms  {more:+5.0%}")
+    arguments = timing.options(__doc__, rounds=22).parse_args()
+    device = timing.begin(arguments)
+    steps = {name: training_step(cell, device) for name, cell in cells().items()}
+    seconds = timing.interleaved(steps, arguments.rounds, device)
+    for name, values in seconds.items():
+        more = np.median(values / seconds["none"]) - 1
+        print(f"{name:<38} {np.median(values) * 1e3:6.1f} ms  {more:+5.0%}")
 
 
 def cells() -> dict[str, Cell]:
@@ -62,10 +52,10 @@ def cells() -> dict[str, Cell]:
     return built | {"RMS norm of elementwise operations": composed}
 
 
-def training_step(cell: Cell) -> Callable[[], None]:
-    cell.to(memory_format=CHANNELS_LAST[2])
-    state = torch.randn(BATCH, CHANNELS, *SIZE).contiguous(memory_format=CHANNELS_LAST[2])
-    fired = torch.rand(STEPS, BATCH, 1, *SIZE) < 0.75
+def training_step(cell: Cell, device: torch.device) -> Callable[[], None]:
+    cell.to(device, memory_format=CHANNELS_LAST[2])
+    state = torch.randn(BATCH, CHANNELS, *SIZE, device=device).contiguous(memory_format=CHANNELS_LAST[2])
+    fired = torch.rand(STEPS, BATCH, 1, *SIZE, device=device) < 0.75
 
     def step() -> None:
         cell.zero_grad(set_to_none=True)

@@ -26,8 +26,8 @@ import numpy as np
 import torch
 
 from mednca_pipeline.device import peak_memory_bytes
+from mednca_pipeline.models.firing import computed_share
 from mednca_pipeline.models.mednca import MedNCA
-from mednca_pipeline.models.sparse import MOST_FIRING
 from mednca_pipeline.planning.memory import PROCESS_BYTES, nca_step_bytes, unet_step_bytes
 from mednca_pipeline.planning.nca_plans import leanest
 from mednca_pipeline.planning.plans import LevelPlan, NCAPlan, read_plans
@@ -235,8 +235,7 @@ def expected_bytes(job, n_parameters: int) -> int:
     if isinstance(plan, NCAPlan):
         outputs = n_image, labels.n_outputs
         form = plan.channels, plan.hidden, plan.norm
-        sparse = plan.fire_rate <= MOST_FIRING and not plan.keep_every and job.device.type == "cpu"
-        computed = plan.fire_rate if sparse else 1.0
+        computed = computed_share(plan.fire_rate, job.device.type, plan.keep_every)
         return nca_step_bytes(plan.levels, job.recipe.image_size, *outputs, *form, batch, plan.keep_every, computed)
     return unet_step_bytes(plan.patch, plan.strides, plan.features, n_image, labels.n_outputs, n_parameters, batch)
 

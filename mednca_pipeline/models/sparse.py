@@ -17,12 +17,6 @@ from .dense import activate, activate_backward, prepared, spend
 from .nca import CHANNELS_LAST, FUNCTIONAL_CONVOLUTIONS, Cell
 
 ROWS = 4096  # cells gathered at once in inference: a few MB, whatever the image's size
-MOST_FIRING = 0.6  # of the cells, up to which leaving the others out saves more than gathering these costs
-
-
-def pays(fired: Tensor | None) -> bool:
-    """Whether few enough cells fire (measured by python -m benchmarks.step)."""
-    return fired is not None and fired.count_nonzero().item() <= MOST_FIRING * fired.numel()
 
 
 def run_sparse(cell: Cell, state: Tensor, fired: Tensor, steps: int) -> Tensor:

@@ -60,7 +60,7 @@ def nca_step_bytes(
     """Peak of one training step of a Med-NCA, as models.dense or models.sparse keeps it for the backward pass.
 
     size: of the images (*spatial); levels without a patch see the whole of it. keep_every: see NCAPlan. computed: the
-    share of the cells whose hidden units are computed: the fire rate where models.sparse runs, 1 elsewhere.
+    share of the cells whose hidden units are computed, see models.firing.
     """
     state = channels - n_image
     of_step = state + computed * (hidden if norm == "none" else 2 * hidden + 2)

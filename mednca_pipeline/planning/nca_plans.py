@@ -5,6 +5,7 @@ from functools import partial
 
 from mednca_runtime.errors import InputError
 
+from ..models.firing import computed_share
 from .facts import Facts
 from .levels import Factor, describe_factors, level_factors, level_steps
 from .memory import available_bytes, largest_batch, nca_step_bytes
@@ -91,7 +92,7 @@ def plan_mednca(
             f"{facts.n_outputs} outputs, so that something is left for the hidden state."
         )
     hidden = hidden_units(n_channels - facts.n_image).value
-    step_bytes = partial(step_bytes_of, facts, size, n_channels, hidden, NORM)
+    step_bytes = partial(step_bytes_of, facts, size, n_channels, hidden, NORM, FIRE_RATE)
     patches, levels = _patches(facts, size, factors, steps, user, step_bytes)
     wished = BATCH_SIZE[facts.dim]
     fits = step_bytes(levels, wished) <= available_bytes(facts.memory_bytes)
@@ -135,8 +136,12 @@ def _patches(facts, size, factors, steps, user: Overrides, step_bytes) -> tuple[
     return patches, levels
 
 
-def step_bytes_of(facts: Facts, size, n_channels: int, hidden: int, norm: str, levels, batch: int, **kept) -> int:
-    return nca_step_bytes(levels, size, facts.n_image, facts.n_outputs, n_channels, hidden, norm, batch, **kept)
+def step_bytes_of(
+    facts: Facts, size, n_channels: int, hidden: int, norm: str, fire_rate: float, levels, batch: int, keep_every=0
+) -> int:
+    """Of a training step on a CPU, where the sparse form needs less."""
+    form, computed = (n_channels, hidden, norm), computed_share(fire_rate, "cpu", keep_every)
+    return nca_step_bytes(levels, size, facts.n_image, facts.n_outputs, *form, batch, keep_every, computed)
 
 
 def levels_of(factors, steps, patches) -> tuple[LevelPlan, ...]:

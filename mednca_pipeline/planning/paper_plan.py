@@ -31,7 +31,7 @@ def plan_paper(facts: Facts, size: tuple[int, ...]) -> tuple[NCAPlan, Chosen]:
     levels = levels_of(factors, (steps, steps), (None, None if patch == tuple(size) else patch))
     n_channels = max(CHANNELS, channels(facts.n_image, facts.n_outputs).value)
     hidden = HIDDEN_PER_CHANNEL * n_channels
-    step_bytes = partial(step_bytes_of, facts, size, n_channels, hidden, "none", levels, computed=FIRE_RATE)
+    step_bytes = partial(step_bytes_of, facts, size, n_channels, hidden, "none", FIRE_RATE, levels)
     batch = largest_batch(BATCH, facts.memory_bytes, step_bytes)
     training = TrainingPlan(
         "adam",

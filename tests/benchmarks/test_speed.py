@@ -2,10 +2,11 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 
-from benchmarks import step, timing, training
+from benchmarks import cell_norms, step, timing, training
 from benchmarks.timing import OURS, PRODUCT
 from mednca_pipeline.models.mednca import MedNCA
 
@@ -46,3 +47,17 @@ def test_training_steps(written, monkeypatch):
     assert set(planned) == {"plain", OURS, PRODUCT}
     assert set(iteration) == {"plain", OURS}
     assert "| planned hippocampus network, whole iteration: plain / ours |" in (written / "training.md").read_text()
+
+
+def test_norms_of_the_cell(written, monkeypatch, capsys):
+    monkeypatch.setattr(cell_norms, "SIZE", (4, 4))
+
+    def interleaved(works, rounds, device):
+        for run in works.values():
+            run()
+        return {name: np.array([0.002, 0.002]) * (1 + index / 2) for index, name in enumerate(works)}
+
+    monkeypatch.setattr(timing, "interleaved", interleaved)
+    cell_norms.main()
+    found = [line.split()[-3:] for line in capsys.readouterr().out.splitlines()]
+    assert found == [["2.0", "ms", "+0%"], ["3.0", "ms", "+50%"], ["4.0", "ms", "+100%"], ["5.0", "ms", "+150%"]]

@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from mednca_pipeline.models import sparse, steps
+from mednca_pipeline.models.firing import computed_share
 from mednca_pipeline.models.nca import run_steps
-from mednca_pipeline.models.sparse import pays, run_sparse
+from mednca_pipeline.models.sparse import run_sparse
 from tests.models.test_dense import SHAPES, gradients, make
 
 
@@ -69,9 +70,19 @@ def test_a_second_backward_pass_is_refused():
 
 
 def test_it_pays_where_few_cells_fire():
-    assert pays(torch.rand(3, 2, 1, 40, 40) < 0.5)
-    assert not pays(torch.rand(3, 2, 1, 40, 40) < 0.75)
-    assert not pays(None)
+    few, many = (torch.rand(3, 2, 1, 40, 40) < rate for rate in (0.5, 0.75))
+    assert steps.pays_sparse(few, "cpu", 0)
+    assert not steps.pays_sparse(many, "cpu", 0)
+    assert not steps.pays_sparse(None, "cpu", 0)
+    assert not steps.pays_sparse(few, "cpu", 2) and not steps.pays_sparse(few, "cuda", 0)
+
+
+@pytest.mark.parametrize(
+    ("given", "share"),
+    [((0.5, "cpu"), 0.5), ((0.6, "cpu", 0), 0.6), ((0.75, "cpu"), 1), ((0.5, "cpu", 2), 1), ((0.5, "cuda"), 1)],
+)
+def test_only_the_cells_that_fire_are_computed_where_it_runs(given, share):
+    assert computed_share(*given) == share
 
 
 def test_the_backend_is_chosen_by_gradients_and_fire_rate(monkeypatch):

@@ -1,5 +1,6 @@
 import pytest
 
+from mednca_pipeline.planning.facts import Facts
 from mednca_pipeline.planning.memory import (
     FLOAT_BYTES,
     IMAGE_MAPS,
@@ -9,6 +10,7 @@ from mednca_pipeline.planning.memory import (
     parse_memory,
     unet_step_bytes,
 )
+from mednca_pipeline.planning.nca_plans import step_bytes_of
 from mednca_pipeline.planning.plans import LevelPlan
 from mednca_runtime.errors import InputError
 
@@ -77,6 +79,13 @@ def test_cells_that_do_not_fire_take_no_hidden_units():
     sparse = nca_step_bytes(levels, (128, 128), 1, 2, 32, 128, "none", 24, computed=0.5)
     assert sparse == pytest.approx(1713e6, rel=0.1)  # results/benchmarks/memory.md
     assert nca_step_bytes(levels, (128, 128), 1, 2, 32, 128, "none", 24) > 1.2 * sparse
+
+
+@pytest.mark.parametrize(("fire_rate", "keep_every", "computed"), [(0.5, 0, 0.5), (0.5, 2, 1.0), (0.75, 0, 1.0)])
+def test_the_planner_expects_the_form_that_runs(fire_rate, keep_every, computed):
+    facts, levels = Facts(1, 3, 10, (64, 64), (9, 9), (1, 1), 4_000_000_000), (LevelPlan((1, 1), 8),)
+    found = step_bytes_of(facts, (64, 64), 32, 128, "none", fire_rate, levels, 4, keep_every)
+    assert found == nca_step_bytes(levels, (64, 64), 1, 3, 32, 128, "none", 4, keep_every, computed)
 
 
 def test_batch_is_halved_until_it_fits_what_the_process_leaves():
