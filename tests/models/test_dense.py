@@ -1,7 +1,9 @@
 """The dense backend computes what the plain definition says, forward and backward."""
 
+import random
 from dataclasses import replace
 from functools import partial
+from itertools import product
 
 import pytest
 import torch
@@ -15,7 +17,13 @@ from mednca_pipeline.planning.plans import LevelPlan, NCAPlan, TrainingPlan
 
 LEVELS = (LevelPlan((2, 2), 2), LevelPlan((1, 1), 2))
 PLAN = NCAPlan(8, 8, 0.75, "layer", "replicate", "matrix", LEVELS, TrainingPlan("adam", 1e-3, 1, 0.9, {"cpu": 1.0}))
-SHAPES = [(9, 7), (1, 5), (8, 8), (5, 7, 6)]
+BORDERS = ("replicate", "reflect", "zeros")
+RANDOM, LONGEST = random.Random(0), {2: 10, 3: 6}
+CASES = [  # size, image channels, border, fire rate
+    (tuple(RANDOM.randint(2, LONGEST[dim]) for _ in range(dim)), *form)
+    for dim in LONGEST
+    for form in product((1, 2, 3, 4), BORDERS, (0.25, 0.5, 0.75, 1))
+]
 
 
 def make(size, n_image=1, border="replicate", fire_rate=0.75, norm="layer", perception="matrix", free=6):
@@ -36,37 +44,38 @@ def gradients(backend, cell, state, fired):
     return after.detach(), [state.grad[:, cell.fixed :], *(weight.grad.clone() for weight in cell.parameters())]
 
 
-@pytest.mark.parametrize("fire_rate", [0.25, 0.5, 1])
-@pytest.mark.parametrize("border", ["replicate", "zeros"])
-@pytest.mark.parametrize("n_image", [1, 2, 4])
-@pytest.mark.parametrize("size", SHAPES)
-def test_the_same_states_and_gradients(size, n_image, border, fire_rate):
-    cell, state, fired = make(size, n_image, border, fire_rate)
+def compare(backend, cell, state, fired):
+    """Asserts that `backend` gives the states and gradients of the plain definition."""
     after, expected = gradients(run_steps, cell, state, fired)
-    dense, found = gradients(run_dense, cell, state, fired)
-    assert torch.allclose(dense, after, rtol=1e-12, atol=1e-12)
+    given, found = gradients(backend, cell, state, fired)
+    assert given.shape == after.shape and torch.allclose(given, after, rtol=1e-12, atol=1e-12)
     for one, other in zip(found, expected, strict=True):
         assert torch.allclose(one, other, rtol=1e-10, atol=1e-12)
 
 
-@pytest.mark.parametrize("size", [(9, 7), (5, 7, 6)])
-def test_reflected_borders(size):
-    cell, state, fired = make(size, border="reflect")
-    after, expected = gradients(run_steps, cell, state, fired)
-    dense, found = gradients(run_dense, cell, state, fired)
-    assert torch.allclose(dense, after) and all(map(torch.allclose, found, expected))
+@pytest.mark.parametrize(("size", "n_image", "border", "fire_rate"), CASES)
+def test_the_same_states_and_gradients(size, n_image, border, fire_rate):
+    compare(run_dense, *make(size, n_image, border, fire_rate))
+
+
+@pytest.mark.parametrize("border", ["replicate", "zeros"])
+@pytest.mark.parametrize("size", [(1, 5), (1, 1, 4)])
+def test_a_grid_of_one_cell_along_an_axis(size, border):
+    compare(run_dense, *make(size, border=border))
+
+
+@pytest.mark.parametrize("dim", LONGEST)
+def test_the_sizes_above_are_odd_and_even_along_every_axis(dim):
+    sizes = {size for size, *_ in CASES if len(size) == dim}
+    assert len(sizes) > 20
+    assert all({side % 2 for side in axis} == {0, 1} for axis in zip(*sizes, strict=True))
 
 
 @pytest.mark.parametrize("norm", ["none", "layer"])
 @pytest.mark.parametrize("perception", ["matrix", "paper"])
 @pytest.mark.parametrize("size", [(9, 7), (5, 7, 6)])
 def test_every_form_of_the_cell(size, perception, norm):
-    cell, state, fired = make(size, 2, norm=norm, perception=perception)
-    after, expected = gradients(run_steps, cell, state, fired)
-    dense, found = gradients(run_dense, cell, state, fired)
-    assert torch.allclose(dense, after, rtol=1e-12, atol=1e-12)
-    for one, other in zip(found, expected, strict=True):
-        assert torch.allclose(one, other, rtol=1e-10, atol=1e-12)
+    compare(run_dense, *make(size, 2, norm=norm, perception=perception))
 
 
 @pytest.mark.parametrize("backend", [run_dense, run_sparse])
@@ -74,22 +83,15 @@ def test_every_form_of_the_cell(size, perception, norm):
 def test_a_channel_that_is_added_for_the_kernels_changes_nothing(perception, backend):
     cell, state, fired = make((9, 7), 2, perception=perception, free=7)
     assert dense.prepared(cell, state)[0].shape[1] == 2 + 8
-    after, expected = gradients(run_steps, cell, state, fired)
-    padded, found = gradients(backend, cell, state, fired)
-    assert padded.shape == after.shape and torch.allclose(padded, after, rtol=1e-12, atol=1e-12)
-    for one, other in zip(found, expected, strict=True):
-        assert torch.allclose(one, other, rtol=1e-10, atol=1e-12)
+    compare(backend, cell, state, fired)
 
 
 @pytest.mark.parametrize("keep_every", [1, 2, 3, 5])
 @pytest.mark.parametrize("norm", ["none", "layer"])
-def test_states_that_are_computed_again(norm, keep_every):
-    cell, state, fired = make((9, 7), norm=norm)
-    after, expected = gradients(run_steps, cell, state, fired)
-    again, found = gradients(partial(run_dense, keep_every=keep_every), cell, state, fired)
-    assert torch.allclose(again, after, rtol=1e-12, atol=1e-12)
-    for one, other in zip(found, expected, strict=True):
-        assert torch.allclose(one, other, rtol=1e-10, atol=1e-12)
+@pytest.mark.parametrize("border", BORDERS)
+@pytest.mark.parametrize(("size", "n_image", "fire_rate"), [((9, 7), 1, 0.75), ((4, 5, 3), 4, 0.75), ((4, 5, 3), 4, 1)])
+def test_states_that_are_computed_again(size, n_image, border, fire_rate, norm, keep_every):
+    compare(partial(run_dense, keep_every=keep_every), *make(size, n_image, border, fire_rate, norm))
 
 
 def test_computing_states_again_keeps_less(monkeypatch):

@@ -7,15 +7,14 @@ from mednca_pipeline.models import sparse, steps
 from mednca_pipeline.models.firing import computed_share
 from mednca_pipeline.models.nca import run_steps
 from mednca_pipeline.models.sparse import run_sparse
-from tests.models.test_dense import SHAPES, gradients, make
+from tests.models.test_dense import CASES, compare, make
 
 
-@pytest.mark.parametrize("fire_rate", [0.25, 0.5, 0.75])
-@pytest.mark.parametrize("border", ["replicate", "zeros"])
-@pytest.mark.parametrize("n_image", [1, 2, 4])
-@pytest.mark.parametrize("size", SHAPES)
-def test_the_same_states(size, n_image, border, fire_rate):
+@pytest.mark.parametrize(("size", "n_image", "border", "fire_rate"), CASES)
+def test_the_same_states_and_gradients(size, n_image, border, fire_rate):
     cell, state, fired = make(size, n_image, border, fire_rate)
+    fired = torch.ones(3, 2, 1, *size, dtype=torch.bool) if fired is None else fired
+    compare(run_sparse, cell, state, fired)
     with torch.inference_mode():
         expected = run_steps(cell, state, fired, 3)
         assert torch.allclose(run_sparse(cell, state, fired, 3), expected, rtol=1e-12, atol=1e-12)
@@ -37,28 +36,18 @@ def test_every_form_of_the_cell(size, perception, norm, monkeypatch):
 @pytest.mark.parametrize("border", ["replicate", "reflect", "zeros"])
 @pytest.mark.parametrize("size", [(9, 7), (5, 7, 6)])
 def test_the_same_gradients(size, border, perception, norm):
-    cell, state, fired = make(size, 2, border, 0.5, norm, perception)
-    after, expected = gradients(run_steps, cell, state, fired)
-    sparse_after, found = gradients(run_sparse, cell, state, fired)
-    assert torch.allclose(sparse_after, after, rtol=1e-12, atol=1e-12)
-    for one, other in zip(found, expected, strict=True):
-        assert torch.allclose(one, other, rtol=1e-10, atol=1e-12)
+    compare(run_sparse, *make(size, 2, border, 0.5, norm, perception))
 
 
 @pytest.mark.parametrize("size", [(1, 5), (1, 1, 4)])
 def test_gradients_where_a_cell_is_its_own_neighbour(size):
-    cell, state, fired = make(size)
-    _, expected = gradients(run_steps, cell, state, fired)
-    _, found = gradients(run_sparse, cell, state, fired)
-    assert all(torch.allclose(one, other, rtol=1e-10, atol=1e-12) for one, other in zip(found, expected, strict=True))
+    compare(run_sparse, *make(size))
 
 
 def test_a_step_in_which_no_cell_fires():
     cell, state, fired = make((6, 5))
     fired[1] = False
-    _, expected = gradients(run_steps, cell, state, fired)
-    _, found = gradients(run_sparse, cell, state, fired)
-    assert all(map(torch.allclose, found, expected))
+    compare(run_sparse, cell, state, fired)
 
 
 def test_a_second_backward_pass_is_refused():
