@@ -91,20 +91,18 @@ def _measure(arguments: argparse.Namespace) -> int:
     dataset = given.resolve(arguments.d)
     origin = timing.described(device) | {"digest": planned_digest(given, dataset)}
     workspace = fold_workspace(given)
-    earlier = {} if arguments.anew else earlier_parts(origin)
-    done: dict[str, dict] = {}
-    for part in parts_of(workspace.root, dataset, arguments.budget):
-        before = earlier.get(part.name, {})
-        if before.get("command") != part.command(given):
-            before = {}
-        if before.get("outcome") != "done":
+    parts = parts_of(workspace.root, dataset, arguments.budget)
+    entries = {} if arguments.anew else earlier_entries(origin, {part.name: part.command(given) for part in parts})
+    for part in parts:
+        entry = entries.get(part.name, {})
+        if entry.get("outcome") != "done":
             say(f"{part.name} …", arguments.quiet)
-            before = {"date": origin["date"]} | measured(part, given, workspace, dataset, before, end)
-        done[part.name] = before
-        say(f"{part.name}: {before['outcome']}, {before['seconds']:.0f} s, {before['date']}", arguments.quiet)
-        write_report(origin, done)
+            entry = {"date": origin["date"]} | measured(part, given, workspace, dataset, entry, end)
+        entries[part.name] = entry
+        say(f"{part.name}: {entry['outcome']}, {entry['seconds']:.0f} s, {entry['date']}", arguments.quiet)
+        write_report(origin, {part.name: entries[part.name] for part in parts if part.name in entries})
     say(f"Written: {timing.OUT / 'gpu'}.json and .md", arguments.quiet)
-    return DONE if all(entry["outcome"] == "done" for entry in done.values()) else OUR_FAULT
+    return DONE if all(entry["outcome"] == "done" for entry in entries.values()) else OUR_FAULT
 
 
 def measured(part: Part, given: Workspace, workspace: Workspace, dataset: str, before: dict, end: float) -> dict:
@@ -152,14 +150,17 @@ def fold_workspace(given: Workspace) -> Workspace:
     return Workspace(root, given.nnunet_raw)
 
 
-def earlier_parts(origin: dict[str, str]) -> dict[str, dict]:
-    """The parts in gpu.json, if they are of this commit, device and plan."""
+def earlier_entries(origin: dict[str, str], commands: dict[str, str]) -> dict[str, dict]:
+    """What gpu.json has of the parts, if it is of this commit, device and plan. commands: of each part."""
     file = timing.OUT / "gpu.json"
     if not file.exists():
         return {}
     found = read_json(file)
-    same = all(found[key] == origin[key] for key in ("device", "digest"))
-    return found["parts"] if same and clean(found["commit"]) == clean(origin["commit"]) else {}
+    if clean(found["commit"]) != clean(origin["commit"]) or any(
+        found[key] != origin[key] for key in ("device", "digest")
+    ):
+        return {}
+    return {name: entry for name, entry in found["parts"].items() if entry["command"] == commands.get(name)}
 
 
 def clean(commit: str) -> str:

@@ -48,6 +48,10 @@ def measure(folder, *more):
     return code, json.loads((folder / "gpu.json").read_text(encoding="utf-8"))["parts"]
 
 
+def interrupt():
+    raise KeyboardInterrupt
+
+
 def test_a_failing_part_loses_nothing_and_is_run_again_alone(parts, tmp_path):
     begun = time.monotonic()
     code, found = measure(tmp_path)
@@ -77,6 +81,17 @@ def test_a_failing_part_loses_nothing_and_is_run_again_alone(parts, tmp_path):
 
     code, found = measure(tmp_path, "--anew")
     assert (tmp_path / "made.json").exists() and found[FOLDS]["outcome"] != "done"  # from the beginning
+
+
+def test_an_interruption_loses_nothing(parts, tmp_path, monkeypatch):
+    ended = ("-c", "pass")
+    parts["step"], parts["tests"] = Part("step", ("-c", "raise SystemExit(1)"), 60), Part("tests", ended, 60)
+    measure(tmp_path)
+    parts["step"] = Part("step", ended, 60)
+    monkeypatch.setattr(gpu, "run", lambda part, limit_s: (1.0, "done") if part.name == "step" else interrupt())
+    assert gpu.main(["--root", str(tmp_path), "-d", "1"]) == 130
+    found = json.loads((tmp_path / "gpu.json").read_text(encoding="utf-8"))["parts"]
+    assert [found[name]["outcome"] for name in ("training", "step", "tests")] == ["done"] * 3
 
 
 def test_what_is_of_another_commit_is_measured_again(parts, tmp_path, monkeypatch):
