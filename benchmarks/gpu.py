@@ -68,7 +68,7 @@ def parts_of(root: Path, dataset: str, budget: str) -> list[Part]:
         Part("step", ("-m", "benchmarks.step", *on_gpu), 60, "step_cuda"),
         Part("tests", ("-m", "pytest", "-q", "tests/training/test_cuda.py"), 150),
         Part(FOLDS, ("-m", *folds, *on_gpu, "--budget", budget), 420),
-        Part("memory", ("-m", "benchmarks.memory", *on_gpu), 120, "memory_step_cuda"),
+        Part("memory", ("-m", "benchmarks.memory", *on_gpu), 150, "memory_step_cuda"),
         Part("inference", ("-m", "benchmarks.inference", *on_gpu, "--rounds", "3"), 150, "inference_cuda"),
     ]
 
@@ -156,15 +156,9 @@ def earlier_entries(origin: dict[str, str], commands: dict[str, str]) -> dict[st
     if not file.exists():
         return {}
     found = read_json(file)
-    if clean(found["commit"]) != clean(origin["commit"]) or any(
-        found[key] != origin[key] for key in ("device", "digest")
-    ):
+    if any(found[key] != origin[key] for key in ("commit", "device", "digest")):
         return {}
     return {name: entry for name, entry in found["parts"].items() if entry["command"] == commands.get(name)}
-
-
-def clean(commit: str) -> str:
-    return commit.removesuffix("-dirty")  # what is written makes the checkout dirty
 
 
 def run(part: Part, limit_s: float) -> tuple[float, str]:
