@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import re
 from pathlib import Path
 
 import pytest
@@ -134,3 +135,12 @@ def test_every_variant_changes_the_present_plan_of_its_dataset(name):
     if "channels" in VARIANTS[name]:
         assert (made.channels - fixed) % 8 == 0
     assert made.channels > fixed + plans.labels.n_outputs
+
+
+def test_page_of_the_recipe_has_the_figures_of_the_finals():
+    page = (finals.ROOT / "docs" / "explanation" / "recipe.md").read_text(encoding="utf-8")
+    shown = page.split("| dataset, minutes |")[1].split("\n\n")[0]
+    stated = set(re.findall(r"\b0\.\d{4}\b|\b\d+,\d{3}\b", shown))
+    assert len(stated) > 20
+    known = (finals.OUT / "finals.md").read_text(encoding="utf-8")
+    assert sorted(figure for figure in stated if figure not in known) == []
