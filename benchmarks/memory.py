@@ -37,7 +37,7 @@ from .authors import AuthorsMedNCA
 from .timing import OURS, OUT, PRODUCT, Work
 from .training import PLANS, finest_product, loss_and_gradients, plain_steps, random_samples, training_flops
 
-STEPS = 10  # the second finds the optimiser's moments there; memory that is freed and taken again grows for a while
+STEPS = 4  # the second finds the optimiser's moments there; memory that is freed and taken again grows for a while
 LONG_STEPS, LARGE, N_OUTPUTS = 64, (256, 256), 2
 PLAIN, ALL_KEPT = "plain", "ours, everything kept"
 AUTHORS = "authors"

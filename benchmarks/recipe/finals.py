@@ -1,6 +1,7 @@
 """Trains a model on fold 0 for a stated time with the plan's defaults, and adds it to results/recipe/.
 
     python -m benchmarks.recipe.finals --root WORKSPACE -d 4 --models mednca unet_small --budget 15min
+    python -m benchmarks.recipe.finals      the tables and the figure again, of what is there
 
 Each training is the command that a user types, in a workspace of its own (WORKSPACE/finals/<budget>) which shares the
 given one's raw data, preprocessed cases, plan and splits. Killed, it goes on where it stopped. `final` weights, 10 runs
@@ -15,6 +16,7 @@ import shutil
 import statistics
 import subprocess
 from collections.abc import Sequence
+from itertools import pairwise, product
 from pathlib import Path
 
 from mednca_pipeline.evaluation.results import is_finished
@@ -32,11 +34,17 @@ COLUMNS = (
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--root", required=True, help="workspace with the planned and preprocessed dataset")
-    parser.add_argument("-d", required=True, help="dataset")
+    parser.add_argument("--root", help="workspace with the planned and preprocessed dataset")
+    parser.add_argument("-d", help="dataset")
     parser.add_argument("--models", nargs="+", default=["mednca", "unet_small"])
-    parser.add_argument("--budget", required=True)
+    parser.add_argument("--budget")
     arguments = parser.parse_args()
+    given = [arguments.root, arguments.d, arguments.budget]
+    if not any(given):
+        report()
+        return
+    if not all(given):
+        parser.error("--root, -d and --budget go together; without them the tables and the figure are made again")
     root = Path(arguments.root).resolve()
     workspace = shared_workspace(root, arguments.budget)
     dataset = workspace.resolve(arguments.d)
@@ -155,6 +163,10 @@ def report() -> None:
         "`final` weights, 10 runs averaged. Dice and HD95 are means over the validation cases, with the standard error "
         "of the mean Dice over cases. Each row's own command is in finals.csv.\n\n"
         + table(present)
+        + "\n`mednca` less `unet_small`, case by case (± standard error):\n\n"
+        + paired_table(present)
+        + "\nDice on the scoring slices, one run: means over eighths of each training:\n\n"
+        + curves_table(present)
         + "\nTrainings of earlier plans, other machines among them:\n\n"
         + table([row for row in rows if row not in present]),
     )
@@ -209,11 +221,56 @@ def table(rows: Sequence[dict[str, str]]) -> str:
     return head + "".join(f"| {' | '.join(map(str, row))} |\n" for row in cells)
 
 
+def paired_table(rows: Sequence[dict[str, str]]) -> str:
+    """Both models on the same cases, where both were trained for as long."""
+    lines = ["| dataset | budget | of | difference | ahead in | correlation |", "|---" * 6 + "|"]
+    for ours in (row for row in rows if row["model"] == "mednca"):
+        others = [row for row in rows if row["model"] == "unet_small"]
+        theirs = [row for row in others if all(row[key] == ours[key] for key in ("dataset", "config", "budget"))]
+        for row, what in product(theirs, ("foreground", "mean of classes")):
+            first, second = dice_of_cases(ours, what), dice_of_cases(row, what)
+            if what != "foreground" and first == dice_of_cases(ours, "foreground"):
+                continue  # a single class
+            pairs = [(first[name], second[name]) for name in first]
+            differences = [one - other for one, other in pairs]
+            lines.append(
+                f"| {ours['dataset']} | {ours['budget']} | {what} | {statistics.mean(differences):+.4f} ± "
+                f"{error_of(differences):.4f} | {sum(value > 0 for value in differences)} of {len(pairs)} | "
+                f"{statistics.correlation(*zip(*pairs, strict=True)):.2f} |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def curves_table(rows: Sequence[dict[str, str]]) -> str:
+    lines = ["| dataset | model | budget | Dice | training loss |", "|---" * 5 + "|"]
+    for row in rows:
+        with (OUT / "finals" / name_of(row) / "training.csv").open(encoding="utf-8") as stream:
+            curve = list(csv.DictReader(stream))
+        ends = [round(part * len(curve) / 8) for part in range(9)]
+        eighths = [curve[start:end] for start, end in pairwise(ends)]
+        dice, loss = (
+            ", ".join(f"{statistics.mean(float(at[column]) for at in eighth):.3f}" for eighth in eighths)
+            for column in ("mean_dice", "train_loss")
+        )
+        lines.append(f"| {row['dataset']} | {row['model']}_{row['config']} | {row['budget']} | {dice} | {loss} |")
+    return "\n".join(lines) + "\n"
+
+
+def dice_of_cases(row: dict[str, str], what: str) -> dict[str, float]:
+    """Per validation case, of the foreground or the mean of its classes."""
+    cases = read_json(OUT / "finals" / name_of(row) / "summary.json")["cases"]
+    names = {name for case in cases.values() for name in case["classes"]}
+    wanted = ["foreground"] if what == "foreground" else sorted(names - {"foreground"})
+    return {name: statistics.mean(case["classes"][one]["dice"] for one in wanted) for name, case in cases.items()}
+
+
 def standard_error(row: dict[str, str]) -> float:
     """Of the foreground's mean Dice over the validation cases."""
-    cases = read_json(OUT / "finals" / name_of(row) / "summary.json")["cases"].values()
-    dice = [case["classes"]["foreground"]["dice"] for case in cases]
-    return statistics.stdev(dice) / len(dice) ** 0.5
+    return error_of(list(dice_of_cases(row, "foreground").values()))
+
+
+def error_of(values: Sequence[float]) -> float:
+    return statistics.stdev(values) / len(values) ** 0.5
 
 
 if __name__ == "__main__":

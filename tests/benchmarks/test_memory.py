@@ -4,11 +4,18 @@ import pytest
 import torch
 
 from benchmarks import memory
+from benchmarks.authors import AuthorsMedNCA
 
 
 @pytest.mark.parametrize("form", memory.FORMS)
-def test_every_form_is_a_training_step(form):
+def test_every_form_gives_every_weight_a_gradient(form, monkeypatch):
+    trained, trains = [], memory.loss_and_gradients
+    monkeypatch.setattr(
+        memory, "loss_and_gradients", lambda model, *given, **how: (trained.append(model), trains(model, *given, **how))
+    )
     memory.long_step(form, torch.device("cpu"), steps=3, size=(12, 10))()
+    assert isinstance(trained[0], AuthorsMedNCA) == (form == memory.AUTHORS)
+    assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in trained[0].parameters())
 
 
 def test_table_compares_the_steps_and_the_process():

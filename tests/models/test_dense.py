@@ -44,7 +44,7 @@ def gradients(backend, cell, state, fired):
     return after.detach(), [state.grad[:, cell.fixed :], *(weight.grad.clone() for weight in cell.parameters())]
 
 
-def compare(backend, cell, state, fired):
+def assert_as_defined(backend, cell, state, fired):
     """Asserts that `backend` gives the states and gradients of the plain definition."""
     after, expected = gradients(run_steps, cell, state, fired)
     given, found = gradients(backend, cell, state, fired)
@@ -55,13 +55,13 @@ def compare(backend, cell, state, fired):
 
 @pytest.mark.parametrize(("size", "n_image", "border", "fire_rate"), CASES)
 def test_the_same_states_and_gradients(size, n_image, border, fire_rate):
-    compare(run_dense, *make(size, n_image, border, fire_rate))
+    assert_as_defined(run_dense, *make(size, n_image, border, fire_rate))
 
 
 @pytest.mark.parametrize("border", ["replicate", "zeros"])
 @pytest.mark.parametrize("size", [(1, 5), (1, 1, 4)])
 def test_a_grid_of_one_cell_along_an_axis(size, border):
-    compare(run_dense, *make(size, border=border))
+    assert_as_defined(run_dense, *make(size, border=border))
 
 
 @pytest.mark.parametrize("dim", LONGEST)
@@ -75,7 +75,7 @@ def test_the_sizes_above_are_odd_and_even_along_every_axis(dim):
 @pytest.mark.parametrize("perception", ["matrix", "paper"])
 @pytest.mark.parametrize("size", [(9, 7), (5, 7, 6)])
 def test_every_form_of_the_cell(size, perception, norm):
-    compare(run_dense, *make(size, 2, norm=norm, perception=perception))
+    assert_as_defined(run_dense, *make(size, 2, norm=norm, perception=perception))
 
 
 @pytest.mark.parametrize("backend", [run_dense, run_sparse])
@@ -83,7 +83,7 @@ def test_every_form_of_the_cell(size, perception, norm):
 def test_a_channel_that_is_added_for_the_kernels_changes_nothing(perception, backend):
     cell, state, fired = make((9, 7), 2, perception=perception, free=7)
     assert dense.prepared(cell, state)[0].shape[1] == 2 + 8
-    compare(backend, cell, state, fired)
+    assert_as_defined(backend, cell, state, fired)
 
 
 @pytest.mark.parametrize("keep_every", [1, 2, 3, 5])
@@ -91,7 +91,7 @@ def test_a_channel_that_is_added_for_the_kernels_changes_nothing(perception, bac
 @pytest.mark.parametrize("border", BORDERS)
 @pytest.mark.parametrize(("size", "n_image", "fire_rate"), [((9, 7), 1, 0.75), ((4, 5, 3), 4, 0.75), ((4, 5, 3), 4, 1)])
 def test_states_that_are_computed_again(size, n_image, border, fire_rate, norm, keep_every):
-    compare(partial(run_dense, keep_every=keep_every), *make(size, n_image, border, fire_rate, norm))
+    assert_as_defined(partial(run_dense, keep_every=keep_every), *make(size, n_image, border, fire_rate, norm))
 
 
 def test_computing_states_again_keeps_less(monkeypatch):

@@ -7,14 +7,14 @@ from mednca_pipeline.models import sparse, steps
 from mednca_pipeline.models.firing import computed_share
 from mednca_pipeline.models.nca import run_steps
 from mednca_pipeline.models.sparse import run_sparse
-from tests.models.test_dense import CASES, compare, make
+from tests.models.test_dense import CASES, assert_as_defined, make
 
 
 @pytest.mark.parametrize(("size", "n_image", "border", "fire_rate"), CASES)
 def test_the_same_states_and_gradients(size, n_image, border, fire_rate):
     cell, state, fired = make(size, n_image, border, fire_rate)
     fired = torch.ones(3, 2, 1, *size, dtype=torch.bool) if fired is None else fired
-    compare(run_sparse, cell, state, fired)
+    assert_as_defined(run_sparse, cell, state, fired)
     with torch.inference_mode():
         expected = run_steps(cell, state, fired, 3)
         assert torch.allclose(run_sparse(cell, state, fired, 3), expected, rtol=1e-12, atol=1e-12)
@@ -36,18 +36,18 @@ def test_every_form_of_the_cell(size, perception, norm, monkeypatch):
 @pytest.mark.parametrize("border", ["replicate", "reflect", "zeros"])
 @pytest.mark.parametrize("size", [(9, 7), (5, 7, 6)])
 def test_the_same_gradients(size, border, perception, norm):
-    compare(run_sparse, *make(size, 2, border, 0.5, norm, perception))
+    assert_as_defined(run_sparse, *make(size, 2, border, 0.5, norm, perception))
 
 
 @pytest.mark.parametrize("size", [(1, 5), (1, 1, 4)])
 def test_gradients_where_a_cell_is_its_own_neighbour(size):
-    compare(run_sparse, *make(size))
+    assert_as_defined(run_sparse, *make(size))
 
 
 def test_a_step_in_which_no_cell_fires():
     cell, state, fired = make((6, 5))
     fired[1] = False
-    compare(run_sparse, cell, state, fired)
+    assert_as_defined(run_sparse, cell, state, fired)
 
 
 def test_a_second_backward_pass_is_refused():
