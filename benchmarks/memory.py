@@ -235,7 +235,7 @@ def expected_bytes(job, n_parameters: int) -> int:
     if isinstance(plan, NCAPlan):
         outputs = n_image, labels.n_outputs
         form = plan.channels, plan.hidden, plan.norm
-        computed = computed_share(plan.fire_rate, job.device.type, plan.keep_every)
+        computed = computed_share(plan.fire_rate, job.device.type)
         return nca_step_bytes(plan.levels, job.recipe.image_size, *outputs, *form, batch, plan.keep_every, computed)
     return unet_step_bytes(plan.patch, plan.strides, plan.features, n_image, labels.n_outputs, n_parameters, batch)
 

@@ -7,7 +7,9 @@ axis lie in one piece of memory, so that gathering costs little beside the produ
 
 import math
 from collections.abc import Iterator
-from itertools import product
+from copy import copy
+from itertools import islice, product
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -19,10 +21,10 @@ from .nca import CHANNELS_LAST, FUNCTIONAL_CONVOLUTIONS, Cell
 ROWS = 4096  # cells gathered at once in inference: a few MB, whatever the image's size
 
 
-def run_sparse(cell: Cell, state: Tensor, fired: Tensor, steps: int) -> Tensor:
+def run_sparse(cell: Cell, state: Tensor, fired: Tensor, steps: int, keep_every: int = 0) -> Tensor:
     """As nca.run_steps. state: (B, C, *spatial); fired: bool (steps, B, 1, *spatial).
 
-    With gradients only for the cells that dense.fits.
+    With gradients only for the cells that dense.fits. keep_every: see dense.run_dense.
     """
     n_free = state.shape[1] - cell.fixed
     state, matrix, bias, update = prepared(cell, state)
@@ -31,7 +33,7 @@ def run_sparse(cell: Cell, state: Tensor, fired: Tensor, steps: int) -> Tensor:
     weights = (base, matrix[:, cell.fixed :], update)
     if torch.is_grad_enabled():
         norm = (None, None) if isinstance(cell.norm, torch.nn.Identity) else (cell.norm.weight, cell.norm.bias)
-        free = _Steps.apply(free, *weights, *norm, fired, steps, cell.border)
+        free = _Steps.apply(free, *weights, *norm, fired[:steps], cell.border, keep_every)
     else:
         grid, rule = _Grid(free, cell.border), _Rule(*weights)
         for step in range(steps):
@@ -69,6 +71,12 @@ class _Grid:
         self.around = [
             sum(map(math.prod, zip(at, strides, strict=True))) for at in product((-1, 0, 1), repeat=self.dim)
         ]
+
+    def at(self, cells: Tensor) -> "_Grid":
+        """The same grid with other `cells`."""
+        grid = copy(self)
+        grid.cells, grid.padded = cells, cells.view(self.padded.shape)
+        return grid
 
     def state(self) -> Tensor:
         """(B, C, *spatial), a copy."""
@@ -133,19 +141,41 @@ class _Rule:
         return active @ self.to_update
 
 
-class _Steps(torch.autograd.Function):
-    """Keeps of each step the state before it, which cells fired, and their hidden units."""
+class _Perceived(NamedTuple):
+    """What a step computes and its backward pass needs."""
 
+    cells: Tensor  # before the step, the border filled
+    firing: Tensor  # indices of the cells that fire
+    active: Tensor  # their hidden units after norm and ReLU
+    of_norm: tuple[Tensor, ...]  # before the norm, and its statistics
+
+
+def _stepped(grid: _Grid, rule: _Rule, norm: tuple[Tensor | None, ...], fired: Tensor) -> Iterator[_Perceived]:
+    """Of each step in turn, before `grid` is updated."""
+    for mask in fired:
+        grid.fill_border()
+        firing = mask.flatten().nonzero().squeeze(1)
+        active, of_norm = activate(rule.hidden(firing, grid.seen(firing)), *norm)
+        yield _Perceived(grid.cells.clone(), firing, active, of_norm)
+        grid.add(firing, rule.update(active))
+
+
+def _perceived(grid: _Grid, rule: _Rule, norm: tuple[Tensor | None, ...], fired: Tensor) -> list[_Perceived]:
+    """In the steps of `fired`, of which `grid` makes all but the last."""
+    return list(islice(_stepped(grid, rule, norm, fired), len(fired)))
+
+
+class _Steps(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, state, base, matrix, update, gain, shift, fired, steps, border):
+    def forward(ctx, state, base, matrix, update, gain, shift, fired, border, keep_every):
         grid, rule = _Grid(state, border), _Rule(base, matrix, update)
-        ctx.rule, ctx.norm, ctx.border, ctx.kept, ctx.matrix_shape = rule, (gain, shift), border, [], matrix.shape
-        for step in range(steps):
-            grid.fill_border()
-            firing = fired[step].flatten().nonzero().squeeze(1)
-            active, of_norm = activate(rule.hidden(firing, grid.seen(firing)), gain, shift)
-            ctx.kept.append((grid.cells.clone(), firing, active, of_norm))
-            grid.add(firing, rule.update(active))
+        ctx.rule, ctx.norm, ctx.border, ctx.matrix_shape = rule, (gain, shift), border, matrix.shape
+        ctx.fired, ctx.keep_every, ctx.states, ctx.perceived = fired, keep_every, [], []
+        for step, perceived in enumerate(_stepped(grid, rule, ctx.norm, fired)):
+            if not keep_every:
+                ctx.perceived.append(perceived)
+            elif step % keep_every == 0:
+                ctx.states.append(perceived.cells)
         return grid.state()
 
     @staticmethod
@@ -157,8 +187,12 @@ class _Steps(torch.autograd.Function):
         weights = [rule.from_seen, rule.to_update, gain, shift]
         sums = [weight if weight is None else torch.zeros_like(weight) for weight in weights]
         base = torch.zeros_like(rule.base)
-        while ctx.kept:
-            cells, firing, active, of_norm = ctx.kept.pop()
+        for step in reversed(range(len(ctx.fired))):
+            if not ctx.perceived:
+                first = step // ctx.keep_every * ctx.keep_every
+                before = grid.at(ctx.states.pop())
+                ctx.perceived = _perceived(before, rule, ctx.norm, ctx.fired[first : step + 1])
+            cells, firing, active, of_norm = ctx.perceived.pop()
             of_update = grid.cells.index_select(0, grid.index[firing])
             to_update = active.t() @ of_update
             of_hidden, *of_affine = activate_backward(of_update @ rule.to_update.t(), active, of_norm, gain, shift)

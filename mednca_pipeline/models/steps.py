@@ -15,15 +15,15 @@ def run_steps(cell: Cell, state: Tensor, fired: Tensor | None, steps: int, keep_
     """
     device = state.device.type
     training = torch.is_grad_enabled()
-    if pays_sparse(fired, device, keep_every if training else 0) and (dense.fits(cell) or not training):
-        return sparse.run_sparse(cell, state, fired, steps)
+    if pays_sparse(fired, device) and (dense.fits(cell) or not training):
+        return sparse.run_sparse(cell, state, fired, steps, keep_every)
     if device in ("cpu", "cuda") and dense.fits(cell):
         return dense.run_dense(cell, state, fired, steps, keep_every)
     return nca.run_steps(cell, state, fired, steps)
 
 
-def pays_sparse(fired: Tensor | None, device: str, keep_every: int) -> bool:
+def pays_sparse(fired: Tensor | None, device: str) -> bool:
     """Whether few enough cells fire (measured by python -m benchmarks.step)."""
     if fired is None or device != "cpu":  # on a GPU counting would wait for it
         return False
-    return computed_share(fired.count_nonzero().item() / fired.numel(), device, keep_every) < 1
+    return computed_share(fired.count_nonzero().item() / fired.numel(), device) < 1

@@ -95,9 +95,7 @@ def plan_mednca(
     step_bytes = partial(step_bytes_of, facts, size, n_channels, hidden, NORM, FIRE_RATE)
     patches, levels = _patches(facts, size, factors, steps, user, step_bytes)
     wished = BATCH_SIZE[facts.dim]
-    fits = step_bytes(levels, wished) <= available_bytes(facts.memory_bytes)
-    keep_every = 0 if fits else leanest(levels, step_bytes)
-    batch = largest_batch(wished, facts.memory_bytes, partial(step_bytes, levels, keep_every=keep_every))
+    batch, keep_every = batch_in_memory(wished, facts, levels, step_bytes)
     batch_choice = _batch_decision(batch, wished, facts, step_bytes(levels, batch, keep_every=keep_every), keep_every)
     training = TrainingPlan("muon", MUON_RATE, batch, EMA_DECAY, training_minutes("mednca", size, facts.n_cases))
     plan = NCAPlan(
@@ -114,6 +112,15 @@ def plan_mednca(
         keep_every=keep_every,
     )
     return plan, patches, batch_choice
+
+
+def batch_in_memory(
+    wished: int, facts: Facts, levels: Sequence[LevelPlan], step_bytes: Callable[..., int]
+) -> tuple[int, int]:
+    """Batch size and `keep_every`: states are computed again before the batch shrinks."""
+    fits = step_bytes(levels, wished) <= available_bytes(facts.memory_bytes)
+    keep_every = 0 if fits else leanest(levels, step_bytes)
+    return largest_batch(wished, facts.memory_bytes, partial(step_bytes, levels, keep_every=keep_every)), keep_every
 
 
 def leanest(levels: Sequence[LevelPlan], step_bytes: Callable[..., int]) -> int:
@@ -140,7 +147,7 @@ def step_bytes_of(
     facts: Facts, size, n_channels: int, hidden: int, norm: str, fire_rate: float, levels, batch: int, keep_every=0
 ) -> int:
     """Of a training step on a CPU, where the sparse form needs less."""
-    form, computed = (n_channels, hidden, norm), computed_share(fire_rate, "cpu", keep_every)
+    form, computed = (n_channels, hidden, norm), computed_share(fire_rate, "cpu")
     return nca_step_bytes(levels, size, facts.n_image, facts.n_outputs, *form, batch, keep_every, computed)
 
 
@@ -151,14 +158,18 @@ def levels_of(factors, steps, patches) -> tuple[LevelPlan, ...]:
 def _batch_decision(batch: int, wished: int, facts: Facts, step_bytes: int, keep_every: int) -> Chosen:
     budget = f"the memory budget of {facts.memory_bytes / 1e9:.3g} GB"
     takes = f"a training step takes about {step_bytes / 1e6:.0f} MB"
-    again = f"; to save memory only one state in {keep_every} is kept for the backward pass" if keep_every > 1 else ""
-    again = again or ("; to save memory only states are kept for the backward pass" if keep_every else "")
+    kept = f"; {again(keep_every)}" if keep_every else ""
     if step_bytes > available_bytes(facts.memory_bytes):
         least = f"the least there is, yet {takes}, more than {budget} leaves: give more with --memory"
-        return Chosen(batch, least + again)
+        return Chosen(batch, least + kept)
     if batch < wished:
-        return Chosen(batch, f"{takes}, the most that fits {budget}{again}")
-    return Chosen(batch, f"{wished} is enough in {facts.dim}D, and {takes} of {budget}{again}")
+        return Chosen(batch, f"{takes}, the most that fits {budget}{kept}")
+    return Chosen(batch, f"{wished} is enough in {facts.dim}D, and {takes} of {budget}{kept}")
+
+
+def again(keep_every: int) -> str:
+    states = "states" if keep_every == 1 else f"one state in {keep_every}"
+    return f"to save memory only {states} {'are' if keep_every == 1 else 'is'} kept for the backward pass"
 
 
 def parameters(plan: NCAPlan, dim: int, n_image: int) -> int:

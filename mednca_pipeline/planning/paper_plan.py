@@ -8,8 +8,8 @@ from functools import partial
 
 from .facts import Facts
 from .levels import Factor, describe_factors, grid_shape
-from .memory import available_bytes, largest_batch
-from .nca_plans import channels, levels_of, step_bytes_of
+from .memory import available_bytes
+from .nca_plans import again, batch_in_memory, channels, levels_of, step_bytes_of
 from .patch import aligned_patch
 from .plans import NCAPlan, TrainingPlan
 from .rule import Chosen, round_up, times
@@ -31,8 +31,9 @@ def plan_paper(facts: Facts, size: tuple[int, ...]) -> tuple[NCAPlan, Chosen]:
     levels = levels_of(factors, (steps, steps), (None, None if patch == tuple(size) else patch))
     n_channels = max(CHANNELS, channels(facts.n_image, facts.n_outputs).value)
     hidden = HIDDEN_PER_CHANNEL * n_channels
-    step_bytes = partial(step_bytes_of, facts, size, n_channels, hidden, "none", FIRE_RATE, levels)
-    batch = largest_batch(BATCH, facts.memory_bytes, step_bytes)
+    step_bytes = partial(step_bytes_of, facts, size, n_channels, hidden, "none", FIRE_RATE)
+    batch, keep_every = batch_in_memory(BATCH, facts, levels, step_bytes)
+    expected = step_bytes(levels, batch, keep_every=keep_every)
     training = TrainingPlan(
         "adam",
         RATE,
@@ -41,10 +42,11 @@ def plan_paper(facts: Facts, size: tuple[int, ...]) -> tuple[NCAPlan, Chosen]:
         training_minutes("mednca_paper", size, facts.n_cases),
         betas=BETAS,
     )
-    plan = NCAPlan(n_channels, hidden, FIRE_RATE, "none", "reflect", "paper", levels, training)
-    memory = "" if batch == BATCH else f"; the batch is {batch} of the paper's {BATCH}, for memory"
-    if step_bytes(batch) > available_bytes(facts.memory_bytes):
-        memory = f"; even one image takes {step_bytes(batch) / 1e9:.1f} GB, more than the memory budget leaves"
+    plan = NCAPlan(n_channels, hidden, FIRE_RATE, "none", "reflect", "paper", levels, training, keep_every=keep_every)
+    memory = f"; {again(keep_every)}" if keep_every else ""
+    memory += "" if batch == BATCH else f"; the batch is {batch} of the paper's {BATCH}, for memory"
+    if expected > available_bytes(facts.memory_bytes):
+        memory = f"; even one image takes {expected / 1e9:.1f} GB, more than the memory budget leaves"
     return plan, Chosen(
         f"{describe_factors(factors)}, {steps} steps each, {n_channels} channels, patch {times(patch)}, batch {batch}",
         "the published network and recipe (Kalkhof et al., Med-NCA, 2023); 16 steps up to 64x64, 64 above" + memory,

@@ -1,5 +1,7 @@
 """The sparse backend computes what the plain definition says, and is chosen where few cells fire."""
 
+from functools import partial
+
 import pytest
 import torch
 
@@ -58,17 +60,35 @@ def test_a_second_backward_pass_is_refused():
         loss.backward()
 
 
+@pytest.mark.parametrize("keep_every", [1, 2, 3, 5])
+@pytest.mark.parametrize("norm", ["none", "layer"])
+@pytest.mark.parametrize("border", ["replicate", "reflect", "zeros"])
+@pytest.mark.parametrize("size", [(9, 7), (4, 5, 3)])
+def test_states_that_are_computed_again(size, border, norm, keep_every):
+    assert_as_defined(partial(run_sparse, keep_every=keep_every), *make(size, 2, border, 0.5, norm, "paper"))
+
+
+def test_computing_states_again_keeps_less(monkeypatch):
+    """Counts what the forward pass leaves behind."""
+    cell, state, fired = make((9, 7))
+    contexts, forward = [], sparse._Steps.forward
+    monkeypatch.setattr(sparse._Steps, "forward", lambda ctx, *given: (contexts.append(ctx), forward(ctx, *given))[1])
+    for keep_every, states, perceived in ((0, 0, 3), (1, 3, 0), (2, 2, 0), (3, 1, 0)):
+        run_sparse(cell, state.requires_grad_(), fired, 3, keep_every)
+        assert (len(contexts[-1].states), len(contexts[-1].perceived)) == (states, perceived)
+
+
 def test_it_pays_where_few_cells_fire():
     few, many = (torch.rand(3, 2, 1, 40, 40) < rate for rate in (0.5, 0.75))
-    assert steps.pays_sparse(few, "cpu", 0)
-    assert not steps.pays_sparse(many, "cpu", 0)
-    assert not steps.pays_sparse(None, "cpu", 0)
-    assert not steps.pays_sparse(few, "cpu", 2) and not steps.pays_sparse(few, "cuda", 0)
+    assert steps.pays_sparse(few, "cpu")
+    assert not steps.pays_sparse(many, "cpu")
+    assert not steps.pays_sparse(None, "cpu")
+    assert not steps.pays_sparse(few, "cuda")
 
 
 @pytest.mark.parametrize(
     ("given", "share"),
-    [((0.5, "cpu"), 0.5), ((0.6, "cpu", 0), 0.6), ((0.75, "cpu"), 1), ((0.5, "cpu", 2), 1), ((0.5, "cuda"), 1)],
+    [((0.5, "cpu"), 0.5), ((0.6, "cpu"), 0.6), ((0.75, "cpu"), 1), ((0.5, "cuda"), 1)],
 )
 def test_only_the_cells_that_fire_are_computed_where_it_runs(given, share):
     assert computed_share(*given) == share
@@ -85,4 +105,4 @@ def test_the_backend_is_chosen_by_gradients_and_fire_rate(monkeypatch):
     with torch.inference_mode():
         steps.run_steps(cell, state, few, 3, keep_every=2)
         steps.run_steps(make((40, 40), fire_rate=0.5, norm="rms")[0], state, few, 3)
-    assert used == ["run_sparse", "run_dense", "run_dense", "run_sparse", "run_sparse"]
+    assert used == ["run_sparse", "run_dense", "run_sparse", "run_sparse", "run_sparse"]

@@ -81,7 +81,7 @@ def test_cells_that_do_not_fire_take_no_hidden_units():
     assert nca_step_bytes(levels, (128, 128), 1, 2, 32, 128, "none", 24) > 1.2 * sparse
 
 
-@pytest.mark.parametrize(("fire_rate", "keep_every", "computed"), [(0.5, 0, 0.5), (0.5, 2, 1.0), (0.75, 0, 1.0)])
+@pytest.mark.parametrize(("fire_rate", "keep_every", "computed"), [(0.5, 0, 0.5), (0.5, 2, 0.5), (0.75, 0, 1.0)])
 def test_the_planner_expects_the_form_that_runs(fire_rate, keep_every, computed):
     facts, levels = Facts(1, 3, 10, (64, 64), (9, 9), (1, 1), 4_000_000_000), (LevelPlan((1, 1), 8),)
     found = step_bytes_of(facts, (64, 64), 32, 128, "none", fire_rate, levels, 4, keep_every)

@@ -218,6 +218,17 @@ def test_with_less_memory_states_are_computed_again_before_batches_shrink():
     assert "only states are kept" in decision(plans[1], "2d", "batch size").because
 
 
+def test_the_published_batch_is_kept_where_states_computed_again_make_room():
+    fingerprint = alike((128, 128), {"a": (30, 30)})
+    plans = [make_plans(fingerprint, memory_bytes=memory) for memory in (8_000_000_000, 4_000_000_000, 1_200_000_000)]
+    paper = [plan.config("2d").mednca_paper for plan in plans]
+    assert [network.keep_every > 0 for network in paper] == [False, True, True]
+    assert [network.training.batch_size for network in paper] == [48, 48, 24]
+    reasons = [decision(plan, "2d", "mednca_paper").because for plan in plans]
+    assert ["one state in" in reason for reason in reasons] == [False, True, True]
+    assert "batch is 24 of the paper's 48" in reasons[2] and "batch is" not in reasons[1]
+
+
 def test_less_memory_plans_smaller_steps_and_never_fails():
     fingerprint = alike((128, 256, 256), {"a": (40, 60, 60)})
     batches = []
