@@ -181,6 +181,8 @@ class _Perceived(NamedTuple):
 
 
 class _Steps(torch.autograd.Function):
+    """Keeps what each step perceived, or the state before every so many steps and computes the rest again."""
+
     @staticmethod
     def forward(ctx, state, image, matrix, bias, gain, shift, update, fired, steps, border, keep_every, dtype):
         level = _Level(image, matrix, bias, gain, shift, update, fired, border, dtype)

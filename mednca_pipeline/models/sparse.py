@@ -6,9 +6,9 @@ axis lie in one piece of memory, so that gathering costs little beside the produ
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from copy import copy
-from itertools import islice, product
+from itertools import product
 from typing import NamedTuple
 
 import torch
@@ -33,7 +33,7 @@ def run_sparse(cell: Cell, state: Tensor, fired: Tensor, steps: int, keep_every:
     weights = (base, matrix[:, cell.fixed :], update)
     if torch.is_grad_enabled():
         norm = (None, None) if isinstance(cell.norm, torch.nn.Identity) else (cell.norm.weight, cell.norm.bias)
-        free = _Steps.apply(free, *weights, *norm, fired[:steps], cell.border, keep_every)
+        free = _Steps.apply(free, *weights, *norm, fired, steps, cell.border, keep_every)
     else:
         grid, rule = _Grid(free, cell.border), _Rule(*weights)
         for step in range(steps):
@@ -144,38 +144,46 @@ class _Rule:
 class _Perceived(NamedTuple):
     """What a step computes and its backward pass needs."""
 
-    cells: Tensor  # before the step, the border filled
+    cells: Tensor  # the grid's before the step, the border filled
     firing: Tensor  # indices of the cells that fire
     active: Tensor  # their hidden units after norm and ReLU
     of_norm: tuple[Tensor, ...]  # before the norm, and its statistics
 
 
-def _stepped(grid: _Grid, rule: _Rule, norm: tuple[Tensor | None, ...], fired: Tensor) -> Iterator[_Perceived]:
-    """Of each step in turn, before `grid` is updated."""
-    for mask in fired:
-        grid.fill_border()
-        firing = mask.flatten().nonzero().squeeze(1)
-        active, of_norm = activate(rule.hidden(firing, grid.seen(firing)), *norm)
-        yield _Perceived(grid.cells.clone(), firing, active, of_norm)
-        grid.add(firing, rule.update(active))
+def _perceived(grid: _Grid, rule: _Rule, norm: tuple[Tensor | None, ...], mask: Tensor) -> _Perceived:
+    grid.fill_border()
+    firing = mask.flatten().nonzero().squeeze(1)
+    return _Perceived(grid.cells, firing, *activate(rule.hidden(firing, grid.seen(firing)), *norm))
 
 
-def _perceived(grid: _Grid, rule: _Rule, norm: tuple[Tensor | None, ...], fired: Tensor) -> list[_Perceived]:
-    """In the steps of `fired`, of which `grid` makes all but the last."""
-    return list(islice(_stepped(grid, rule, norm, fired), len(fired)))
+def _again(
+    grid: _Grid, rule: _Rule, norm: tuple[Tensor | None, ...], fired: Tensor, steps: Iterable[int]
+) -> list[_Perceived]:
+    """What was perceived in `steps`, from the state before the first, which is overwritten."""
+    found: list[_Perceived] = []
+    for step in steps:
+        if found:
+            grid.add(found[-1].firing, rule.update(found[-1].active))
+        perceived = _perceived(grid, rule, norm, fired[step])
+        found.append(perceived._replace(cells=grid.cells.clone()))
+    return found
 
 
 class _Steps(torch.autograd.Function):
+    """Keeps what each step perceived, or the state before every so many steps and computes the rest again."""
+
     @staticmethod
-    def forward(ctx, state, base, matrix, update, gain, shift, fired, border, keep_every):
+    def forward(ctx, state, base, matrix, update, gain, shift, fired, steps, border, keep_every):
         grid, rule = _Grid(state, border), _Rule(base, matrix, update)
         ctx.rule, ctx.norm, ctx.border, ctx.matrix_shape = rule, (gain, shift), border, matrix.shape
-        ctx.fired, ctx.keep_every, ctx.states, ctx.perceived = fired, keep_every, [], []
-        for step, perceived in enumerate(_stepped(grid, rule, ctx.norm, fired)):
+        ctx.fired, ctx.steps, ctx.keep_every, ctx.states, ctx.perceived = fired, steps, keep_every, [], []
+        for step in range(steps):
+            perceived = _perceived(grid, rule, ctx.norm, fired[step])
             if not keep_every:
-                ctx.perceived.append(perceived)
+                ctx.perceived.append(perceived._replace(cells=grid.cells.clone()))
             elif step % keep_every == 0:
-                ctx.states.append(perceived.cells)
+                ctx.states.append(grid.cells.clone())
+            grid.add(perceived.firing, rule.update(perceived.active))
         return grid.state()
 
     @staticmethod
@@ -187,11 +195,10 @@ class _Steps(torch.autograd.Function):
         weights = [rule.from_seen, rule.to_update, gain, shift]
         sums = [weight if weight is None else torch.zeros_like(weight) for weight in weights]
         base = torch.zeros_like(rule.base)
-        for step in reversed(range(len(ctx.fired))):
+        for step in reversed(range(ctx.steps)):
             if not ctx.perceived:
-                first = step // ctx.keep_every * ctx.keep_every
-                before = grid.at(ctx.states.pop())
-                ctx.perceived = _perceived(before, rule, ctx.norm, ctx.fired[first : step + 1])
+                since = range(step // ctx.keep_every * ctx.keep_every, step + 1)
+                ctx.perceived = _again(grid.at(ctx.states.pop()), rule, ctx.norm, ctx.fired, since)
             cells, firing, active, of_norm = ctx.perceived.pop()
             of_update = grid.cells.index_select(0, grid.index[firing])
             to_update = active.t() @ of_update
@@ -206,4 +213,4 @@ class _Steps(torch.autograd.Function):
         from_seen, to_update, gain, shift = sums
         hidden, channels, *taps = ctx.matrix_shape
         matrix = from_seen.t().view(hidden, *taps, channels).movedim(-1, 1)
-        return grid.state(), base, matrix, to_update.t(), gain, shift, None, None, None
+        return grid.state(), base, matrix, to_update.t(), gain, shift, None, None, None, None

@@ -158,7 +158,7 @@ def levels_of(factors, steps, patches) -> tuple[LevelPlan, ...]:
 def _batch_decision(batch: int, wished: int, facts: Facts, step_bytes: int, keep_every: int) -> Chosen:
     budget = f"the memory budget of {facts.memory_bytes / 1e9:.3g} GB"
     takes = f"a training step takes about {step_bytes / 1e6:.0f} MB"
-    kept = f"; {again(keep_every)}" if keep_every else ""
+    kept = f"; {states_kept(keep_every)}" if keep_every else ""
     if step_bytes > available_bytes(facts.memory_bytes):
         least = f"the least there is, yet {takes}, more than {budget} leaves: give more with --memory"
         return Chosen(batch, least + kept)
@@ -167,7 +167,8 @@ def _batch_decision(batch: int, wished: int, facts: Facts, step_bytes: int, keep
     return Chosen(batch, f"{wished} is enough in {facts.dim}D, and {takes} of {budget}{kept}")
 
 
-def again(keep_every: int) -> str:
+def states_kept(keep_every: int) -> str:
+    """Half a sentence on a plan that computes states again."""
     states = "states" if keep_every == 1 else f"one state in {keep_every}"
     return f"to save memory only {states} {'are' if keep_every == 1 else 'is'} kept for the backward pass"
 

@@ -9,7 +9,7 @@ from functools import partial
 from .facts import Facts
 from .levels import Factor, describe_factors, grid_shape
 from .memory import available_bytes
-from .nca_plans import again, batch_in_memory, channels, levels_of, step_bytes_of
+from .nca_plans import batch_in_memory, channels, levels_of, states_kept, step_bytes_of
 from .patch import aligned_patch
 from .plans import NCAPlan, TrainingPlan
 from .rule import Chosen, round_up, times
@@ -43,10 +43,10 @@ def plan_paper(facts: Facts, size: tuple[int, ...]) -> tuple[NCAPlan, Chosen]:
         betas=BETAS,
     )
     plan = NCAPlan(n_channels, hidden, FIRE_RATE, "none", "reflect", "paper", levels, training, keep_every=keep_every)
-    memory = f"; {again(keep_every)}" if keep_every else ""
+    memory = f"; {states_kept(keep_every)}" if keep_every else ""
     memory += "" if batch == BATCH else f"; the batch is {batch} of the paper's {BATCH}, for memory"
     if expected > available_bytes(facts.memory_bytes):
-        memory = f"; even one image takes {expected / 1e9:.1f} GB, more than the memory budget leaves"
+        memory += f"; even one image takes {expected / 1e9:.1f} GB, more than the memory budget leaves"
     return plan, Chosen(
         f"{describe_factors(factors)}, {steps} steps each, {n_channels} channels, patch {times(patch)}, batch {batch}",
         "the published network and recipe (Kalkhof et al., Med-NCA, 2023); 16 steps up to 64x64, 64 above" + memory,

@@ -52,12 +52,18 @@ def test_a_step_in_which_no_cell_fires():
     assert_as_defined(run_sparse, cell, state, fired)
 
 
-def test_a_second_backward_pass_is_refused():
+@pytest.mark.parametrize("keep_every", [0, 2])
+def test_a_second_backward_pass_is_refused(keep_every):
     cell, state, fired = make((9, 7))
-    loss = run_sparse(cell, state.requires_grad_(), fired, 3).sum()
+    loss = run_sparse(cell, state.requires_grad_(), fired, 3, keep_every).sum()
     loss.backward(retain_graph=True)
     with pytest.raises(RuntimeError, match="backward through a level's steps a second time"):
         loss.backward()
+
+
+@pytest.mark.parametrize(("size", "n_image", "border", "fire_rate"), [case for case in CASES if case[-1] < 1])
+def test_random_cases_whose_states_are_computed_again(size, n_image, border, fire_rate):
+    assert_as_defined(partial(run_sparse, keep_every=2), *make(size, n_image, border, fire_rate))
 
 
 @pytest.mark.parametrize("keep_every", [1, 2, 3, 5])
