@@ -74,16 +74,6 @@ def test_states_that_are_computed_again(size, border, norm, keep_every):
     assert_as_defined(partial(run_sparse, keep_every=keep_every), *make(size, 2, border, 0.5, norm, "paper"))
 
 
-def test_computing_states_again_keeps_less(monkeypatch):
-    """Counts what the forward pass leaves behind."""
-    cell, state, fired = make((9, 7))
-    contexts, forward = [], sparse._Steps.forward
-    monkeypatch.setattr(sparse._Steps, "forward", lambda ctx, *given: (contexts.append(ctx), forward(ctx, *given))[1])
-    for keep_every, states, perceived in ((0, 0, 3), (1, 3, 0), (2, 2, 0), (3, 1, 0)):
-        run_sparse(cell, state.requires_grad_(), fired, 3, keep_every)
-        assert (len(contexts[-1].states), len(contexts[-1].perceived)) == (states, perceived)
-
-
 def test_it_pays_where_few_cells_fire():
     few, many = (torch.rand(3, 2, 1, 40, 40) < rate for rate in (0.5, 0.75))
     assert steps.pays_sparse(few, "cpu")
