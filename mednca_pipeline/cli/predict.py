@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from ..inference.batch import Outcome, Settings
     from ..inference.trained import TrainedModel
 
-EXAMPLES = """  mednca_predict -i in -o out                    the only trained dataset, all folds, 10 runs
+EXAMPLES = """  mednca_predict -i in -o out                    the only trained dataset, all folds
   mednca_predict -i scan.nii.gz -o out -d 4      one file
   mednca_predict -i dicom_folder -o out -d 4     every DICOM series below the folder
   mednca_predict -i in -o out -d 4 -m unet_small --folds 0 1
-  mednca_predict -i in -o out -d 4 --fast        one run of one fold"""
+  mednca_predict -i in -o out -d 4 --fast        one fold, without the quality score
+  mednca_predict -i in -o out -d 4 --runs 10     the mean of ten random runs, for research"""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -36,13 +37,21 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--config", help="2d or 3d (default: the plan's)")
     parser.add_argument("--folds", nargs="+", help="such as 0 1 (default: all finished ones)")
     parser.add_argument(
-        "--runs", type=int, help="stochastic runs over all folds (default: 10), rounded up to full folds"
+        "--runs",
+        type=int,
+        default=0,
+        help="average so many random runs over all folds, rounded up to full folds (default: none; each fold predicts "
+        "once, by the expected update)",
     )
-    parser.add_argument("--fast", action="store_true", help="one run of one fold: the first of --folds")
+    parser.add_argument("--seed", type=int, default=0, help="of random runs, the same for every case (default: 0)")
     parser.add_argument(
-        "--seed", type=int, default=0, help="of the stochastic runs, the same for every case (default: 0)"
+        "--no-quality", action="store_true", help="leave out the quality score, which costs about a third"
     )
-    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, mps")
+    parser.add_argument("--fast", action="store_true", help="one fold, the first of --folds, without the quality score")
+    parser.add_argument(
+        "--everywhere", action="store_true", help="compute every cell, not only those near an outline: slower"
+    )
+    parser.add_argument("--device", default="auto", help="auto (default; the CPU for mednca), cpu, cuda, mps")
     parser.add_argument(
         "--series", nargs="+", default=[], metavar="UID", help="DICOM series to take, where a folder has several"
     )
@@ -68,8 +77,8 @@ def _predict(arguments: argparse.Namespace, command: list[str]) -> int:
     from .progress import progress_bar
 
     start = time.perf_counter()
-    if arguments.fast and arguments.runs is not None:
-        raise InputError("--fast is one run of one fold: give it without --runs.")
+    if arguments.fast and arguments.runs:
+        raise InputError("--fast is one pass of one fold: give it without --runs.")
     trained = find_model(open_workspace(arguments.root), arguments.d, arguments.m, arguments.config)
     settings = _settings(arguments, trained)
     source, out = Path(arguments.i).expanduser(), Path(arguments.o).expanduser()
@@ -91,18 +100,26 @@ def _predict(arguments: argparse.Namespace, command: list[str]) -> int:
 
 
 def _settings(arguments: argparse.Namespace, trained: "TrainedModel") -> "Settings":
+    from mednca_runtime.errors import InputError
+
     from ..inference.batch import Settings
-    from ..inference.predictor import DEFAULT_RUNS
     from ..inference.trained import choose_folds
 
     folds = choose_folds(trained.folder, arguments.folds)
+    if arguments.save_variance and arguments.runs < 2 and (len(folds) == 1 or arguments.fast):
+        raise InputError(
+            "--save_variance: expected several folds or random runs, found one pass of one fold, which does not vary. "
+            "Add --runs 10, or more folds."
+        )
     return Settings(
         trained.folder,
         folds[:1] if arguments.fast else folds,
         arguments.device,
-        1 if arguments.fast else (DEFAULT_RUNS if arguments.runs is None else arguments.runs),
-        arguments.seed,
+        arguments.runs,
+        quality=not (arguments.fast or arguments.no_quality),
+        seed=arguments.seed,
         postprocess=not arguments.no_postprocess,
+        everywhere=arguments.everywhere,
         save_probabilities=arguments.save_probabilities,
         save_variance=arguments.save_variance,
     )

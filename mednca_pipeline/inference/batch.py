@@ -12,7 +12,7 @@ from mednca_runtime.errors import InputError
 from ..processes import worker_pool
 from .cases import map_files, predict_case
 from .inputs import InputCase
-from .predictor import DEFAULT_RUNS, Predictor
+from .predictor import Predictor
 from .table import QualityTable, Row, columns
 from .trained import Fold
 
@@ -27,15 +27,24 @@ class Settings:
     model_folder: Path
     folds: tuple[Fold, ...] | None = None
     device: str = "auto"
-    runs: int = DEFAULT_RUNS
+    runs: int = 0
+    quality: bool = True
     seed: int = 0
     postprocess: bool = True
+    everywhere: bool = False
     save_probabilities: bool = False
     save_variance: bool = False
 
     def load(self) -> Predictor:
         return Predictor.from_folder(
-            self.model_folder, self.folds, self.device, self.runs, self.seed, postprocess=self.postprocess
+            self.model_folder,
+            self.folds,
+            self.device,
+            self.runs,
+            self.quality,
+            self.seed,
+            self.postprocess,
+            self.everywhere,
         )
 
 
@@ -69,7 +78,7 @@ def predict_inputs(
     predictor, report = settings.load(), progress or (lambda name: None)
     log.info("Predicting with %s.", predictor.describe())
     table = QualityTable(out / "quality.csv", columns(predictor.plans))
-    outcome = Outcome(predictor.describe(), predictor.device, predictor.runs_per_fold)
+    outcome = Outcome(predictor.describe(), predictor.device, predictor.asked.runs)
     todo = []
     for case in cases:
         if not overwrite and _is_finished(case, table, out, predictor, settings):

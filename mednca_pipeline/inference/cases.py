@@ -46,7 +46,7 @@ def predict_case(
     if case.problem:
         raise InputError(case.problem)
     image, notes = _read(predictor, case.files)
-    prediction = _predict(predictor, image, case.files)
+    prediction = _predict(predictor, image, case.files, save_variance)
     maps = map_files(predictor, case, save_probabilities, save_variance)
     if save_probabilities:
         for name, volume in prediction.probability_maps():
@@ -78,8 +78,8 @@ def predict_cases(
     """Predicts the cases of a dataset, such as a fold's validation cases, into `out_folder`, in order.
 
     Label files have the case's name, geometry and ending (JPEG .png, DICOM .nii.gz). Returns per case
-    {"seconds", "quality": {"runs": {"2": {"foreground": score, class: score}, ...}} or None}, as summary.json has it;
-    both None where an existing file was kept (`overwrite` False). `progress` is called with each case's name when done.
+    {"seconds", "quality": {"score": {"foreground": score, class: score}} or None}, as summary.json has it; both None
+    where an existing file was kept (`overwrite` False). `progress` is called with each case's name when done.
     Raises InputError naming the case.
     """
     results = {}
@@ -114,21 +114,17 @@ def _read(predictor: Predictor, files: Sequence[Path]) -> tuple[Image, list[str]
     return image, []
 
 
-def _predict(predictor: Predictor, image: Image, files: Sequence[Path]) -> Prediction:
+def _predict(predictor: Predictor, image: Image, files: Sequence[Path], with_variance: bool = False) -> Prediction:
     try:
-        return predictor.predict(image.array, image.spacing_mm)
+        return predictor.predict(image.array, image.spacing_mm, with_variance)
     except InputError as error:
         raise InputError(f"{', '.join(str(file) for file in files[:4])}: {error}") from error
 
 
 def _summary_scores(prediction: Prediction) -> dict[str, Any] | None:
-    if not prediction.scores:
+    if not prediction.quality:
         return None
-    runs = {
-        str(count): {name: score if math.isfinite(score) else None for name, score in scores.items()}
-        for count, scores in prediction.scores.items()
-    }
-    return {"runs": runs}
+    return {"score": {name: score if math.isfinite(score) else None for name, score in prediction.quality.items()}}
 
 
 def _row(

@@ -4,7 +4,7 @@ import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -12,18 +12,16 @@ import numpy as np
 from mednca_runtime.errors import InputError
 from mednca_runtime.files import read_json
 from mednca_runtime.preprocessing import Frame, preprocess_image, restore_labels, restore_volume
-from mednca_runtime.quality import FOREGROUND, flag
+from mednca_runtime.quality import FOREGROUND, Threshold, flag
 
-from ..device import choose_device
 from ..evaluation.postprocessing import SCHEMA, apply_postprocessing
 from ..planning.plans import Plans, read_plans
-from .calibration import Thresholds, read_thresholds
-from .ensemble import run_ensemble
-from .network import TorchNetwork, load_network
+from .calibration import read_threshold
+from .ensemble import predict_ensemble
+from .network import Asked, Network, load_network
 from .trained import Fold, check_fold, choose_folds
 
 log = logging.getLogger(__name__)
-DEFAULT_RUNS = 10
 BACKGROUND = "background"
 
 
@@ -37,23 +35,18 @@ class Prediction:
     """The segmentation of one image.
 
     labels: integer, (z, y, x) or (y, x) as the image. flag: one of mednca_runtime.quality.FLAGS.
-    scores: number of runs per fold, from 2 -> "foreground" or class -> quality score of the first so many runs
-        (0: they all agree), averaged over the folds. Empty for a single run or a model whose runs do not differ.
+    quality: "foreground" or class -> quality score, 0 where a random run agrees with the expected update; empty where
+        none was asked for and for a UNet.
     """
 
     labels: np.ndarray
     flag: str
-    scores: dict[int, dict[str, float]]
+    quality: dict[str, float]
     mean: np.ndarray = field(repr=False)  # (K, S, H, W) probabilities in preprocessed space
-    spread: np.ndarray = field(repr=False)  # (S, H, W) variance in preprocessed space
+    spread: np.ndarray | None = field(repr=False)  # (S, H, W) variance in preprocessed space, where asked for
     frame: Frame = field(repr=False)
     plans: Plans = field(repr=False)
     config: str
-
-    @property
-    def quality(self) -> dict[str, float]:
-        """ "foreground" or class -> quality score over all runs; empty when there were no runs to compare."""
-        return self.scores[max(self.scores)] if self.scores else {}
 
     def probability_maps(self) -> Iterator[tuple[str, np.ndarray]]:
         """Name and float32 probabilities (z, y, x) or (y, x) of each output, one at a time; the background first."""
@@ -67,7 +60,12 @@ class Prediction:
 
     @cached_property
     def variance(self) -> np.ndarray:
-        """(z, y, x) or (y, x) float32: variance over runs and folds, summed over the outputs."""
+        """(z, y, x) or (y, x) float32: variance over runs and folds, summed over the outputs.
+
+        Raises ValueError unless `predict` was asked for it.
+        """
+        if self.spread is None:
+            raise ValueError("The variance was not asked for: predict(..., with_variance=True).")
         return self._restored(self.spread)
 
     def _restored(self, volume: np.ndarray, outside: float = 0.0) -> np.ndarray:
@@ -77,7 +75,9 @@ class Prediction:
 class Predictor:
     """Trained folds of one model, ready to predict.
 
-    networks: fold -> network. runs: stochastic runs over all folds, rounded up to the same number per fold.
+    networks: fold -> network. runs: random runs over all folds, rounded up to the same number per fold; 0 is one
+    deterministic pass of each fold by the expected update. quality: score each case. seed: of random runs. everywhere:
+    whether `networks` compute every cell, not only those at the outline.
     """
 
     def __init__(
@@ -85,22 +85,24 @@ class Predictor:
         plans: Plans,
         config: str,
         model: str,
-        networks: Mapping[Fold, TorchNetwork],
+        networks: Mapping[Fold, Network],
         *,
-        runs: int = DEFAULT_RUNS,
+        runs: int = 0,
+        quality: bool = True,
         seed: int = 0,
+        everywhere: bool = False,
         postprocessing: tuple[str, ...] = (),
-        thresholds: Thresholds | None = None,
+        threshold: Threshold | None = None,
     ) -> None:
-        if runs < 1:
-            raise InputError(f"--runs {runs}: expected at least 1.")
-        self.plans, self.config, self.model, self.networks, self.seed = plans, config, model, dict(networks), seed
-        self.stochastic = all(network.stochastic for network in self.networks.values())
-        self.runs_per_fold = math.ceil(runs / len(self.networks)) if self.stochastic else 1
-        self.postprocessing, self.thresholds = postprocessing, thresholds or {}
-        total = self.runs_per_fold * len(self.networks)
-        if self.stochastic and total != runs:
-            log.info("%d runs over %d folds: rounded up to %d per fold.", runs, len(self.networks), self.runs_per_fold)
+        if runs < 0:
+            raise InputError(f"--runs {runs}: expected at least 1, or 0 for the expected update.")
+        self.plans, self.config, self.model, self.networks = plans, config, model, dict(networks)
+        self.random = all(network.random for network in self.networks.values())
+        per_fold = math.ceil(runs / len(self.networks)) if self.random else 0
+        self.asked = Asked(per_fold, quality, seed)
+        self.everywhere, self.postprocessing, self.threshold = everywhere, postprocessing, threshold
+        if self.random and per_fold * len(self.networks) != runs:
+            log.info("%d runs over %d folds: rounded up to %d per fold.", runs, len(self.networks), per_fold)
 
     @classmethod
     def from_folder(
@@ -108,22 +110,24 @@ class Predictor:
         model_folder: Path | str,
         folds: Sequence[Fold] | None = None,
         device: str = "auto",
-        runs: int = DEFAULT_RUNS,
+        runs: int = 0,
+        quality: bool = True,
         seed: int = 0,
         postprocess: bool = True,
+        everywhere: bool = False,
     ) -> "Predictor":
         """Loads `results/<dataset>/<model>_<config>`; `folds` None means all finished ones.
 
+        everywhere: compute every cell, not only those at the outline.
         Raises InputError when a fold is missing, does not fit, or was trained with other plans.
         """
         model_folder = Path(model_folder)
         model, _, config = model_folder.resolve().name.rpartition("_")
         plans = read_plans(model_folder / "plans.json")
-        chosen, torch_device = choose_folds(model_folder, folds), choose_device(device)
         networks = {}
-        for fold in chosen:
+        for fold in choose_folds(model_folder, folds):
             check_fold(model_folder, fold, plans, model, config)
-            networks[fold] = load_network(model_folder, fold, plans, model, config, torch_device)
+            networks[fold] = load_network(model_folder, fold, plans, model, config, device, everywhere)
         stored = model_folder / "postprocessing.json"
         return cls(
             plans,
@@ -131,29 +135,32 @@ class Predictor:
             model,
             networks,
             runs=runs,
+            quality=quality,
             seed=seed,
+            everywhere=everywhere,
             postprocessing=_postprocessed_classes(stored, plans.digest(config, model)) if postprocess else (),
-            thresholds=read_thresholds(model_folder),
+            threshold=read_threshold(model_folder),
         )
 
-    def predict(self, array: np.ndarray, spacing_mm: Sequence[float]) -> Prediction:
+    def predict(self, array: np.ndarray, spacing_mm: Sequence[float], with_variance: bool = False) -> Prediction:
         """array: (C, z, y, x) or (C, y, x), raw intensities; spacing_mm per axis in the array's order.
 
+        with_variance: also measure the variance over folds and runs.
         Raises InputError for another number of channels or axes than trained on, and for values that are not finite.
-        The result depends on the image, the model, the number of runs and the seed alone.
+        The result depends on the image and the model alone; with random runs, on their number and seed as well.
         """
         chosen, labels = self.plans.config(self.config), self.plans.labels
         self._check(array, spacing_mm)
         image, frame = preprocess_image(array, tuple(spacing_mm), chosen.preprocessing)
-        runs = [partial(network.probabilities, image, self.seed) for network in self.networks.values()]
-        ensemble = run_ensemble(runs, self.runs_per_fold, labels)
+        folds = list(self.networks.values())
+        ensemble = predict_ensemble(folds, image, labels, self.asked, with_variance)
         segmentation = restore_labels(ensemble.mean, frame, chosen.preprocessing, labels)
         if self.postprocessing:
             segmentation = apply_postprocessing(segmentation, self.postprocessing, labels)
         return Prediction(
             labels=segmentation,
-            flag=self._flag(ensemble.scores, empty=not labels.foreground(segmentation).any()),
-            scores=ensemble.scores,
+            flag=self._flag(ensemble.quality, empty=not labels.foreground(segmentation).any()),
+            quality=ensemble.quality,
             mean=ensemble.mean,
             spread=ensemble.variance,
             frame=frame,
@@ -163,19 +170,19 @@ class Predictor:
 
     @property
     def device(self) -> str:
-        return str(next(iter(self.networks.values())).device)
+        return next(iter(self.networks.values())).device
 
     def describe(self) -> str:
         """One line that says what the outputs were made with."""
         folds = " ".join(str(fold) for fold in self.networks)
-        runs = f", {self.runs_per_fold} runs per fold, seed {self.seed}" if self.stochastic else ""
+        runs = f", {self.asked.runs} runs per fold, seed {self.asked.seed}" if self.asked.runs else ""
         kept = f", largest component of {' and '.join(self.postprocessing)}" if self.postprocessing else ""
-        return f"{self.plans.dataset} {self.model}_{self.config}, folds {folds}{runs}{kept}"
+        every = ", every cell" if self.everywhere else ""
+        return f"{self.plans.dataset} {self.model}_{self.config}, folds {folds}{runs}{every}{kept}"
 
-    def _flag(self, scores: dict[int, dict[str, float]], empty: bool) -> str:
-        score = scores.get(self.runs_per_fold, {}).get(FOREGROUND, math.nan)
-        threshold = self.thresholds.get(self.runs_per_fold)
-        return flag(score, threshold and threshold.value, empty=empty, stochastic=self.stochastic)
+    def _flag(self, quality: dict[str, float], empty: bool) -> str:
+        score = quality.get(FOREGROUND, math.nan)
+        return flag(score, self.threshold and self.threshold.value, empty=empty, scored=bool(quality))
 
     def _check(self, array: np.ndarray, spacing_mm: Sequence[float]) -> None:
         channels = self.plans.channel_names

@@ -4,8 +4,7 @@ Source: Kalkhof, González, Mukhopadhyay, Med-NCA: Robust and Lightweight Segmen
 IPMI 2023, section 2.1; here with any number of levels, in 2D and 3D.
 """
 
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -19,18 +18,12 @@ from .windows import Window
 
 AVERAGE_POOLS = {2: F.avg_pool2d, 3: F.avg_pool3d}
 
-# fires(level, steps, grid) -> bool (steps, B, 1, *grid), or None when every cell fires. Inference in tiles (tiles.py)
-# calls fires(level, steps, grid, box): the masks of that part of the grid, one slice per axis.
-Fires = Callable[..., Tensor | None]
-
 
 class MedNCA(nn.Module):
     """State channels: image (held fixed), class logits, hidden. Levels run from the coarsest to the finest.
 
-    Each cell updates in a step with probability `fire_rate`. Its random draws are passed in as `fires`.
+    In training each cell updates in a step with probability `fire_rate`; prediction.py says what prediction does.
     """
-
-    stochastic = True
 
     def __init__(self, plan: NCAPlan, dim: int, n_image_channels: int, n_outputs: int, sigmoid: bool) -> None:
         super().__init__()
@@ -52,26 +45,13 @@ class MedNCA(nn.Module):
         self.graphed_steps = GraphedSteps()
         self.to(memory_format=CHANNELS_LAST[dim])
 
-    def predict_logits(self, image: Tensor, fires: Fires) -> Tensor:
-        """image: (B, n_image, *spatial), sides multiples of `factor` -> logits (B, n_outputs, *spatial)."""
-        (state,) = deque(self.level_states(image, fires), maxlen=1)  # the last
-        return self.logits(state)
-
-    def level_states(self, image: Tensor, fires: Fires) -> Iterator[Tensor]:
-        """The state (B, C, *grid) at the end of each level, coarsest first."""
-        state = self._first_state(image)
-        for index, level in enumerate(self.plan.levels):
-            state = self.enter_level(state, image, index, _whole_window(image, level))
-            state = run_steps(self.cells[index], state, fires(index, level.steps, state.shape[2:]), level.steps)
-            yield state
-
     def forward(self, image: Tensor, origin: Tensor, generator: torch.Generator) -> tuple[list["LevelOutput"], Tensor]:
         """Training pass: the levels with a patch see only a window around the sample's finest patch.
 
         image: (B, n_image, *spatial). origin: (B, dim) int, first voxel of each sample's finest patch, a multiple of
         `factor`. Returns the output of each level, coarsest first, and the largest magnitude in the hidden state.
         """
-        state, outputs, magnitude = self._first_state(image), [], image.new_zeros(())
+        state, outputs, magnitude = self.first_state(image), [], image.new_zeros(())
         for index, level in enumerate(self.plan.levels):
             window = self._window(image, index, origin)
             previous = outputs[-1].window if outputs else None
@@ -90,7 +70,12 @@ class MedNCA(nn.Module):
     def logits(self, state: Tensor) -> Tensor:
         return state[:, self.n_image : self.n_image + self.n_outputs]
 
-    def _first_state(self, image: Tensor) -> Tensor:
+    def ratio(self, index: int) -> tuple[int, ...]:
+        """Cells of level `index` in a cell of the level above, per axis."""
+        above, level = self.plan.levels[index - 1 : index + 1]
+        return tuple(a // f for a, f in zip(above.factor, level.factor, strict=True))
+
+    def first_state(self, image: Tensor) -> Tensor:
         grid = [side // factor for side, factor in zip(image.shape[2:], self.factor, strict=True)]
         state = image.new_zeros(image.shape[0], self.plan.channels, *grid)
         return state.contiguous(memory_format=CHANNELS_LAST[self.dim])
@@ -101,8 +86,7 @@ class MedNCA(nn.Module):
         """Upsamples the state of the level above to this one, inside `window`, and puts the image into it."""
         level = self.plan.levels[index]
         if index > 0:
-            above = self.plan.levels[index - 1].factor
-            ratio = tuple(a // f for a, f in zip(above, level.factor, strict=True))
+            ratio = self.ratio(index)
             coarse = window.coarser(ratio)
             state = coarse.crop(state, relative_to=previous)
             state = F.interpolate(state, scale_factor=tuple(map(float, ratio)), mode="nearest")
@@ -113,7 +97,7 @@ class MedNCA(nn.Module):
     def _window(self, image: Tensor, index: int, origin: Tensor) -> Window:
         """The window of a level in its own cells: centred on the finest patch, inside the window of the level above."""
         levels = self.plan.levels
-        whole = _whole_window(image, levels[index])
+        whole = whole_window(image, levels[index])
         if levels[index].patch is None:
             return whole
         finest = levels[-1].patch
@@ -157,5 +141,5 @@ def _pooled(voxels: Tensor, factor: tuple[int, ...]) -> Tensor:
     return voxels if set(factor) == {1} else AVERAGE_POOLS[voxels.ndim - 2](voxels, factor)
 
 
-def _whole_window(image: Tensor, level: LevelPlan) -> Window:
+def whole_window(image: Tensor, level: LevelPlan) -> Window:
     return Window(None, tuple(side // factor for side, factor in zip(image.shape[2:], level.factor, strict=True)))

@@ -85,7 +85,8 @@ class _PerCellRMSNorm(nn.Module):
 def run_steps(cell: Cell, state: Tensor, fired: Tensor | None, steps: int) -> Tensor:
     """Runs `steps` steps from `state` (B, C, *spatial).
 
-    fired: bool (steps, B, 1, *spatial), the cells that update in each step, or None when all do.
+    fired: bool (steps, B, 1, *spatial), the cells that update in each step, or None when all do; or float, the share of
+        its update that each cell applies.
     """
     weight = cell.full_update_weight()
     for step in range(steps):

@@ -11,6 +11,7 @@ from .nca import Cell
 def run_steps(cell: Cell, state: Tensor, fired: Tensor | None, steps: int, keep_every: int = 0) -> Tensor:
     """As nca.run_steps, but that no gradient reaches the image channels.
 
+    fired: also float, the share of its update that each cell applies.
     keep_every: see dense.run_dense; the plain definition keeps what autograd keeps.
     """
     device = state.device.type
@@ -24,6 +25,6 @@ def run_steps(cell: Cell, state: Tensor, fired: Tensor | None, steps: int, keep_
 
 def pays_sparse(fired: Tensor | None, device: str) -> bool:
     """Whether few enough cells fire (measured by python -m benchmarks.step)."""
-    if fired is None or device != "cpu":  # on a GPU counting would wait for it
+    if fired is None or fired.dtype != torch.bool or device != "cpu":  # on a GPU counting would wait for it
         return False
     return computed_share(fired.count_nonzero().item() / fired.numel(), device) < 1

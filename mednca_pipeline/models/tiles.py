@@ -15,21 +15,22 @@ from itertools import product
 from torch import Tensor
 
 from ..planning.plans import LevelPlan
-from .mednca import Fires, MedNCA
+from .mednca import MedNCA
+from .prediction import Fires, expected_share, level_states
 from .steps import run_steps
 from .windows import Window
 
 Box = tuple[slice, ...]  # a part of one level's grid, in its own cells: one slice per axis
 
 
-def tiled_logits(network: MedNCA, image: Tensor, fires: Fires, cells: int) -> Tensor:
-    """As `network.predict_logits`, in tiles of at most `cells` cells of the finest level, halo not counted.
+def tiled_logits(network: MedNCA, image: Tensor, cells: int, fires: Fires | None = None) -> Tensor:
+    """As `predict_logits` of every cell, in tiles of at most `cells` cells of the finest level, halo not counted.
 
     image: (B, n_image, *spatial) -> logits (B, n_outputs, *spatial).
     """
     levels = network.plan.levels
     grids = [tuple(s // f for s, f in zip(image.shape[2:], level.factor, strict=True)) for level in levels]
-    coarsest = next(network.level_states(image, fires))  # (B, C, *grids[0])
+    coarsest = next(level_states(network, image, None, () if fires is None else [fires]))[-1]  # (B, C, *grids[0])
     logits = coarsest.new_empty(len(image), network.n_outputs, *grids[-1])
     for tile in cut(grids[-1], tile_size(grids[-1], cells)):
         state, boxes = coarsest, boxes_to_compute(levels, grids, tile)
@@ -40,7 +41,10 @@ def tiled_logits(network: MedNCA, image: Tensor, fires: Fires, cells: int) -> Te
             seen = image[(..., *_finer(box, level.factor))]
             size = tuple(part.stop - part.start for part in box)
             state = network.enter_level(state, seen, index, Window(None, size))  # (B, C, *size)
-            fired = fires(index, level.steps, grids[index], box)
+            if fires is None:
+                fired = expected_share(network, level.steps, image)
+            else:
+                fired = fires(index, level.steps, grids[index], box)
             state = run_steps(network.cells[index], state, fired, level.steps)
         logits[(..., *tile)] = network.logits(state[_inside(tile, boxes[-1])])
     return logits

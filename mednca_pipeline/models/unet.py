@@ -10,8 +10,6 @@ from ..planning.plans import UNetPlan
 class UNet(nn.Module):
     """Encoder-decoder with instance normalisation, leaky ReLU and deep supervision in training."""
 
-    stochastic = False
-
     def __init__(self, plan: UNetPlan, dim: int, n_image_channels: int, n_outputs: int, sigmoid: bool) -> None:
         super().__init__()
         self.plan, self.dim, self.sigmoid = plan, dim, sigmoid
@@ -36,6 +34,6 @@ class UNet(nn.Module):
         out = self.net(image)
         return [out] if out.ndim == image.ndim else list(out.unbind(dim=1))
 
-    def predict_logits(self, image: Tensor, fires: None = None) -> Tensor:
+    def predict_logits(self, image: Tensor) -> Tensor:
         """image (B, n_image, *spatial), sides multiples of `factor` -> logits (B, n_outputs, *spatial)."""
         return self.net(image)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from mednca_runtime.errors import InputError
+from mednca_runtime.outline import Outline
 
 from ..models.firing import computed_share
 from .facts import Facts
@@ -21,6 +22,7 @@ HIDDEN_STATE, CHANNEL_MULTIPLE = 5, 8
 LEAST_HIDDEN, MOST_HIDDEN = 64, 96
 BATCH_SIZE = {2: 8, 3: 4}
 MUON_RATE, EMA_DECAY = 0.02, 0.99
+OUTLINE = Outline(eps=0.02, halo=2)
 
 
 def channels(n_image: int, n_outputs: int, n_position: int = 0) -> Chosen:
@@ -110,6 +112,7 @@ def plan_mednca(
         adjacent_slices=facts.adjacent_slices,
         position=facts.position,
         keep_every=keep_every,
+        outline=OUTLINE,
     )
     return plan, patches, batch_choice
 

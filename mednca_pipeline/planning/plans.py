@@ -8,12 +8,15 @@ from pathlib import Path
 from mednca_runtime.errors import InputError
 from mednca_runtime.files import from_dict, read_json, write_json
 from mednca_runtime.labels import Labels
+from mednca_runtime.outline import Outline
 from mednca_runtime.preprocessing import PreprocessingPlan
 
 SCHEMA = 1
 # Fields younger than the first trained models, which were trained as these values say: with them a digest stays as it
 # was.
 ADDED = {"adjacent_slices": 0, "position": (), "keep_every": 0, "augmentation": 1.0, "mirror_axes": ()}
+UNDECISIVE = ("outline",)  # fields that decide how a network predicts and not its weights
+FIRST_OUTLINE = {"eps": 0.02, "halo": 2}  # of a mednca whose plan is older than the field
 MODELS = ("mednca", "mednca_paper", "unet", "unet_small")
 
 
@@ -62,6 +65,7 @@ class NCAPlan:
     adjacent_slices: int = 0  # on either side, seen by a 2D network of a volume as further image channels
     position: tuple[float, ...] = ()  # sides of a typical image, if voxels' places are seen (mednca_runtime.position)
     keep_every: int = 0  # of the states, for the backward pass, which computes the rest again; 0: everything is kept
+    outline: Outline | None = None  # which cells prediction computes; None: all, where coarse levels have no loss
 
 
 @dataclass(frozen=True)
@@ -156,13 +160,18 @@ class Plans:
             for name, default in ADDED.items():
                 if fields.get(name) == default:
                     del fields[name]
+            for name in UNDECISIVE:
+                fields.pop(name, None)
         decisive = [plain, chosen.dim, chosen.image_size, self.channel_names]
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def read_plans(path: Path) -> Plans:
     """Raises InputError when the file is missing or of another schema."""
-    return from_dict(Plans, read_json(path, schema=SCHEMA))
+    data = read_json(path, schema=SCHEMA)
+    for config in data["configs"].values():
+        config["mednca"].setdefault("outline", FIRST_OUTLINE)
+    return from_dict(Plans, data)
 
 
 def write_plans(path: Path, plans: Plans) -> None:

@@ -6,18 +6,17 @@ from torch import Tensor
 from mednca_runtime.labels import Labels
 
 from ..models.mednca import MedNCA
+from ..models.prediction import predict_logits
 from ..models.windows import crop_boxes
 from .batches import Batch
 from .losses import encode_targets
 from .state import TrainingState
 
-SEED = 0
-
 
 def score_samples(state: TrainingState, batch: Batch, labels: Labels) -> dict[str, float]:
     """Dice per foreground output of the EMA weights, pooled over the samples; NaN where an output is absent.
 
-    An automaton sees the whole samples, a UNet the patches that training would have seen.
+    An automaton predicts the whole samples by the expected update, a UNet the patches that training would have seen.
     """
     model = state.ema.eval()
     device = next(model.parameters()).device
@@ -25,13 +24,7 @@ def score_samples(state: TrainingState, batch: Batch, labels: Labels) -> dict[st
     targets, weights = encode_targets(torch.from_numpy(batch.labels).to(device), labels)
     with torch.inference_mode():
         if isinstance(model, MedNCA):
-            generator = torch.Generator(device).manual_seed(SEED)
-
-            def fires(_: int, steps: int, grid: tuple[int, ...]) -> Tensor:
-                draws = torch.rand((steps, len(image), 1, *grid), generator=generator, device=device)
-                return draws < model.plan.fire_rate
-
-            logits = model.predict_logits(image, fires)
+            logits = predict_logits(model, image)
         else:
             origin = torch.from_numpy(batch.origin)
             logits = model.predict_logits(crop_boxes(image, origin, model.plan.patch))

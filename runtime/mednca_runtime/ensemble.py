@@ -1,19 +1,20 @@
-"""Running mean and standard deviation over stochastic runs and folds, without keeping the runs."""
+"""Running mean and variance over passes and folds, without keeping the passes."""
 
 import numpy as np
 
 
 class Moments:
-    """Mean and population sd per element of arrays added one by one, in two float32 arrays.
+    """Mean per element of arrays added one by one, and their population variance where asked for, in float32.
 
-    Welford's algorithm (Technometrics 1962); `merge` by Chan, Golub and LeVeque (1983). Both are safe where the mean is
-    large against the sd, as a sum of squares is not.
+    Welford's algorithm (Technometrics 1962), safe where the mean is large against the variance, as a sum of squares is
+    not.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, with_variance: bool = False) -> None:
         self.count = 0
         self._mean: np.ndarray | None = None
         self._squares: np.ndarray | None = None  # sum of squared deviations from the mean
+        self._with_variance = with_variance
 
     @property
     def mean(self) -> np.ndarray:
@@ -22,43 +23,24 @@ class Moments:
         return self._mean
 
     @property
-    def variance(self) -> np.ndarray:
-        """float32: the population variance, zero after one run. Raises ValueError before the first `add`."""
+    def variance(self) -> np.ndarray | None:
+        """float32, zero after one array; None if it was not asked for. Raises ValueError before the first `add`."""
         self._check()
-        return self._squares / np.float32(self.count)
-
-    @property
-    def sd(self) -> np.ndarray:
-        """float32: the population standard deviation, zero after one run. Raises ValueError before the first `add`."""
-        variance = self.variance
-        return np.sqrt(variance, out=variance)
+        return self._squares / np.float32(self.count) if self._with_variance else None
 
     def add(self, values: np.ndarray) -> None:
-        """Takes one more run into account; every run has the same shape."""
+        """Takes one more array into account; all have the same shape."""
         self.count += 1
         if self._mean is None:
             self._mean = np.array(values, np.float32)
-            self._squares = np.zeros_like(self._mean)
+            self._squares = np.zeros_like(self._mean) if self._with_variance else None
             return
         deviation = values - self._mean
-        self._mean += deviation / np.float32(self.count)
-        deviation *= values - self._mean
-        self._squares += deviation
-
-    def merge(self, other: "Moments") -> None:
-        """Takes all runs of `other` (another fold) into account, as if they had been added one by one."""
-        if other.count == 0:
-            return
-        if self.count == 0:
-            self.count, self._mean, self._squares = other.count, other._mean.copy(), other._squares.copy()
-            return
-        total = self.count + other.count
-        deviation = other._mean - self._mean
-        self._mean += deviation * np.float32(other.count / total)
-        self._squares += other._squares
-        self._squares += deviation * deviation * np.float32(self.count * other.count / total)
-        self.count = total
+        if self._with_variance:
+            self._squares += deviation * deviation * np.float32(1 - 1 / self.count)
+        deviation /= np.float32(self.count)
+        self._mean += deviation
 
     def _check(self) -> None:
         if self.count == 0:
-            raise ValueError("Moments of no runs: add one first.")
+            raise ValueError("Moments of nothing: add an array first.")

@@ -1,7 +1,8 @@
-"""The NCA quality metric: how much the stochastic runs of one model disagree about a case, and what to make of it.
+"""The quality score: how far an automaton's random runs lie from its expected update, and what to make of it.
 
-M3D-NCA (Kalkhof and Mukhopadhyay, MICCAI 2023): the voxelwise standard deviation over the runs, summed, over the sum of
-the mean. Zero when all runs agree; larger is worse.
+The absolute difference of the probabilities, summed over all cells, over the sum of the expected ones: zero when they
+agree; larger is worse. M3D-NCA (Kalkhof and Mukhopadhyay, MICCAI 2023) compares random runs with each other, by their
+standard deviation; one run beside the expected update says as much as six of these (docs/explanation/outline.md).
 """
 
 import math
@@ -10,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .ensemble import Moments
 from .labels import Labels
 
 FOREGROUND = "foreground"
@@ -25,45 +25,30 @@ class Threshold:
     rule: str
 
 
-def quality_score(sd: np.ndarray, mean: np.ndarray) -> float:
-    """Sum of the voxelwise sd over the sum of the mean, of arrays of one shape; NaN where the mean sums to 0."""
-    total = float(mean.sum(dtype=np.float64))
-    return float(sd.sum(dtype=np.float64)) / total if total > 0 else math.nan
-
-
-class RunQuality:
-    """Collects one fold's runs on one case, and the scores after each of them from the second on.
-
-    moments: mean and sd of the outputs, (K, *spatial).
-    scores: {number of runs: {class: score, ..., "foreground": score}}, for 2 runs and more; what a prediction with
-        that many runs would have said, so that thresholds can be learned for every number of runs at once.
-
-    The probability of foreground is 1 - background (softmax), or that of the most probable region (sigmoid).
-    """
+class Deviation:
+    """How far random runs of one fold on one case lie from its expected update, added up over runs and parts."""
 
     def __init__(self, labels: Labels) -> None:
-        self.moments = Moments()
-        self.scores: dict[int, dict[str, float]] = {}
         self._labels = labels
-        self._largest = Moments()  # of the most probable region; unused without regions
+        self._difference = self._expected = np.zeros(labels.n_outputs + 1)
 
-    def add(self, probabilities: np.ndarray) -> None:
-        """One more run: probabilities (K, *spatial), one map per output of the labels."""
-        self.moments.add(probabilities)
-        if self._labels.has_regions:
-            self._largest.add(probabilities.max(axis=0))
-        if self.moments.count > 1:
-            self.scores[self.moments.count] = self._score()
+    def add(self, difference: np.ndarray, expected: np.ndarray) -> None:
+        """Sums over the cells, (n_outputs + 1) each: |run - expected| and expected probability of each output, and of
+        the foreground: 1 - background, or the most probable region."""
+        self._difference = self._difference + difference
+        self._expected = self._expected + expected
 
-    def _score(self) -> dict[str, float]:
-        mean, sd = self.moments.mean, self.moments.sd
-        first = self._labels.n_outputs - len(self._labels.names)
-        scores = {
-            name: quality_score(sd[index], mean[index]) for index, name in enumerate(self._labels.names, start=first)
-        }
-        if self._labels.has_regions:
-            return scores | {FOREGROUND: quality_score(self._largest.sd, self._largest.mean)}
-        return scores | {FOREGROUND: quality_score(sd[0], 1 - mean[0])}
+    def scores(self) -> dict[str, float]:
+        """Difference over expected, per class and for the foreground: 0 if they agree, NaN where nothing is expected.
+
+        Empty if nothing was added.
+        """
+        if not self._expected.any():
+            return {}
+        with np.errstate(invalid="ignore", divide="ignore"):
+            ratios = np.where(self._expected > 0, self._difference / self._expected, np.nan)
+        names = (*self._labels.names, FOREGROUND)
+        return dict(zip(names, (float(ratio) for ratio in ratios[-len(names) :]), strict=True))
 
 
 def average_scores(folds: Iterable[Mapping[str, float]]) -> dict[str, float]:
@@ -100,15 +85,15 @@ def learn_threshold(
     return Threshold(float(np.percentile(found, 95)), f"95th percentile of the scores of {len(poor)} validation cases")
 
 
-def flag(score: float, threshold: float | None, *, empty: bool, stochastic: bool = True) -> str:
+def flag(score: float, threshold: float | None, *, empty: bool, scored: bool = True) -> str:
     """One of FLAGS for a case.
 
-    empty: nothing was segmented. stochastic: False for models whose runs do not differ ("not available").
-    threshold: None when none was learned for this number of runs ("uncalibrated").
+    empty: nothing was segmented. scored: False where there is no score, as of a UNet ("not available").
+    threshold: None when none was learned ("uncalibrated").
     """
     if empty:
         return "empty"
-    if not stochastic:
+    if not scored:
         return "not available"
     if threshold is None:
         return "uncalibrated"

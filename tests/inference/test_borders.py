@@ -42,7 +42,7 @@ def trained(request, tmp_path_factory):
     shutil.copytree(kept, folder / "fold_0")
     write_plans(folder / "plans.json", plans)
     cases = sorted(json.loads((kept / "summary.json").read_text(encoding="utf-8"))["cases"])[:CASES]
-    return Predictor.from_folder(folder, folds=[0], runs=2, postprocess=False), cases
+    return Predictor.from_folder(folder, folds=[0], quality=False, postprocess=False), cases
 
 
 @pytest.mark.parametrize(

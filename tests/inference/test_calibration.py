@@ -3,7 +3,7 @@
 import pytest
 from tiny_model import make_plans, save_model
 
-from mednca_pipeline.inference.calibration import calibrate, read_thresholds
+from mednca_pipeline.inference.calibration import calibrate, read_threshold
 from mednca_pipeline.planning.plans import write_plans
 from mednca_runtime.files import write_json
 
@@ -11,33 +11,41 @@ from mednca_runtime.files import write_json
 def _summary(folder, fold, points):
     cases = {}
     for index, (score, dice) in enumerate(points):
-        quality = {"runs": {str(runs): {"foreground": score * runs, "anterior": 9.0} for runs in (2, 3)}}
+        quality = {"score": {"foreground": score, "anterior": 9.0}}
         cases[f"case{fold}{index}"] = {"classes": {"foreground": {"dice": dice}}, "seconds": 1.0, "quality": quality}
     write_json(folder / f"fold_{fold}" / "summary.json", {"schema": 1, "cases": cases})
 
 
-def test_separates_poor_from_good_cases_for_each_number_of_runs(tmp_path):
+def test_separates_poor_from_good_cases(tmp_path):
     folder = save_model(tmp_path, make_plans(), folds=(0, 1, "all"))
     _summary(folder, 0, [(0.1, 0.9), (0.2, 0.8), (0.4, 0.5), (0.5, 0.4)])
     _summary(folder, 1, [(0.15, 0.9), (0.6, 0.3), (None or float("nan"), 0.0)])
     _summary(folder, "all", [(0.0, 0.1)] * 5)  # has seen its cases in training: does not count
     learned = calibrate(folder)
-    assert {runs: threshold.value for runs, threshold in learned.items()} == pytest.approx({2: 0.6, 3: 0.9})
-    assert read_thresholds(folder) == learned
+    assert learned.value == pytest.approx(0.3)
+    assert read_threshold(folder) == learned
 
 
 def test_a_fold_that_is_not_validated_yet_is_left_out(tmp_path):
     folder = save_model(tmp_path, make_plans(), folds=(0, 1))
     _summary(folder, 1, [(score, 0.9) for score in (0.1, 0.2, 0.3)])
-    assert calibrate(folder)[2].value == pytest.approx(0.4 + 0.9 * 0.2)  # 95th percentile of 0.2, 0.4, 0.6
+    assert calibrate(folder).value == pytest.approx(0.2 + 0.9 * 0.1)  # 95th percentile of 0.1, 0.2, 0.3
 
 
 def test_model_without_runs_gets_no_file(tmp_path):
     folder = save_model(tmp_path, make_plans(), model="unet_small", folds=(0,))
     case = {"classes": {"foreground": {"dice": 0.9}}, "seconds": 1.0, "quality": None}
     write_json(folder / "fold_0" / "summary.json", {"schema": 1, "cases": {"a": case}})
-    assert calibrate(folder) == {}
-    assert not (folder / "quality.json").exists() and read_thresholds(folder) == {}
+    assert calibrate(folder) is None
+    assert not (folder / "quality.json").exists() and read_threshold(folder) is None
+
+
+def test_the_threshold_of_an_earlier_score_does_not_count(tmp_path):
+    folder = save_model(tmp_path, make_plans(), folds=(0,))
+    digest = make_plans().digest("2d", "mednca")
+    stored = {"schema": 1, "digest": digest, "folds": [0], "thresholds": {"2": {"value": 0.1, "rule": "by hand"}}}
+    write_json(folder / "quality.json", stored)
+    assert read_threshold(folder) is None
 
 
 def test_folds_and_thresholds_of_other_plans_do_not_count(tmp_path):
@@ -45,6 +53,6 @@ def test_folds_and_thresholds_of_other_plans_do_not_count(tmp_path):
     for fold, scores in ((0, (0.1, 0.2, 0.3)), (1, (0.7, 0.8, 0.9))):
         _summary(folder, fold, [(score, 0.9) for score in scores])
     write_json(folder / "fold_1" / "run.json", {"schema": 1, "digest": "another"})
-    assert calibrate(folder)[2].value == pytest.approx(0.4 + 0.9 * 0.2)
+    assert calibrate(folder).value == pytest.approx(0.2 + 0.9 * 0.1)
     write_plans(folder / "plans.json", make_plans(channels=2))
-    assert read_thresholds(folder) == {}  # learned with the plans before these
+    assert read_threshold(folder) is None  # learned with the plans before these

@@ -27,7 +27,7 @@ def workspace(tmp_path_factory):
 
 
 def predict(workspace, source, out, *options):
-    return main(["--root", str(workspace), "-i", str(source), "-o", str(out), "--runs", "4", *options])
+    return main(["--root", str(workspace), "-i", str(source), "-o", str(out), *options])
 
 
 def rows(out):
@@ -78,7 +78,7 @@ def test_finished_outputs_are_kept_and_their_rows_too(workspace, tmp_path, capsy
     assert rows(tmp_path / "out")["a.nii.gz"] == row and "b.nii.gz" in rows(tmp_path / "out")
     assert "1 predicted, 1 kept" in capsys.readouterr().out
     (tmp_path / "out" / "b.nii.gz").unlink()
-    predict(workspace, tmp_path / "in", tmp_path / "out", "--seed", "1")
+    predict(workspace, tmp_path / "in", tmp_path / "out", "--everywhere")
     assert (tmp_path / "out" / "b.nii.gz").is_file()
     assert "made with other settings, such as a.nii.gz" in capsys.readouterr().err
     predict(workspace, tmp_path / "in", tmp_path / "out", "--overwrite")
@@ -114,10 +114,10 @@ def test_channels(tmp_path, capsys):
 
 def test_maps_are_those_of_the_predictor(workspace, tmp_path):
     source = write_image(tmp_path / "in" / "a.nii.gz", make_image())
-    predict(workspace, source, tmp_path / "out", "--save_probabilities", "--save_variance")
+    predict(workspace, source, tmp_path / "out", "--save_probabilities", "--save_variance", "--runs", "4")
     image = read_image(source)
     folder = workspace / "results" / "Dataset004_Tiny" / "mednca_2d"
-    prediction = Predictor.from_folder(folder, runs=4).predict(image.array, image.spacing_mm)
+    prediction = Predictor.from_folder(folder, runs=4).predict(image.array, image.spacing_mm, with_variance=True)
     for index, name in enumerate(("background", "anterior", "posterior")):
         written = read_image(tmp_path / "out" / f"a_probabilities_{name}.nii.gz")
         np.testing.assert_allclose(written.array[0], prediction.probabilities[index], atol=1e-5)
@@ -157,11 +157,12 @@ def test_report_and_fast(workspace, tmp_path):
     assert main([*arguments, "--report", str(tmp_path / "run.json")]) == 0
     report = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
     assert report["outputs"]["written"] == ["a.nii.gz"]
-    assert report["model"]["runs_per_fold"] == 1 and "folds 0, 1 runs per fold" in report["model"]["made_with"]
+    assert report["model"]["runs_per_fold"] == 0 and report["model"]["made_with"].endswith("folds 0")
     assert report["device"] and report["runtime_s"] > 0 and report["versions"]["torch"]
     assert "--fast" in report["command"]
-    assert rows(tmp_path / "out")["a.nii.gz"]["flag"] == "uncalibrated"
+    assert rows(tmp_path / "out")["a.nii.gz"]["flag"] == "not available"
     assert main([*arguments, "--runs", "3"]) == 2
+    assert main([*arguments, "--save_variance"]) == 2
 
 
 def test_refuses_to_write_over_its_inputs(workspace, tmp_path, capsys):
@@ -181,15 +182,16 @@ def test_nothing_to_predict_is_said(workspace, tmp_path, capsys):
     assert "found none" in errors and "absent" in errors
 
 
-def test_validation_cases_are_written_with_scores_for_every_number_of_runs(workspace, tmp_path):
+def test_validation_cases_are_written_with_their_scores(workspace, tmp_path):
     from mednca_pipeline.datasets.dataset import Case
 
     source = write_image(tmp_path / "in" / "a_0000.nii.gz", make_image())
-    predictor = Predictor.from_folder(workspace / "results" / "Dataset004_Tiny" / "mednca_2d", folds=[0], runs=4)
+    predictor = Predictor.from_folder(workspace / "results" / "Dataset004_Tiny" / "mednca_2d", folds=[0])
     done = []
     result = predict_cases(predictor, [Case("a", (source,), None)], tmp_path / "validation", done.append)
     assert done == ["a"] and voxels(tmp_path / "validation" / "a.nii.gz").shape == SHAPE[::-1]
-    assert set(result["a"]["quality"]["runs"]) == {"2", "3", "4"} and result["a"]["seconds"] > 0
+    assert set(result["a"]["quality"]["score"]) == {"anterior", "posterior", "foreground"}
+    assert result["a"]["seconds"] > 0
     write_json(tmp_path / "summary.json", result)
     kept = predict_cases(predictor, [Case("a", (source,), None)], tmp_path / "validation", overwrite=False)
     assert kept == {"a": {"seconds": None, "quality": None}}
@@ -212,7 +214,7 @@ def test_two_dimensional_images_keep_their_format(tmp_path):
     assert labels.shape == (21, 13) and labels.dtype == np.uint8 and set(np.unique(labels)) <= {0, 1, 2}
     assert (tmp_path / "out" / "photo.png").is_file()
     image = read_image(tmp_path / "in" / "a b.png")
-    predictor = Predictor.from_folder(tmp_path / "results" / plans.dataset / "mednca_2d", runs=4)
+    predictor = Predictor.from_folder(tmp_path / "results" / plans.dataset / "mednca_2d")
     expected = predictor.predict(image.array, image.spacing_mm)
     np.testing.assert_array_equal(labels, expected.labels)
     written = np.asarray(Image.open(tmp_path / "out" / "a b_probabilities_anterior.tif"))

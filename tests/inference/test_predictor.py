@@ -1,15 +1,23 @@
 """The predictor in memory: masks, averaging, quality, geometry of the result, and what it refuses."""
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from tiny_model import SHAPE, SPACING, make_image, make_plans, save_model, with_regions
 
+from mednca_pipeline.inference.light import LightNetwork
+from mednca_pipeline.inference.network import Asked
 from mednca_pipeline.inference.predictor import Predictor
+from mednca_pipeline.inference.torch_network import TorchNetwork, load_module
 from mednca_runtime.errors import InputError
 from mednca_runtime.files import write_json
 from mednca_runtime.fire_masks import fire_masks
+from mednca_runtime.outline import Outline
 from mednca_runtime.preprocessing import preprocess_image
+from mednca_runtime.quality import Deviation
 
 
 @pytest.fixture(scope="module")
@@ -22,8 +30,15 @@ def image():
     return make_image()[None]
 
 
+def networks_see(predictor, image):
+    """The image as the predictor's networks see it, in one part."""
+    preprocessed, _ = preprocess_image(image, SPACING, predictor.plans.config("2d").preprocessing)
+    (seen,) = next(iter(predictor.networks.values())).see(preprocessed)
+    return seen
+
+
 def test_segments_in_the_images_own_shape_with_more_than_one_label(folder, image):
-    prediction = Predictor.from_folder(folder, runs=4).predict(image, SPACING)
+    prediction = Predictor.from_folder(folder).predict(image, SPACING)
     assert prediction.labels.shape == SHAPE
     assert len(np.unique(prediction.labels)) > 1
     assert prediction.probabilities.shape == (3, *SHAPE)
@@ -31,30 +46,77 @@ def test_segments_in_the_images_own_shape_with_more_than_one_label(folder, image
     assert (prediction.probabilities.argmax(axis=0) == prediction.labels).mean() > 0.999
 
 
-def test_quality_and_mean_are_those_of_the_single_runs(folder, image):
-    predictor = Predictor.from_folder(folder, runs=4)
-    prediction = predictor.predict(image, SPACING)
-    preprocessed, _ = preprocess_image(image, SPACING, predictor.plans.config("2d").preprocessing)
-    runs = np.array(
-        [[network.probabilities(preprocessed, 0, run) for run in range(2)] for network in predictor.networks.values()],
-        dtype=float,
-    )  # (folds, runs, K, S, H, W)
-    mean, sd = runs.mean(axis=1), runs.std(axis=1)
-    anterior = np.mean([sd[fold, 1].sum() / mean[fold, 1].sum() for fold in range(2)])
-    whole = runs[:, :, 1:].sum(axis=2)
-    foreground = np.mean([whole[fold].std(axis=0).sum() / whole[fold].mean(axis=0).sum() for fold in range(2)])
-    assert prediction.quality["anterior"] == pytest.approx(anterior, rel=1e-4)
-    assert prediction.quality["foreground"] == pytest.approx(foreground, rel=1e-4)
-    assert prediction.quality["anterior"] > 0.001
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_quality_and_mean_are_those_of_the_single_runs(folder, image, everywhere):
+    """Two random runs of each fold; their deviation from the expected update, after all levels but the finest."""
+    predictor = Predictor.from_folder(folder, runs=4, everywhere=everywhere)
+    prediction = predictor.predict(image, SPACING, with_variance=True)
+    runs, scores = [], []
+    for network in predictor.networks.values():
+        seen, deviation = networks_see(predictor, image), Deviation(predictor.plans.labels)
+        runs.append(list(network.probabilities(seen, Asked(runs=2), deviation)))
+        scores.append(deviation.scores())
+    runs = np.array(runs, dtype=float)  # (folds, runs, K, S, H, W)
+    for name in ("anterior", "foreground"):
+        assert prediction.quality[name] == pytest.approx(np.mean([score[name] for score in scores]), rel=1e-4)
+        assert prediction.quality[name] > 0.001
     assert prediction.mean == pytest.approx(runs.mean(axis=(0, 1)), abs=1e-5)
     assert prediction.spread == pytest.approx(runs.reshape(4, *runs.shape[2:]).var(axis=0).sum(axis=0), abs=1e-5)
 
 
-def test_runs_count_over_all_folds_and_round_up(folder, image, caplog):
+def test_the_default_is_one_deterministic_pass_of_each_fold(folder, image):
+    predictor = Predictor.from_folder(folder)
+    prediction = predictor.predict(image, SPACING)
+    passes = []
+    for network in predictor.networks.values():
+        (probabilities,) = network.probabilities(
+            networks_see(predictor, image), Asked(quality=False), Deviation(predictor.plans.labels)
+        )
+        passes.append(probabilities)
+    np.testing.assert_allclose(prediction.mean, np.mean(passes, axis=0), atol=1e-6)
+    other = Predictor.from_folder(folder, seed=1).predict(image, SPACING)
+    np.testing.assert_array_equal(prediction.mean, other.mean)  # the seed is of the random run for the quality score
+    assert prediction.quality != other.quality
+    with pytest.raises(ValueError, match="not asked for"):
+        _ = prediction.variance
+
+
+def test_the_quality_score_can_be_left_out(folder, image):
+    prediction = Predictor.from_folder(folder, quality=False).predict(image, SPACING)
+    assert prediction.quality == {} and prediction.flag == "not available"
+    np.testing.assert_array_equal(prediction.mean, Predictor.from_folder(folder).predict(image, SPACING).mean)
+
+
+@pytest.mark.parametrize("config", ["2d", "3d"])
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_numpy_and_torch_predict_the_same(tmp_path, image, config, everywhere, monkeypatch):
+    """At the outline against its plain form; everywhere against the outline's fast form with every cell open."""
+    plans = make_plans()
+    if everywhere:
+        chosen = plans.configs[config]
+        all_open = replace(chosen.mednca, outline=Outline(eps=1e-9, halo=1))
+        plans = replace(plans, configs={config: replace(chosen, mednca=all_open)})
+    folder = save_model(tmp_path, plans, config=config, folds=(0,))
+    light = Predictor.from_folder(folder, runs=2)
+    assert isinstance(light.networks[0], LightNetwork)
+    weights = folder / "fold_0" / "final.safetensors"
+    module = load_module(weights, plans, "mednca", config)
+    plan = plans.config(config).mednca
+    torch_network = TorchNetwork(module, plans, config, plan, "cpu", everywhere)
+    for asked in (Asked(), Asked(runs=2)):
+        found, expected = (
+            Predictor(plans, config, "mednca", {0: network}, runs=asked.runs).predict(image, SPACING)
+            for network in (light.networks[0], torch_network)
+        )
+        np.testing.assert_allclose(found.mean, expected.mean, atol=1e-5)
+        if not everywhere:  # which levels are compared depends on the plan
+            assert found.quality == pytest.approx(expected.quality, rel=1e-3)
+
+
+def test_runs_count_over_all_folds_and_round_up(folder, caplog):
     with caplog.at_level("INFO"):
-        assert Predictor.from_folder(folder, runs=5).runs_per_fold == 3
+        assert Predictor.from_folder(folder, runs=5).asked.runs == 3
     assert "rounded up to 3 per fold" in caplog.text
-    assert set(Predictor.from_folder(folder, runs=6).predict(image, SPACING).scores) == {2, 3}
 
 
 def test_result_depends_on_the_seed_and_on_nothing_before(folder, image):
@@ -69,32 +131,40 @@ def test_result_depends_on_the_seed_and_on_nothing_before(folder, image):
 
 
 @pytest.mark.parametrize("config", ["2d", "3d"])
-def test_network_gets_the_specified_masks(tmp_path, config, monkeypatch):
+@pytest.mark.parametrize("model", ["mednca", "mednca_paper"])
+def test_random_runs_draw_the_specified_masks(tmp_path, config, model, monkeypatch):
     """The masks' grid is that of all slices in 2D, also when the slices go through in several batches."""
-    predictor = Predictor.from_folder(save_model(tmp_path, make_plans(), config=config, folds=(0,)))
-    network, seen = predictor.networks[0], []
-
-    def record(batch, fires):
-        seen.append(fires(1, 2, tuple(batch.shape[2:])))
-        return torch.zeros(len(batch), 3, *batch.shape[2:])
-
-    monkeypatch.setattr("mednca_pipeline.inference.network.CELLS_PER_BATCH", 16 * 16 * 2)
-    monkeypatch.setattr(network.module, "predict_logits", record)
-    probabilities = network.probabilities(np.ones((1, 5, 16, 16), np.float32), 7, 3)
-    assert probabilities.shape == (3, 5, 16, 16)
+    predictor = Predictor.from_folder(save_model(tmp_path, make_plans(), model, config, folds=(0,)))
+    network, drawn = predictor.networks[0], []
+    monkeypatch.setattr("mednca_runtime.network_input.CELLS_PER_BATCH", 16 * 16 * 2)
+    for seen in network.see(np.ones((1, 5, 16, 16), np.float32)):
+        if model == "mednca":
+            cells = np.arange(math.prod(seen.levels[1].shape))
+            steps = [network._fires(7, 3, seen, 1, step, cells).reshape(seen.levels[1].shape) for step in range(2)]
+            drawn.append(np.stack(steps))
+        else:
+            drawn.append(network._fires(7, 3, seen, 1, 2, (16, 16) if config == "2d" else (6, 16, 16)).numpy())
     grid = (5, 16, 16) if config == "2d" else (6, 16, 16)
-    expected = fire_masks(7, 3, 1, 2, grid, 0.5)
-    masks = torch.cat(seen, dim=1)
-    assert len(seen) == (3 if config == "2d" else 1)
-    assert masks.shape == ((2, 5, 1, 16, 16) if config == "2d" else (2, 1, 1, 6, 16, 16))
-    np.testing.assert_array_equal(masks.numpy().reshape(expected.shape), expected)
+    assert len(drawn) == (3 if config == "2d" else 1)
+    masks = np.concatenate(drawn, axis=1)
+    np.testing.assert_array_equal(masks.reshape(2, *grid), fire_masks(7, 3, 1, 2, grid, 0.5))
 
 
-def test_batches_of_slices_change_nothing(folder, image, monkeypatch):
+@pytest.mark.parametrize("model", ["mednca", "mednca_paper"])
+def test_batches_of_slices_change_nothing(tmp_path, image, model, monkeypatch):
+    folder = save_model(tmp_path, make_plans(), model, folds=(0, 1))
     whole = Predictor.from_folder(folder, runs=2).predict(image, SPACING)
-    monkeypatch.setattr("mednca_pipeline.inference.network.CELLS_PER_BATCH", 1)
+    monkeypatch.setattr("mednca_runtime.network_input.CELLS_PER_BATCH", 1)
     sliced = Predictor.from_folder(folder, runs=2).predict(image, SPACING)
     np.testing.assert_allclose(whole.mean, sliced.mean, atol=1e-5)
+    assert whole.quality == pytest.approx(sliced.quality, rel=1e-3)
+
+
+def test_the_outline_is_computed_in_numpy_and_the_rest_in_torch(folder, tmp_path):
+    assert isinstance(Predictor.from_folder(folder).networks[0], LightNetwork)
+    assert isinstance(Predictor.from_folder(folder, everywhere=True).networks[0], TorchNetwork)
+    paper = save_model(tmp_path, make_plans(), "mednca_paper", folds=(0,))
+    assert isinstance(Predictor.from_folder(paper).networks[0], TorchNetwork)
 
 
 def test_small_image_is_padded_and_cropped_back(folder):
@@ -109,7 +179,7 @@ def test_unet_slides_over_images_larger_than_its_patch_and_has_no_quality(tmp_pa
     predictor.networks[0].module.net.register_forward_pre_hook(lambda _, inputs: sizes.append(inputs[0].shape[2:]))
     prediction = predictor.predict(image, SPACING)
     assert set(sizes) == {(8, 8)} and len(sizes) > 1
-    assert predictor.runs_per_fold == 1 and prediction.quality == {}
+    assert predictor.asked.runs == 0 and prediction.quality == {}
     assert prediction.flag == ("not available" if prediction.labels.any() else "empty")
 
 
@@ -122,16 +192,15 @@ def test_regions_are_written_in_their_order(tmp_path, image):
     assert set(prediction.quality) == {"whole", "posterior", "foreground"}
 
 
-def test_flag_compares_with_the_threshold_for_this_number_of_runs(tmp_path, image):
+def test_flag_compares_with_the_threshold(tmp_path, image):
     folder = save_model(tmp_path, make_plans(), folds=(0, 1))
-    score = Predictor.from_folder(folder, runs=4).predict(image, SPACING).quality["foreground"]
+    prediction = Predictor.from_folder(folder).predict(image, SPACING)
+    assert prediction.flag == "uncalibrated"
+    score, digest = prediction.quality["foreground"], make_plans().digest("2d", "mednca")
     for value, flag in ((score * 1.01, "ok"), (score * 0.99, "review")):
-        stored = {"2": {"value": value, "rule": "by hand"}}
-        digest = make_plans().digest("2d", "mednca")
-        write_json(folder / "quality.json", {"schema": 1, "digest": digest, "folds": [0], "thresholds": stored})
-        assert Predictor.from_folder(folder, runs=4).predict(image, SPACING).flag == flag
-    assert Predictor.from_folder(folder, runs=6).predict(image, SPACING).flag == "uncalibrated"
-    assert Predictor.from_folder(folder, runs=1, folds=[0]).predict(image, SPACING).flag == "uncalibrated"
+        threshold = {"value": value, "rule": "by hand"}
+        write_json(folder / "quality.json", {"schema": 2, "digest": digest, "folds": [0], "threshold": threshold})
+        assert Predictor.from_folder(folder).predict(image, SPACING).flag == flag
 
 
 def test_postprocessing_of_the_model_is_applied_unless_refused(tmp_path, image):

@@ -6,15 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from tiny_model import make_plans, save_model, two_dimensional
 
-from mednca_pipeline.inference import network as network_module
+from mednca_pipeline.inference import torch_network
+from mednca_pipeline.inference.network import Asked
 from mednca_pipeline.inference.predictor import Predictor
 from mednca_pipeline.planning.plans import Plans
 from mednca_pipeline.training.batches import Sampler
 from mednca_pipeline.training.job import batch_recipe
 from mednca_pipeline.training.options import TrainingOptions
+from mednca_runtime.quality import Deviation
 
 sys.path.append(str(Path(__file__).parents[1] / "training"))
 from preprocessed_store import write_store  # noqa: E402
@@ -30,23 +31,28 @@ def seeing_position(kind: str) -> tuple[Plans, str]:
     return replace(plans, configs={config: replace(chosen, mednca=model)}, default_config=config), config
 
 
+def samples_of(part, dim: int) -> list[np.ndarray]:
+    """(C, *spatial) of each slice, or of the volume."""
+    return [part.array] if dim == 3 else list(part.array.swapaxes(0, 1))
+
+
+def probabilities(network, image):
+    """(K, S, H, W) by the expected update."""
+    deviation = Deviation(make_plans().labels)
+    found = [next(iter(network.probabilities(seen, Asked(), deviation))) for seen in network.see(image)]
+    return np.concatenate(found, axis=1)
+
+
 @pytest.fixture(params=["2d", "3d", "picture"])
 def kind(request):
     return request.param
 
 
-def test_prediction_sees_the_places_that_training_saw(kind, tmp_path, monkeypatch):
+def test_prediction_sees_the_places_that_training_saw(kind, tmp_path):
     plans, config = seeing_position(kind)
     chosen, image = plans.configs[config], np.random.default_rng(1).normal(size=(1, *SHAPES[kind])).astype(np.float32)
     network = Predictor.from_folder(save_model(tmp_path, plans, config=config, folds=(0,))).networks[0]
-    seen = []
-
-    def record(batch, fires):
-        seen.extend(batch.numpy())
-        return torch.zeros(len(batch), 3, *batch.shape[2:])
-
-    monkeypatch.setattr(network.module, "predict_logits", record)
-    network.probabilities(image, 0, 0)
+    seen = [sample for part in network.see(image) for sample in samples_of(part.part, chosen.dim)]
     write_store(tmp_path / "store", {"a": (image, np.zeros(SHAPES[kind], np.uint8))}, chosen.dim)
     recipe = batch_recipe(
         tmp_path / "store", plans, chosen, chosen.mednca, ("a",), TrainingOptions("Dataset004_Tiny", 0)
@@ -62,19 +68,21 @@ def test_prediction_sees_the_places_that_training_saw(kind, tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize("config", ["2d", "3d"])
-def test_tiles_see_their_part_of_the_places(config, tmp_path, monkeypatch):
+def test_batches_and_tiles_see_their_part_of_the_places(config, tmp_path, monkeypatch):
     plans, _ = seeing_position(config)
-    network = Predictor.from_folder(save_model(tmp_path, plans, config=config, folds=(0,))).networks[0]
+    folder = save_model(tmp_path, plans, config=config, folds=(0,))
     image = np.random.default_rng(0).standard_normal((1, 5, 22, 17), dtype=np.float32)
-    whole = network.probabilities(image, 7, 3)
-    monkeypatch.setattr(network_module, "CELLS_PER_BATCH", 22 * 18 * 2)
-    monkeypatch.setattr(network_module, "TILE_CELLS", {2: 50, 3: 200})
-    np.testing.assert_allclose(network.probabilities(image, 7, 3), whole, atol=1e-5)
+    networks = [Predictor.from_folder(folder, everywhere=everywhere).networks[0] for everywhere in (False, True)]
+    whole = [probabilities(network, image) for network in networks]
+    monkeypatch.setattr("mednca_runtime.network_input.CELLS_PER_BATCH", 22 * 18 * 2)
+    monkeypatch.setattr(torch_network, "TILE_CELLS", {2: 50, 3: 200})
+    for network, expected in zip(networks, whole, strict=True):
+        np.testing.assert_allclose(probabilities(network, image), expected, atol=1e-5)
 
 
 def test_what_is_seen_of_the_position_decides_the_result(tmp_path):
     plans, _ = seeing_position("2d")
     network = Predictor.from_folder(save_model(tmp_path, plans, folds=(0,))).networks[0]
     image = np.zeros((1, 6, 16, 16), np.float32)
-    found = network.probabilities(image, 0, 0)
+    found = probabilities(network, image)
     assert np.abs(found[:, 0] - found[:, -1]).max() > 1e-3  # the same pixels in the first and in the last slice

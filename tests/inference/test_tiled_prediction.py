@@ -5,20 +5,24 @@ import pytest
 import torch
 from tiny_model import make_plans, save_model
 
-from mednca_pipeline.inference import network as network_module
+from mednca_pipeline.inference import torch_network
+from mednca_pipeline.inference.network import Asked
 from mednca_pipeline.inference.predictor import Predictor
 from mednca_runtime.fire_masks import fire_masks
+from mednca_runtime.quality import Deviation
 
-SEED, RUN, STEPS = 7, 3, 2  # STEPS: of the tiny model's finest level
+SEED, RUN, STEPS = 7, 0, 2  # STEPS: of the tiny model's finest level
 SLICES, PADDED = 5, (22, 18)
 
 
 @pytest.fixture
 def recorded(monkeypatch):
     """Per image or batch of slices that ran in tiles: what each draw of the finest level's masks got and gave."""
-    images, tiled = [], network_module.tiled_logits
+    images, tiled = [], torch_network.tiled_logits
 
-    def record(module, image, fires, cells):
+    def record(module, image, cells, fires=None):
+        if fires is None:
+            return tiled(module, image, cells)
         draws = []
         images.append(draws)
 
@@ -28,21 +32,28 @@ def recorded(monkeypatch):
                 draws.append((grid, box, masks))
             return masks
 
-        return tiled(module, image, recording, cells)
+        return tiled(module, image, cells, recording)
 
-    monkeypatch.setattr(network_module, "tiled_logits", record)
+    monkeypatch.setattr(torch_network, "tiled_logits", record)
     return images
+
+
+def first_run(network, image):
+    """The probabilities of run 0 over all parts of the image."""
+    labels, asked = make_plans().labels, Asked(runs=1, seed=SEED)
+    parts = [next(iter(network.probabilities(seen, asked, Deviation(labels)))) for seen in network.see(image)]
+    return np.concatenate(parts, axis=1)
 
 
 @pytest.mark.parametrize("config", ["2d", "3d"])
 def test_tiles_draw_their_part_of_the_whole_masks_and_give_the_whole_result(tmp_path, config, monkeypatch, recorded):
-    network = Predictor.from_folder(save_model(tmp_path, make_plans(), config=config, folds=(0,))).networks[0]
+    network = Predictor.from_folder(save_model(tmp_path, make_plans(), "mednca_paper", config, folds=(0,))).networks[0]
     image = np.random.default_rng(0).standard_normal((1, SLICES, 22, 17), dtype=np.float32)
-    whole = network.probabilities(image, SEED, RUN)
+    whole = first_run(network, image)
     assert recorded == []  # a small image runs whole
-    monkeypatch.setattr(network_module, "CELLS_PER_BATCH", 22 * 18 * 2)
-    monkeypatch.setattr(network_module, "TILE_CELLS", {2: 50, 3: 200})
-    tiled = network.probabilities(image, SEED, RUN)
+    monkeypatch.setattr("mednca_runtime.network_input.CELLS_PER_BATCH", 22 * 18 * 2)
+    monkeypatch.setattr(torch_network, "TILE_CELLS", {2: 50, 3: 200})
+    tiled = first_run(network, image)
     np.testing.assert_allclose(tiled, whole, atol=1e-5)
     np.testing.assert_array_equal(tiled.argmax(axis=0), whole.argmax(axis=0))
 

@@ -21,6 +21,7 @@ from mednca_pipeline.planning.plans import (
 )
 from mednca_runtime.files import write_json
 from mednca_runtime.labels import Labels
+from mednca_runtime.outline import Outline
 from mednca_runtime.preprocessing import PreprocessingPlan
 
 DATASET = "Dataset004_Tiny"
@@ -95,7 +96,8 @@ def _config(name: str, dim: int, channels: int) -> ConfigPlan:
     unet = UNetPlan((4, 8, 8), strides, ((3,) * dim,) * 3, (4, 8, 8)[-dim:], TRAINING)
     target = (None, 1.0, 1.0) if dim == 2 else (2.0, 1.0, 1.0)
     preprocessing = PreprocessingPlan((0, 1, 2), target, ("zscore",) * channels)
-    return ConfigPlan(name, dim, preprocessing, (6, 16, 16)[-dim:], nca, nca, unet, unet)
+    mednca = replace(nca, outline=Outline(eps=0.2, halo=1))
+    return ConfigPlan(name, dim, preprocessing, (6, 16, 16)[-dim:], mednca, nca, unet, unet)
 
 
 def two_dimensional(plans: Plans) -> Plans:

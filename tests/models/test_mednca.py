@@ -10,6 +10,7 @@ import torch
 from benchmarks.authors import published as published_plan
 from mednca_pipeline.models.mednca import MedNCA, draw_fires
 from mednca_pipeline.models.nca import Cell, run_steps
+from mednca_pipeline.models.prediction import level_states, predict_logits
 from mednca_pipeline.models.registry import count_parameters
 from mednca_pipeline.planning.plans import LevelPlan, NCAPlan, TrainingPlan
 
@@ -25,10 +26,6 @@ PLAN = NCAPlan(
     training=TRAINING,
 )
 PAPER = published_plan(patch=None)
-
-
-def everything_fires(level, steps, grid):
-    return None
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +63,8 @@ def test_published_network_is_reproduced_with_its_recorded_masks(published, shar
     with torch.inference_mode():
         low = golden["low_input"].movedim(-1, 1)
         low = run_steps(published.cells[0], low, fires(0, 16, None), 16)
-        logits = published.predict_logits(golden["image"][:, None], fires)
+        *_, (_, state) = level_states(published, golden["image"][:, None], None, [fires])
+        logits = published.logits(state)
     assert (low.movedim(1, -1) - golden["low_state"]).abs().max() < 1e-4
     assert (logits[:, 0] - golden["logit"]).abs().max() < 1e-4
 
@@ -115,7 +113,7 @@ def test_training_on_whole_windows_equals_inference(dim):
     network = MedNCA(dataclasses.replace(PLAN, fire_rate=1.0, levels=levels), dim, 2, 3, sigmoid=False)
     image = torch.randn(2, 2, *(8, 12, 16)[:dim])
     outputs, magnitude = network(image, torch.zeros(2, dim, dtype=torch.long), torch.Generator())
-    assert torch.allclose(outputs[-1].logits, network.predict_logits(image, everything_fires), atol=1e-6)
+    assert torch.allclose(outputs[-1].logits, predict_logits(network, image), atol=1e-6)
     assert magnitude > 0 and [output.logits.shape[2] for output in outputs] == [2, 4, 8]
 
 
@@ -144,7 +142,7 @@ def test_patch_training_sees_the_same_inside_as_whole_image_far_from_the_patch_b
     )
     image = torch.randn(1, 1, 48, 48)
     outputs, _ = network(image, torch.tensor([[16, 12]]), torch.Generator())
-    whole = network.predict_logits(image, everything_fires)
+    whole = predict_logits(network, image)
     assert torch.allclose(outputs[1].logits[..., 2:-2, 2:-2], whole[..., 18:30, 14:26], atol=1e-6)
 
 

@@ -8,6 +8,7 @@ import torch
 
 from mednca_pipeline.models import tiles
 from mednca_pipeline.models.mednca import MedNCA
+from mednca_pipeline.models.prediction import level_states, predict_logits
 from mednca_pipeline.models.tiles import boxes_to_compute, cut, tile_size, tiled_logits
 from mednca_pipeline.planning.plans import LevelPlan, NCAPlan, TrainingPlan
 
@@ -45,11 +46,16 @@ class Masks:
         return self.whole[level][(..., *index)]
 
 
+def whole_logits(network, image, masks):
+    *_, (_, state) = level_states(network, image, None, [masks])
+    return network.logits(state)
+
+
 def assert_tiles_equal_the_whole(network, image, cells):
     masks = Masks(len(image))
     with torch.inference_mode():
-        whole = network.predict_logits(image, Masks(len(image)))
-        tiled = tiled_logits(network, image, masks, cells)
+        whole = whole_logits(network, image, Masks(len(image)))
+        tiled = tiled_logits(network, image, cells, masks)
     assert (tiled - whole).abs().max() < 1e-12
     assert torch.equal(tiled.argmax(dim=1), whole.argmax(dim=1)) and len(whole.argmax(dim=1).unique()) > 1
     assert all(count.min() > 0 for count in masks.drawn.values())
@@ -85,8 +91,14 @@ def test_float32_stays_within_1e_5():
     network = make_network(THREE).float()
     image = torch.randn(1, 2, 64, 48)
     with torch.inference_mode():
-        whole, tiled = network.predict_logits(image, Masks()), tiled_logits(network, image, Masks(), 300)
+        whole, tiled = whole_logits(network, image, Masks()), tiled_logits(network, image, 300, Masks())
     assert (tiled - whole).abs().max() < 1e-5
+
+
+def test_tiles_of_the_expected_update_equal_the_whole():
+    network, image = make_network(THREE), torch.randn(1, 2, 28, 40, dtype=torch.float64)
+    with torch.inference_mode():
+        assert torch.allclose(tiled_logits(network, image, 100), predict_logits(network, image), atol=1e-12)
 
 
 def test_a_single_level_has_nothing_to_tile():
@@ -142,7 +154,7 @@ def test_memory_of_the_finer_levels_does_not_grow_with_the_image(monkeypatch):
         monkeypatch.setattr(tiles, "run_steps", record_steps)
         monkeypatch.setattr(MedNCA, "enter_level", record_image)
         with torch.inference_mode():
-            tiled_logits(network, torch.randn(1, 2, side, side, dtype=torch.float64), Masks(), 256)
+            tiled_logits(network, torch.randn(1, 2, side, side, dtype=torch.float64), 256, Masks())
         return {name: max(values) for name, values in sizes.items()}
 
     small, large = largest(64), largest(128)

@@ -1,4 +1,4 @@
-"""Running moments, the NCA quality metric, and the thresholds and flags made of it."""
+"""Running moments, the quality score, and the thresholds and flags made of it."""
 
 import math
 
@@ -7,7 +7,7 @@ import pytest
 
 from mednca_runtime.ensemble import Moments
 from mednca_runtime.labels import Labels
-from mednca_runtime.quality import RunQuality, Threshold, average_scores, flag, learn_threshold, quality_score
+from mednca_runtime.quality import Deviation, Threshold, average_scores, flag, learn_threshold
 
 CLASSES = Labels(("a", "b"), ((1,), (2,)))
 REGIONS = Labels(("whole", "core"), ((1, 2), (2,)), (1, 2))
@@ -20,7 +20,7 @@ def runs(number: int, outputs: int = 3) -> np.ndarray:
 
 
 def moments_of(values: np.ndarray) -> Moments:
-    moments = Moments()
+    moments = Moments(with_variance=True)
     for value in values:
         moments.add(value)
     return moments
@@ -31,7 +31,6 @@ def test_moments_are_numpys():
     moments = moments_of(values)
     assert moments.count == 7
     assert moments.mean == pytest.approx(values.mean(axis=0), abs=1e-6)
-    assert moments.sd == pytest.approx(values.std(axis=0), abs=1e-6)
     assert moments.variance == pytest.approx(values.var(axis=0), abs=1e-6)
 
 
@@ -39,14 +38,14 @@ def test_moments_of_one_run_and_of_none():
     first = runs(1)[0]
     moments = moments_of(first[None])
     assert np.array_equal(moments.mean, first)
-    assert not moments.sd.any()
-    with pytest.raises(ValueError, match="no runs"):
+    assert not moments.variance.any()
+    with pytest.raises(ValueError, match="of nothing"):
         _ = Moments().mean
 
 
 def test_moments_are_safe_far_from_zero():
     values = np.float32(1000) + np.array([[0.0], [0.25], [0.5]], np.float32)
-    assert moments_of(values).sd[0] == pytest.approx(math.sqrt(1 / 24), rel=1e-4)
+    assert moments_of(values).variance[0] == pytest.approx(1 / 24, rel=1e-4)
 
 
 def test_moments_do_not_change_the_runs():
@@ -56,52 +55,29 @@ def test_moments_do_not_change_the_runs():
     assert np.array_equal(values, before)
 
 
-def test_merged_folds_are_all_runs_together():
-    values = runs(9)
-    total = Moments()
-    for fold in (values[:2], values[2:2], values[2:5], values[5:]):
-        total.merge(moments_of(fold))
-    assert total.count == 9
-    assert total.mean == pytest.approx(values.mean(axis=0), abs=1e-6)
-    assert total.sd == pytest.approx(values.std(axis=0), abs=1e-6)
-
-
-def test_quality_score_by_hand():
-    assert quality_score(np.array([0.1, 0.2, 0.0]), np.array([0.5, 0.5, 0.2])) == pytest.approx(0.25)
-    assert math.isnan(quality_score(np.zeros(3), np.zeros(3)))
-
-
-def test_run_scores_by_hand():
-    quality = RunQuality(CLASSES)
-    quality.add(np.array([[0.5, 0.9], [0.5, 0.0], [0.0, 0.1]]))
-    assert quality.scores == {}
-    quality.add(np.array([[0.3, 0.9], [0.5, 0.0], [0.2, 0.1]]))
-    # a: sd 0, 0. b: sd 0.1, 0 over mean 0.1, 0.1. foreground: sd 0.1, 0 over mean 0.6, 0.1
-    assert quality.scores[2] == pytest.approx({"a": 0.0, "b": 0.5, "foreground": 1 / 7}, abs=1e-6)
-
-
-def test_scores_of_the_first_runs_are_those_of_fewer_runs():
-    values = runs(5)
-    quality = RunQuality(CLASSES)
+def test_without_variance_the_mean_is_the_same():
+    values = runs(7)
+    plain = Moments()
     for value in values:
-        quality.add(value)
-    assert sorted(quality.scores) == [2, 3, 4, 5]
-    for count in quality.scores:
-        first = values[:count]
-        expected = {
-            "a": first[:, 1].std(axis=0).sum() / first[:, 1].mean(axis=0).sum(),
-            "b": first[:, 2].std(axis=0).sum() / first[:, 2].mean(axis=0).sum(),
-            "foreground": (1 - first[:, 0]).std(axis=0).sum() / (1 - first[:, 0]).mean(axis=0).sum(),
-        }
-        assert quality.scores[count] == pytest.approx(expected, rel=1e-4)
+        plain.add(value)
+    assert plain.variance is None
+    assert np.array_equal(plain.mean, moments_of(values).mean)
 
 
-def test_foreground_of_regions_is_the_most_probable_region_of_each_run():
-    quality = RunQuality(REGIONS)
-    quality.add(np.array([[0.8], [0.2]]))
-    quality.add(np.array([[0.2], [0.6]]))
-    # the largest are 0.8 and 0.6: sd 0.1, mean 0.7; whole: sd 0.3, mean 0.5; core: sd 0.2, mean 0.4
-    assert quality.scores[2] == pytest.approx({"whole": 0.6, "core": 0.5, "foreground": 1 / 7}, abs=1e-6)
+def test_scores_by_hand():
+    deviation = Deviation(CLASSES)
+    assert deviation.scores() == {}
+    deviation.add(np.array([1.0, 0.5, 0.0, 0.5]), np.array([90.0, 4.0, 0.0, 4.0]))  # background, a, b, foreground
+    deviation.add(np.array([1.0, 0.3, 0.0, 0.5]), np.array([80.0, 4.0, 0.0, 6.0]))  # another part of the case
+    scores = deviation.scores()
+    assert scores["a"] == pytest.approx(0.1) and scores["foreground"] == pytest.approx(0.1)
+    assert math.isnan(scores["b"]) and set(scores) == {"a", "b", "foreground"}
+
+
+def test_scores_of_regions_have_no_background():
+    deviation = Deviation(REGIONS)
+    deviation.add(np.array([0.6, 0.2, 0.5]), np.array([2.0, 1.0, 2.0]))
+    assert deviation.scores() == pytest.approx({"whole": 0.3, "core": 0.2, "foreground": 0.25})
 
 
 def test_scores_are_averaged_over_the_folds_that_predict_something():
@@ -158,5 +134,5 @@ def test_flags():
     assert flag(math.nan, 0.2, empty=False) == "review"
     assert flag(0.3, None, empty=False) == "uncalibrated"
     assert flag(0.3, 0.2, empty=True) == "empty"
-    assert flag(math.nan, None, empty=True, stochastic=False) == "empty"
-    assert flag(math.nan, None, empty=False, stochastic=False) == "not available"
+    assert flag(math.nan, None, empty=True, scored=False) == "empty"
+    assert flag(math.nan, None, empty=False, scored=False) == "not available"

@@ -1,0 +1,69 @@
+"""An automaton's fold on a CPU, in NumPy (mednca_runtime.light_nca)."""
+
+import math
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from mednca_runtime.fire_masks import fires_at
+from mednca_runtime.folding import light_nca, read_weights
+from mednca_runtime.light_nca import SeenImage, level_by_level, pyramid
+from mednca_runtime.network_input import Part, parts
+from mednca_runtime.quality import Deviation
+
+from ..planning.plans import NCAPlan, Plans
+from .network import Asked, input_format, quality_levels
+
+
+class Seen(NamedTuple):
+    part: Part
+    levels: list[SeenImage]
+
+
+class LightNetwork:
+    """Predicts at the outline. Raises InputError for weights that do not fit the plan."""
+
+    device = "cpu"
+
+    def __init__(self, weights: Path, plans: Plans, config: str, plan: NCAPlan) -> None:
+        self.plan, self.random = plan, plan.fire_rate < 1
+        self.format = input_format(plans.config(config), plan)
+        self.nca = light_nca(
+            read_weights(weights),
+            [(level.factor, level.steps) for level in plan.levels],
+            channels=plan.channels,
+            n_image=plans.input_channels(plan),
+            n_outputs=plans.labels.n_outputs,
+            fire_rate=plan.fire_rate,
+            border=plan.border,
+            norm=plan.norm,
+            sigmoid=plans.labels.has_regions,
+            source=weights,
+        )
+
+    def see(self, image: np.ndarray) -> Iterator[Seen]:
+        for part in parts(image, self.format):
+            array = part.array[:, None] if self.format.dim == 3 else part.array  # (channels, N, *spatial)
+            yield Seen(part, pyramid(self.nca, array))
+
+    def probabilities(self, seen: Seen, asked: Asked, deviation: Deviation) -> Iterator[np.ndarray]:
+        compared = self.random and asked.quality
+        count = asked.runs or int(compared)
+        levels = quality_levels(self.plan)
+        fires = [partial(self._fires, asked.seed, run, seen) for run in range(count)]
+        outcomes = level_by_level(self.nca, seen.levels, self.plan.outline, fires, None if asked.runs else levels)
+        for number, outcome in enumerate(outcomes, start=1):
+            if compared and number == levels:
+                for run in range(1, count + 1):
+                    deviation.add(*outcome.deviation(run))
+        for run in range(1, count + 1) if asked.runs else [0]:
+            probabilities = outcome.probabilities(run)
+            yield (probabilities[:, 0] if self.format.dim == 3 else probabilities)[seen.part.inside]
+
+    def _fires(self, seed: int, run: int, seen: Seen, level: int, step: int, cells: np.ndarray) -> np.ndarray:
+        """cells: indices in the part's grid, whose slices are some of the volume's."""
+        first = 0 if self.format.dim == 3 else seen.part.first * math.prod(seen.levels[level].shape[1:])
+        return fires_at(seed, run, level, step, cells + first, self.plan.fire_rate)

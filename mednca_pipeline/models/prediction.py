@@ -1,0 +1,79 @@
+"""What a Med-NCA predicts, in its plain form: the definition of what mednca_runtime/light_nca.py computes.
+
+- Expected update: in every step each cell applies its update times the fire rate, the mean of what training's random
+  masks do. One pass, no randomness. Random runs draw masks instead.
+- Only at the outline: a level after the first computes the cells near where the level above is not sure, and all other
+  cells keep the state that they were given (mednca_runtime/outline.py says which these are).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mednca_runtime.outline import Outline
+
+from .mednca import MedNCA, whole_window
+from .steps import run_steps
+
+# fires(level, steps, grid) -> bool (steps, B, 1, *grid), the cells that fire. Inference in tiles (tiles.py) calls
+# fires(level, steps, grid, box): the masks of that part of the grid, one slice per axis.
+Fires = Callable[..., Tensor]
+
+
+def predict_logits(network: MedNCA, image: Tensor, outline: Outline | None = None) -> Tensor:
+    """image: (B, n_image, *spatial), sides multiples of `factor` -> logits (B, n_outputs, *spatial).
+
+    outline: None computes every cell.
+    """
+    *_, (state,) = level_states(network, image, outline)
+    return network.logits(state)
+
+
+def level_states(
+    network: MedNCA, image: Tensor, outline: Outline | None = None, runs: Sequence[Fires] = ()
+) -> Iterator[list[Tensor]]:
+    """The states (B, C, *grid) at the end of each level, coarsest first: of the expected update, then of random runs.
+
+    The expected update says which cells are computed, for the random runs as well.
+    """
+    states = [network.first_state(image)] * (1 + len(runs))
+    for index, level in enumerate(network.plan.levels):
+        computed = None
+        if index and outline is not None:
+            near = near_open(network.logits(states[0]), network.sigmoid, outline)
+            computed = F.interpolate(near.float(), scale_factor=tuple(map(float, network.ratio(index))), mode="nearest")
+        for number, fires in enumerate((None, *runs)):
+            state = network.enter_level(states[number], image, index, whole_window(image, level))
+            share = expected_share(network, level.steps, image)
+            if fires is not None:
+                share = fires(index, level.steps, tuple(state.shape[2:]))
+            if computed is not None:
+                share = share * computed
+            states[number] = run_steps(network.cells[index], state, share, level.steps)
+        yield list(states)
+
+
+def expected_share(network: MedNCA, steps: int, image: Tensor) -> Tensor:
+    """The fire rate of every cell and step, (steps, 1, 1, ...): the mean of a level's fire masks."""
+    return image.new_full((1,) * (image.ndim + 1), network.plan.fire_rate).expand(steps, *(1,) * image.ndim)
+
+
+def near_open(logits: Tensor, sigmoid: bool, outline: Outline) -> Tensor:
+    """logits: (B, K, *grid) -> bool (B, 1, *grid): the cells within `halo` cells of an open one."""
+    if sigmoid:
+        probabilities = logits.sigmoid()
+        sure = (torch.maximum(probabilities, 1 - probabilities) >= 1 - outline.eps).all(dim=1, keepdim=True)
+        classes = logits > 0
+    else:
+        sure = logits.softmax(dim=1).amax(dim=1, keepdim=True) >= 1 - outline.eps
+        classes = logits.argmax(dim=1, keepdim=True)
+    is_open = ~sure
+    for axis in range(2, logits.ndim):
+        differs = (classes.diff(dim=axis) != 0).any(dim=1, keepdim=True)
+        last = logits.shape[axis] - 1
+        is_open.narrow(axis, 0, last).logical_or_(differs)
+        is_open.narrow(axis, 1, last).logical_or_(differs)
+    pool = {2: F.max_pool2d, 3: F.max_pool3d}[logits.ndim - 2]
+    return pool(is_open.float(), 2 * outline.halo + 1, stride=1, padding=outline.halo) > 0

@@ -1,0 +1,339 @@
+"""A Med-NCA in NumPy, computed in the cells at the outline and nowhere else.
+
+The neighbourhoods of these cells are gathered as the rows of a matrix, so that a step is two matrix products. Cells are
+stored with their channels together, and three neighbours along the last axis lie in one piece of memory. Cells that a
+level does not compute have no state of their own there: they point to the one that they were given.
+
+The plain form, which defines what is computed, is mednca_pipeline/models/prediction.py.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from .outline import Outline, near_open, refined, sure_and_class
+
+ROWS = 2048  # cells at once: their neighbourhoods and hidden units stay in the processor's cache
+BASE_BYTES = 2**27  # of the image's part of the hidden units; where they are more, it is computed anew in every step
+NORM_EPS = {"layer": 1e-5, "rms": 1e-6}
+
+# fires(level, step, cells) -> bool (M,): which of these cells, row-major indices in the level's grid, fire in this step
+Fires = Callable[[int, int, np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """The rule of one level's cells, folded into matrices. float32; H hidden units, F free channels.
+
+    from_image: (image channels * 3^dim, H). from_state: (3^dim * F, H). update: (H, F). norm: "layer", "rms" or "none".
+    gain, shift: (H,), or None without a norm.
+    """
+
+    from_image: np.ndarray
+    from_state: np.ndarray
+    bias: np.ndarray
+    update: np.ndarray
+    norm: str
+    gain: np.ndarray | None
+    shift: np.ndarray | None
+
+    @classmethod
+    def folded(
+        cls,
+        matrix: np.ndarray,
+        bias: np.ndarray | None,
+        update: np.ndarray,
+        n_image: int,
+        norm: str,
+        gain: np.ndarray | None,
+        shift: np.ndarray | None,
+    ) -> "Rule":
+        """matrix: (H, image channels + F, 3, ...) and bias (H) of the perception; update: (F, H).
+
+        The mean that a layer norm subtracts is taken out of the matrices: hidden units then have mean 0 by themselves.
+        """
+        hidden = len(matrix)
+        bias = np.zeros(hidden, np.float32) if bias is None else bias
+        if norm == "layer":
+            matrix, bias = matrix - matrix.mean(axis=0), bias - bias.mean()
+        image, state = matrix[:, :n_image], np.moveaxis(matrix[:, n_image:], 1, -1)
+        from_image, from_state, to_update = image.reshape(hidden, -1).T, state.reshape(hidden, -1).T, update.T
+        parts = (np.ascontiguousarray(part, np.float32) for part in (from_image, from_state, bias, to_update))
+        return cls(*parts, norm, gain, shift)
+
+    def activate(self, hidden: np.ndarray) -> np.ndarray:
+        """Norm and ReLU of hidden units (M, H), in place."""
+        if self.norm != "none":
+            squares = np.einsum("ij,ij->i", hidden, hidden)
+            squares /= hidden.shape[1]
+            squares += NORM_EPS[self.norm]
+            hidden /= np.sqrt(squares, out=squares)[:, None]
+            hidden *= self.gain
+            hidden += self.shift
+        return np.maximum(hidden, 0, out=hidden)
+
+
+@dataclass(frozen=True)
+class Level:
+    """factor: of the image's voxels in a cell, per axis. steps: at this level."""
+
+    factor: tuple[int, ...]
+    steps: int
+    rule: Rule
+
+
+@dataclass(frozen=True)
+class LightNCA:
+    """A trained Med-NCA, coarsest level first.
+
+    border: "replicate", "reflect" or "zeros", what cells at the border see beyond it. n_outputs: logits, the first of
+    the free channels. sigmoid: outputs are regions; else they are classes.
+    """
+
+    levels: tuple[Level, ...]
+    fire_rate: float
+    border: str
+    n_outputs: int
+    sigmoid: bool
+
+    @property
+    def dim(self) -> int:
+        return len(self.levels[0].factor)
+
+    @property
+    def n_free(self) -> int:
+        return self.levels[0].rule.update.shape[1]
+
+
+def pyramid(nca: LightNCA, image: np.ndarray) -> list["SeenImage"]:
+    """What each level sees of an image (channels, N, *spatial), float32: folds of one model share it.
+
+    The sides are multiples of the coarsest factor. N: slices of a volume in 2D, 1 in 3D.
+    """
+    seen: list[SeenImage] = []
+    finer = (1,) * nca.dim
+    for level in reversed(nca.levels):
+        ratio = tuple(factor // before for factor, before in zip(level.factor, finer, strict=True))
+        image, finer = _averaged(image, ratio), level.factor
+        seen.insert(0, SeenImage(image, nca.dim, nca.border))
+    return seen
+
+
+class SeenImage:
+    """The image at one level, with a border of one cell: `planes`, and the `shape` of its grid (N, *grid)."""
+
+    def __init__(self, image: np.ndarray, dim: int, border: str) -> None:
+        self.shape = image.shape[1:]
+        mode = {"replicate": "edge", "reflect": "reflect", "zeros": "constant"}[border]
+        self.grid = Grid(self.shape, dim, border)
+        planes = np.pad(image, [(0, 0)] * (image.ndim - dim) + [(1, 1)] * dim, mode=mode)
+        self.planes = planes.reshape(len(planes), -1)
+
+    def rows(self, cells: np.ndarray) -> np.ndarray:
+        """cells: indices (M,) in the padded grid -> what they see of the image (M, channels * 3^dim)."""
+        around = cells[:, None] + self.grid.around
+        return np.concatenate([plane[around] for plane in self.planes], axis=1)
+
+
+class Grid:
+    """The cells of one level, (N, *grid), with a border of one cell around each of the N grids."""
+
+    def __init__(self, shape: tuple[int, ...], dim: int, border: str) -> None:
+        self.shape, self.dim, self.border = shape, dim, border
+        self.padded_shape = (*shape[:-dim], *(side + 2 for side in shape[-dim:]))
+        sides = self.padded_shape[-dim:]
+        self.strides = [math.prod(sides[axis + 1 :]) for axis in range(dim)]
+        self.around = np.array([np.dot(at, self.strides) for at in product((-1, 0, 1), repeat=dim)])
+
+    def padded_index(self, cells: np.ndarray) -> np.ndarray:
+        """Indices without the border -> with it."""
+        places = np.unravel_index(cells, self.shape)
+        first = len(self.shape) - self.dim
+        return np.ravel_multi_index((*places[:first], *(place + 1 for place in places[first:])), self.padded_shape)
+
+    def index(self, cells: np.ndarray) -> np.ndarray:
+        """Indices with the border, of cells inside of it -> without it."""
+        places = np.unravel_index(cells, self.padded_shape)
+        first = len(self.shape) - self.dim
+        return np.ravel_multi_index((*places[:first], *(place - 1 for place in places[first:])), self.shape)
+
+    def with_neighbours(self, cells: np.ndarray) -> np.ndarray:
+        """Sorted padded indices of these cells and of all their neighbours."""
+        mask = np.zeros(math.prod(self.padded_shape), bool)
+        for offset in self.around:
+            mask[cells + offset] = True
+        return np.flatnonzero(mask)
+
+    def border_cells(self, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Which of these cells (positions) are of the border, and the cell inside that each of them repeats."""
+        source = cells.copy()
+        for side, stride in zip(self.shape[-self.dim :], self.strides, strict=True):
+            place = cells // stride % (side + 2)
+            repeats = stride * (2 if self.border == "reflect" else 1)
+            source[place == 0] += repeats
+            source[place == side + 1] -= repeats
+        at = np.flatnonzero(source != cells)
+        return at, source[at]
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What is known after a level. Each cell of its grid points to the row that holds the cell's state.
+
+    states: of the expected update (R, F), then of each random run. pointer: int (N, *grid). computed: the share of its
+    cells that each level so far has computed, coarsest first.
+    """
+
+    nca: LightNCA
+    states: tuple[np.ndarray, ...]
+    pointer: np.ndarray
+    computed: tuple[float, ...]
+
+    def probabilities(self, index: int = 0) -> np.ndarray:
+        """float32 (K, N, *grid), of the expected update or of random run `index`."""
+        return np.stack([np.take(one, self.pointer) for one in np.ascontiguousarray(self._of_rows(index).T)])
+
+    def deviation(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Of random run `index` from the expected update: sums over all cells of |difference| and of the expected.
+
+        Each (K + 1): of every output, and of the foreground (1 - background, or the most probable region).
+        """
+        cells = np.bincount(self.pointer.reshape(-1), minlength=len(self.states[0])).astype(np.float32)
+        expected, drawn = (self._with_foreground(self._of_rows(one)) for one in (0, index))
+        return cells @ np.abs(expected - drawn), cells @ expected
+
+    def _of_rows(self, index: int) -> np.ndarray:
+        logits = self.states[index][:, : self.nca.n_outputs]
+        return _sigmoid(logits) if self.nca.sigmoid else _softmax(logits)
+
+    def _with_foreground(self, rows: np.ndarray) -> np.ndarray:
+        foreground = rows.max(axis=1) if self.nca.sigmoid else 1 - rows[:, 0]
+        return np.column_stack([rows, foreground])
+
+
+def predict(nca: LightNCA, seen: Sequence[SeenImage], outline: Outline | None = None) -> Pass:
+    """The expected update through all levels. outline: None computes every cell."""
+    *_, last = level_by_level(nca, seen, outline)
+    return last
+
+
+def level_by_level(
+    nca: LightNCA,
+    seen: Sequence[SeenImage],
+    outline: Outline | None = None,
+    runs: Sequence[Fires] = (),
+    run_levels: int | None = None,
+) -> Iterator[Pass]:
+    """What is known after each level, coarsest first.
+
+    runs: random runs beside the expected update, which computes the outline for all of them; they end after the first
+    `run_levels` levels (None: all).
+    """
+    states = [np.zeros((1, nca.n_free), np.float32) for _ in range(1 + len(runs))]
+    pointer = np.zeros(seen[0].shape, np.int32)
+    computed: tuple[float, ...] = ()
+    for index, (level, image) in enumerate(zip(nca.levels, seen, strict=True)):
+        if index == run_levels:
+            states, runs = states[:1], ()
+        active = None
+        if index:
+            ratio = tuple(a // f for a, f in zip(nca.levels[index - 1].factor, level.factor, strict=True))
+            if outline is not None:
+                sure, classes = sure_and_class(states[0][:, : nca.n_outputs], nca.sigmoid, outline.eps)
+                active = refined(near_open(sure[pointer], classes[pointer], nca.dim, outline.halo), ratio)
+            pointer = refined(pointer, ratio)
+        cells = np.arange(pointer.size) if active is None else np.flatnonzero(active)
+        if cells.size:
+            steps = _Steps(nca, index, image, cells, pointer)
+            new = [steps.run(one, fires) for one, fires in zip(states, (None, *runs), strict=True)]
+            pointer.reshape(-1)[cells] = np.arange(len(states[0]), len(states[0]) + len(cells), dtype=np.int32)
+            states = [np.concatenate(pair) for pair in zip(states, new, strict=True)]
+        computed += (cells.size / pointer.size,)
+        yield Pass(nca, tuple(states), pointer, computed)
+
+
+class _Steps:
+    """A level's steps in `cells`, row-major indices (M,) in its grid; all other cells keep what they point to.
+
+    What the expected update and random runs share is made once. `involved` are the computed cells and all of their
+    neighbours: the rows that are held during the steps.
+    """
+
+    def __init__(self, nca: LightNCA, index: int, image: SeenImage, cells: np.ndarray, pointer: np.ndarray) -> None:
+        self.nca, self.index, self.image, self.cells = nca, index, image, cells
+        self.level, grid = nca.levels[index], image.grid
+        self.computed = grid.padded_index(cells)
+        involved = grid.with_neighbours(self.computed)
+        row_of = np.empty(math.prod(grid.padded_shape), np.int32)  # read where it is written, nowhere else
+        row_of[involved] = np.arange(len(involved), dtype=np.int32)
+        self.border, source = grid.border_cells(involved)
+        inside = involved.copy()
+        inside[self.border] = source
+        self.given = pointer.reshape(-1)[grid.index(inside)]  # what each row holds before the first step
+        self.source = row_of[source]
+        self.rows = row_of[self.computed].astype(np.intp)
+        self.firsts = row_of[self.computed[:, None] + grid.around[::3]].astype(np.intp)  # of each three neighbours
+        self.base = None
+        if len(cells) * self.level.rule.bias.nbytes <= BASE_BYTES:
+            self.base = _from_image(self.level.rule, image, self.computed)
+
+    def run(self, states: np.ndarray, fires: Fires | None) -> np.ndarray:
+        """The states (M, F) of the cells after the level's steps, from what they point to in `states`."""
+        rule, n_free, held = self.level.rule, self.nca.n_free, states[self.given]
+        if self.nca.border == "zeros":
+            held[self.border] = 0
+        repeats = self.nca.border != "zeros" and self.border.size > 0
+        triples = np.lib.stride_tricks.as_strided(held, (len(held) - 2, 3 * n_free), held.strides)
+        update = rule.update if fires else rule.update * np.float32(self.nca.fire_rate)
+        changes = np.empty((len(self.cells), n_free), np.float32)
+        for step in range(self.level.steps):
+            if repeats:
+                held[self.border] = held[self.source]
+            chosen = np.flatnonzero(fires(self.index, step, self.cells)) if fires else None
+            count = len(self.cells) if chosen is None else len(chosen)
+            for start in range(0, count, ROWS):
+                some = slice(start, start + ROWS) if chosen is None else chosen[start : start + ROWS]
+                hidden = triples[self.firsts[some]].reshape(-1, len(rule.from_state)) @ rule.from_state
+                if self.base is None:
+                    hidden += _from_image(rule, self.image, self.computed[some])
+                else:
+                    hidden += self.base[some]
+                np.matmul(rule.activate(hidden), update, out=changes[start : start + len(hidden)])
+            held[self.rows if chosen is None else self.rows[chosen]] += changes[:count]
+        return held[self.rows]
+
+
+def _from_image(rule: Rule, image: SeenImage, cells: np.ndarray) -> np.ndarray:
+    """The fixed channels' part of the hidden units (M, H), bias included."""
+    hidden = np.empty((len(cells), len(rule.bias)), np.float32)
+    for start in range(0, len(cells), ROWS):
+        part = hidden[start : start + ROWS]
+        np.matmul(image.rows(cells[start : start + ROWS]), rule.from_image, out=part)
+        part += rule.bias
+    return hidden
+
+
+def _averaged(image: np.ndarray, ratio: Sequence[int]) -> np.ndarray:
+    """(C, N, *spatial) averaged over cells of `ratio` voxels."""
+    if set(ratio) == {1}:
+        return image
+    dim = len(ratio)
+    for axis, count in enumerate(ratio, start=image.ndim - dim):
+        if count > 1:
+            parts = [image[(slice(None),) * axis + (slice(first, None, count),)] for first in range(count)]
+            image = sum(parts[1:], parts[0]) / np.float32(count)
+    return image
+
+
+def _sigmoid(logits: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        return 1 / (1 + np.exp(-logits))
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    """Over the last axis."""
+    exponents = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return exponents / exponents.sum(axis=-1, keepdims=True)

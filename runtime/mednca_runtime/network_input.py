@@ -1,0 +1,58 @@
+"""What a network sees of a preprocessed image: padded, with adjacent slices and position, slices in batches."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from .padding import CropBack, pad_to
+from .position import position_channels
+from .slices import with_adjacent
+
+CELLS_PER_BATCH = 2**18  # slices that are predicted together, up to this many pixels: a few hundred MB at most
+
+
+@dataclass(frozen=True)
+class InputFormat:
+    """dim: 2 for slices, 3 for volumes. image_size: least size, by repeated edges; sides are multiples of `factor`.
+
+    adjacent_slices: on either side, as further channels. position: sides of a typical image, or () for none.
+    """
+
+    dim: int
+    image_size: tuple[int, ...]
+    factor: tuple[int, ...]
+    adjacent_slices: int
+    position: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some slices of an image, or a volume. array: (channels, slices, H, W). inside: the image in the padded one.
+
+    first: number of its first slice; total: of slices.
+    """
+
+    array: np.ndarray
+    inside: CropBack
+    first: int
+    total: int
+
+
+def parts(image: np.ndarray, seen: InputFormat) -> Iterator[Part]:
+    """image: (C, S, H, W) float32, preprocessed."""
+    padded, inside = pad_to(image, seen.image_size, seen.factor)
+    starts = [0] * (3 - seen.dim) + [part.start for part in inside[1:]]  # of the image inside the padded one
+    box = [(-start, side - start) for start, side in zip(starts, padded.shape[1:], strict=True)]
+    total = padded.shape[1]
+    at_once = total if seen.dim == 3 else max(1, CELLS_PER_BATCH // math.prod(padded.shape[2:]))
+    for first in range(0, total, at_once):
+        last = min(first + at_once, total)
+        array = padded
+        if seen.dim == 2:
+            array = with_adjacent(padded, seen.adjacent_slices, range(first, last))
+            box[0] = (first, last)
+        if seen.position:
+            array = np.concatenate([array, position_channels(image.shape[1:], box, seen.position)])
+        yield Part(array, inside, first, total)
