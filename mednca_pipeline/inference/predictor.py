@@ -10,13 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from mednca_runtime.errors import InputError
-from mednca_runtime.files import read_json
 from mednca_runtime.preprocessing import Frame, preprocess_image, restore_labels, restore_volume
 from mednca_runtime.quality import FOREGROUND, flag
 
 from ..device import choose_device
-from ..evaluation.postprocessing import SCHEMA, apply_postprocessing
-from ..planning.plans import Plans, read_plans
+from ..evaluation.postprocessing import Removed, apply_postprocessing, read_postprocessing
+from ..planning.plans import Plans, describe_components, read_plans
 from .calibration import Thresholds, read_thresholds
 from .ensemble import run_ensemble
 from .network import TorchNetwork, load_network
@@ -39,6 +38,7 @@ class Prediction:
     labels: integer, (z, y, x) or (y, x) as the image. flag: one of mednca_runtime.quality.FLAGS.
     scores: number of runs per fold, from 2 -> "foreground" or class -> quality score of the first so many runs
         (0: they all agree), averaged over the folds. Empty for a single run or a model whose runs do not differ.
+    removed: the components that were taken out of `labels`, per class that lost any.
     """
 
     labels: np.ndarray
@@ -49,6 +49,7 @@ class Prediction:
     frame: Frame = field(repr=False)
     plans: Plans = field(repr=False)
     config: str
+    removed: tuple[Removed, ...] = ()
 
     @property
     def quality(self) -> dict[str, float]:
@@ -78,6 +79,7 @@ class Predictor:
     """Trained folds of one model, ready to predict.
 
     networks: fold -> network. runs: stochastic runs over all folds, rounded up to the same number per fold.
+    components: class -> how many of its largest components are kept; absent: all.
     """
 
     def __init__(
@@ -89,7 +91,7 @@ class Predictor:
         *,
         runs: int = DEFAULT_RUNS,
         seed: int = 0,
-        postprocessing: tuple[str, ...] = (),
+        components: Mapping[str, int] | None = None,
         thresholds: Thresholds | None = None,
     ) -> None:
         if runs < 1:
@@ -97,7 +99,7 @@ class Predictor:
         self.plans, self.config, self.model, self.networks, self.seed = plans, config, model, dict(networks), seed
         self.stochastic = all(network.stochastic for network in self.networks.values())
         self.runs_per_fold = math.ceil(runs / len(self.networks)) if self.stochastic else 1
-        self.postprocessing, self.thresholds = postprocessing, thresholds or {}
+        self.components, self.thresholds = dict(components or {}), thresholds or {}
         total = self.runs_per_fold * len(self.networks)
         if self.stochastic and total != runs:
             log.info("%d runs over %d folds: rounded up to %d per fold.", runs, len(self.networks), self.runs_per_fold)
@@ -114,6 +116,7 @@ class Predictor:
     ) -> "Predictor":
         """Loads `results/<dataset>/<model>_<config>`; `folds` None means all finished ones.
 
+        postprocess: keep the components that a cross-validation chose for this model, else those of its plan.
         Raises InputError when a fold is missing, does not fit, or was trained with other plans.
         """
         model_folder = Path(model_folder)
@@ -124,7 +127,6 @@ class Predictor:
         for fold in chosen:
             check_fold(model_folder, fold, plans, model, config)
             networks[fold] = load_network(model_folder, fold, plans, model, config, torch_device)
-        stored = model_folder / "postprocessing.json"
         return cls(
             plans,
             config,
@@ -132,7 +134,7 @@ class Predictor:
             networks,
             runs=runs,
             seed=seed,
-            postprocessing=_postprocessed_classes(stored, plans.digest(config, model)) if postprocess else (),
+            components=_kept_components(model_folder, plans, plans.digest(config, model)) if postprocess else None,
             thresholds=read_thresholds(model_folder),
         )
 
@@ -148,8 +150,7 @@ class Predictor:
         runs = [partial(network.probabilities, image, self.seed) for network in self.networks.values()]
         ensemble = run_ensemble(runs, self.runs_per_fold, labels)
         segmentation = restore_labels(ensemble.mean, frame, chosen.preprocessing, labels)
-        if self.postprocessing:
-            segmentation = apply_postprocessing(segmentation, self.postprocessing, labels)
+        segmentation, removed = apply_postprocessing(segmentation, self.components, labels)
         return Prediction(
             labels=segmentation,
             flag=self._flag(ensemble.scores, empty=not labels.foreground(segmentation).any()),
@@ -159,6 +160,7 @@ class Predictor:
             frame=frame,
             plans=self.plans,
             config=self.config,
+            removed=removed,
         )
 
     @property
@@ -169,7 +171,7 @@ class Predictor:
         """One line that says what the outputs were made with."""
         folds = " ".join(str(fold) for fold in self.networks)
         runs = f", {self.runs_per_fold} runs per fold, seed {self.seed}" if self.stochastic else ""
-        kept = f", largest component of {' and '.join(self.postprocessing)}" if self.postprocessing else ""
+        kept = f", keeping {describe_components(self.components)}" if self.components else ""
         return f"{self.plans.dataset} {self.model}_{self.config}, folds {folds}{runs}{kept}"
 
     def _flag(self, scores: dict[int, dict[str, float]], empty: bool) -> str:
@@ -204,7 +206,6 @@ class Predictor:
             )
 
 
-def _postprocessed_classes(path: Path, digest: str) -> tuple[str, ...]:
-    """The classes of which only the largest component is kept; none when it was not chosen yet for these plans."""
-    stored = read_json(path, schema=SCHEMA) if path.is_file() else {}
-    return tuple(stored["classes"]) if stored.get("digest") == digest else ()
+def _kept_components(model_folder: Path, plans: Plans, digest: str) -> dict[str, int]:
+    chosen = read_postprocessing(model_folder, digest)
+    return plans.components if chosen is None else chosen.components

@@ -79,7 +79,9 @@ def test_a_training_leaves_everything_that_it_promises(uninterrupted):
     assert float(rows[-1]["learning_rate"]) < float(rows[0]["learning_rate"])
     assert all(float(row["hidden_magnitude"]) > 0 for row in rows)
     summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-    assert set(summary["mean"]) == {"anterior", "posterior", "foreground"}
+    assert set(summary["mean"]) == set(summary["raw_mean"]) == {"anterior", "posterior", "foreground"}
+    assert summary["components"] == {"anterior": 1, "posterior": 1}
+    assert all(set(case["raw"]) == set(case["classes"]) for case in summary["cases"].values())
     assert len(list((folder / "validation").glob("*.nii.gz"))) == len(summary["cases"])
     assert f"seed {SEED}" in (folder / "training.log").read_text(encoding="utf-8")  # in full, although --quiet
     for name in ("progress.png", "final.safetensors", "best.safetensors", "checkpoint.pt"):
@@ -330,7 +332,9 @@ def test_other_models_train_and_every_weight_moves(root, model):
 def test_three_dimensional_training(root, model):
     assert train_main(arguments(root, "--model", model, "--config", "3d", "--iterations", "2")) == 0
     summary = json.loads((fold_folder(root, model, "3d") / "summary.json").read_text(encoding="utf-8"))
-    assert set(summary["mean"]) == {"anterior", "posterior", "foreground"}
+    assert set(summary["mean"]) == set(summary["raw_mean"]) == {"anterior", "posterior", "foreground"}
+    assert summary["components"] == {"anterior": 1, "posterior": 1}
+    assert all(set(case["raw"]) == set(case["classes"]) for case in summary["cases"].values())
 
 
 def test_without_a_budget_the_plans_schedule_for_the_device_is_used(root, monkeypatch):
