@@ -59,6 +59,11 @@ def raw_metrics(entry: Mapping[str, Any]) -> dict[str, dict[str, float]]:
     return entry.get("raw", entry["classes"])
 
 
+def raw_means(summary: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """Of a summary.json: the mean metrics per class before any component was removed."""
+    return summary.get("raw_mean", summary["mean"])
+
+
 def evaluate_folder(
     predictions: Path,
     references: Path,

@@ -67,6 +67,11 @@ def test_what_is_removed_is_counted():
     assert labels.sum() == 10  # the given labels stay as they are
 
 
+def test_a_branched_component_is_one_component():
+    fork = [[1, 0, 1, 0, 1], [0, 1, 0, 1, 0], [0, 0, 1, 0, 0], [0, 0, 0, 0, 0], [1, 1, 0, 0, 0]]
+    assert kept(fork, {"one": 1}) == [*fork[:4], [0] * 5]
+
+
 @pytest.mark.parametrize("axis", range(3))
 def test_a_single_line_of_voxels_loses_its_islands(axis):
     line = np.moveaxis(np.array([[[1, 1, 0, 1, 0, 1]]]), 2, axis)
