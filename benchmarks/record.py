@@ -35,8 +35,8 @@ Written by `python -m benchmarks.record`.
 Longer trainings of fold 0, automaton against UNet: [recipe/finals.md](recipe/finals.md). Speed and memory:
 [benchmarks](benchmarks).
 
-Cases are measured as `mednca_predict` writes them with the fold's plan. Where the plan does not keep all components, the
-row says what it keeps and the raw Dice.
+Cases are measured as `mednca_predict` writes them with the fold's plan. Where it does not keep all components, the row
+says what it keeps and the raw Dice.
 
 "All background" is what a model that predicts nothing would score (an empty answer to an empty reference has Dice 1).
 

@@ -176,8 +176,8 @@ def _check(components: Mapping[str, int], labels_def: Labels) -> None:
     if unknown:
         raise InputError(f"postprocessing: expected classes of {labels_def.names}, found {sorted(unknown)}.")
     for name, number in components.items():
-        if number < 1:
-            raise InputError(f"postprocessing: expected at least 1 component of {name}, found {number}.")
+        if not isinstance(number, int) or number < 1:
+            raise InputError(f"postprocessing: expected at least 1 component of {name}, found {number!r}.")
 
 
 def _label_without(value: int, index: int, labels_def: Labels) -> int:

@@ -159,6 +159,8 @@ def test_the_plans_components_are_kept_unless_refused(tmp_path, image):
     refused = Predictor.from_folder(folder, runs=2, postprocess=False)
     np.testing.assert_array_equal(raw.labels, refused.predict(image, SPACING).labels)
     assert "keeping" not in refused.describe()
+    unet = save_model(tmp_path, replace(make_plans(), components={"anterior": 2}), model="unet_small", folds=(0,))
+    assert Predictor.from_folder(unet).components == {"anterior": 2}
 
 
 def test_what_was_chosen_out_of_fold_goes_before_the_plan(tmp_path, image):
