@@ -9,9 +9,12 @@ so that mednca_train in a clone does not take them for finished folds.
 
 import argparse
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from mednca_pipeline.evaluation.results import is_finished
+from mednca_pipeline.evaluation.summary import raw_means
+from mednca_pipeline.planning.plans import describe_components
 from mednca_pipeline.workspace import Workspace
 from mednca_runtime.files import read_json, write_text
 
@@ -22,8 +25,8 @@ MOST_WEIGHTS_BYTES = 1 << 20
 HEAD = """\
 # Recorded results
 
-Folds trained and validated by the commands shown: `final` weights, 10 runs averaged, no postprocessing. A budget covers
-the training loop alone and is turned into iterations at its start. {note}
+Folds trained and validated by the commands shown: `final` weights, 10 runs averaged. A budget covers the training loop
+alone and is turned into iterations at its start. {note}
 
 Each folder `<dataset>/recorded/<model>_<config>/fold_<k>` has the run's command, commit, seed, device, versions, curve
 and per-case metrics. They lie in `recorded/`, so that `mednca_train` in a clone does not take them for finished folds.
@@ -31,6 +34,9 @@ Written by `python -m benchmarks.record`.
 
 Longer trainings of fold 0, automaton against UNet: [recipe/finals.md](recipe/finals.md). Speed and memory:
 [benchmarks](benchmarks).
+
+Cases are measured as `mednca_predict` writes them with the fold's plan. Where it does not keep all components, the row
+says what it keeps and the raw Dice.
 
 "All background" is what a model that predicts nothing would score (an empty answer to an empty reference has Dice 1).
 
@@ -81,19 +87,21 @@ def record_model(source: Path, target: Path, root: Path) -> None:
 
 def row(fold: Path) -> str:
     run, summary = read_json(fold / "run.json"), read_json(fold / "summary.json")
-    dice = ", ".join(f"{name} {values['dice']:.4f}" for name, values in summary["mean"].items())
+    kept = describe_components(summary.get("components", {}))
     unit = summary["units"]["distance"]
     empty = [case["classes"]["foreground"]["volume_reference"] == 0 for case in summary["cases"].values()]
+    raw = f" (keeps {kept}; raw: {dice_cell(raw_means(summary))})" if kept else ""
     cells = [
         *(run["dataset"], f"{fold.parent.name} {fold.name}", f"`{run['command']}`", run["threads"]),
-        *(f"{run['parameters']:,}", f"{run['iterations']:,}", f"{run['training_minutes']:.1f}", dice),
-        *(
-            f"{summary['mean']['foreground']['hd95']:.2f} {unit}",
-            f"{sum(empty) / len(empty):.3f}",
-            run.get("commit", "not recorded"),
-        ),
+        *(f"{run['parameters']:,}", f"{run['iterations']:,}", f"{run['training_minutes']:.1f}"),
+        *(dice_cell(summary["mean"]) + raw, f"{summary['mean']['foreground']['hd95']:.2f} {unit}"),
+        *(f"{sum(empty) / len(empty):.3f}", run.get("commit", "not recorded")),
     ]
     return "| " + " | ".join(map(str, cells)) + " |\n"
+
+
+def dice_cell(means: Mapping[str, Mapping[str, float]]) -> str:
+    return ", ".join(f"{name} {values['dice']:.4f}" for name, values in means.items())
 
 
 if __name__ == "__main__":

@@ -5,9 +5,9 @@
 
 Each training is the command that a user types, in a workspace of its own (WORKSPACE/finals/<budget>) which shares the
 given one's raw data, preprocessed cases, plan and splits. Killed, it goes on where it stopped. `final` weights, 10 runs
-averaged, fold 0's validation cases, no postprocessing; one column has the mean Dice of classes if only the largest
-component of each were kept. Writes finals.csv, finals.md and finals.png, a curve per training, and an automaton's
-weights. Trainings of plans that have changed since stay in the table, below the others.
+averaged, fold 0's validation cases, measured as mednca_predict writes them: with the components that the plan keeps;
+one column has the means before any was removed. Writes finals.csv, finals.md and finals.png, a curve per training, and
+an automaton's weights. Trainings of plans that have changed since stay in the table, below the others.
 """
 
 import argparse
@@ -15,12 +15,13 @@ import csv
 import shutil
 import statistics
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise, product
 from pathlib import Path
 
 from mednca_pipeline.evaluation.results import is_finished
-from mednca_pipeline.planning.plans import read_plans
+from mednca_pipeline.evaluation.summary import raw_means
+from mednca_pipeline.planning.plans import describe_components, read_plans
 from mednca_pipeline.workspace import Workspace
 from mednca_runtime.files import read_json, replacing, write_text
 
@@ -28,7 +29,8 @@ ROOT = Path(__file__).parents[2]
 OUT, PLANS = ROOT / "results" / "recipe", ROOT / "plans"
 COLUMNS = (
     "dataset,config,model,budget,plan,threads,parameters,iterations,minutes,class_dice,mean_class_dice,foreground_dice,"
-    "foreground_hd95,unit,largest_component_dice,seconds_per_case,restores,commit,command"
+    "foreground_hd95,unit,components,raw_mean_class_dice,raw_foreground_dice,raw_foreground_hd95,seconds_per_case,restores,"
+    "commit,command,largest_component_dice"
 ).split(",")
 
 
@@ -76,7 +78,8 @@ def train(workspace: Workspace, dataset: str, model: str, budget: str) -> Path:
 def final_of(folder: Path, budget: str, workspace: Workspace) -> dict:
     """A row of finals.csv."""
     run, summary = read_json(folder / "run.json"), read_json(folder / "summary.json")
-    classes = {name: values["dice"] for name, values in summary["mean"].items() if name != "foreground"}
+    raw, kept = raw_means(summary), summary.get("components", {})
+    classes = class_dice(summary["mean"])
     seconds = [case["seconds"] for case in summary["cases"].values()]
     return {
         "dataset": run["dataset"],
@@ -89,11 +92,14 @@ def final_of(folder: Path, budget: str, workspace: Workspace) -> dict:
         "iterations": run["iterations"],
         "minutes": round(run["training_minutes"], 1),
         "class_dice": "; ".join(f"{name} {dice:.4f}" for name, dice in classes.items()),
-        "mean_class_dice": round(sum(classes.values()) / len(classes), 4),
+        "mean_class_dice": round(statistics.mean(classes.values()), 4),
         "foreground_dice": round(summary["mean"]["foreground"]["dice"], 4),
         "foreground_hd95": round(summary["mean"]["foreground"]["hd95"], 2),
         "unit": summary["units"]["distance"],
-        "largest_component_dice": round(largest_component_dice(folder, workspace, run["dataset"]), 4),
+        "components": describe_components(kept),
+        "raw_mean_class_dice": round(statistics.mean(class_dice(raw).values()), 4) if kept else "",
+        "raw_foreground_dice": round(raw["foreground"]["dice"], 4) if kept else "",
+        "raw_foreground_hd95": round(raw["foreground"]["hd95"], 2) if kept else "",
         "seconds_per_case": round(sum(seconds) / len(seconds), 2),
         "restores": run["restores"],
         "commit": run["commit"],
@@ -101,20 +107,9 @@ def final_of(folder: Path, budget: str, workspace: Workspace) -> dict:
     }
 
 
-def largest_component_dice(folder: Path, workspace: Workspace, dataset: str) -> float:
-    """Mean Dice of classes of the fold's predictions, were only the largest component of each class kept."""
-    from mednca_pipeline.datasets.dataset import load_dataset
-    from mednca_pipeline.evaluation.metrics import dice
-    from mednca_pipeline.evaluation.postprocessing import apply_postprocessing
-    from mednca_runtime.images import read_labels
-
-    labels, values = read_plans(workspace.plans_file(dataset)).labels, []
-    for case in load_dataset(workspace.raw_folder(dataset)).training:
-        for file in (folder / "validation").glob(f"{case.name}.*"):
-            predicted = apply_postprocessing(read_labels(file).array[0], labels.names, labels)
-            pairs = zip(labels.masks(predicted), labels.masks(read_labels(case.label).array[0]), strict=True)
-            values += [dice(mask, reference) for (_, mask), (_, reference) in pairs]
-    return sum(values) / len(values)
+def class_dice(means: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """Of the classes without the merged foreground."""
+    return {name: values["dice"] for name, values in means.items() if name != "foreground"}
 
 
 def name_of(row: dict) -> str:
@@ -161,7 +156,9 @@ def report() -> None:
         OUT / "finals.md",
         "`python -m benchmarks.recipe.finals --root WORKSPACE -d DATASET --models MODEL --budget BUDGET`, fold 0, "
         "`final` weights, 10 runs averaged. Dice and HD95 are means over the validation cases, with the standard error "
-        "of the mean Dice over cases. Each row's own command is in finals.csv.\n\n"
+        "of the mean Dice over cases, measured with the components that the plan keeps. Raw are the mean Dice of "
+        "classes and the foreground's Dice and HD95 before others are removed. Each row's own command is in "
+        "finals.csv.\n\n"
         + table(present)
         + "\n`mednca` less `unet_small`, case by case (± standard error):\n\n"
         + paired_table(present)
@@ -197,7 +194,7 @@ def draw(rows: Sequence[dict[str, str]]) -> None:
 def table(rows: Sequence[dict[str, str]]) -> str:
     head = (
         "| dataset | budget | model | parameters | iterations | minutes (threads) | Dice of classes | mean | "
-        "foreground | HD95 | mean, largest components alone | s per case | commit | plan |\n" + "|---" * 14 + "|\n"
+        "foreground | HD95 | keeps | raw | s per case | commit | plan |\n" + "|---" * 15 + "|\n"
     )
     cells = [
         [
@@ -211,7 +208,8 @@ def table(rows: Sequence[dict[str, str]]) -> str:
             f"{float(row['mean_class_dice']):.4f}",
             f"{float(row['foreground_dice']):.4f} ± {standard_error(row):.4f}",
             f"{row['foreground_hd95']} {row['unit']}",
-            row["largest_component_dice"] and f"{float(row['largest_component_dice']):.4f}",
+            kept_cell(row),
+            raw_cell(row),
             row["seconds_per_case"],
             row["commit"],
             row["plan"][:8],
@@ -219,6 +217,19 @@ def table(rows: Sequence[dict[str, str]]) -> str:
         for row in rows
     ]
     return head + "".join(f"| {' | '.join(map(str, row))} |\n" for row in cells)
+
+
+def kept_cell(row: dict[str, str]) -> str:
+    """Rows from before plans had components have the mean Dice of classes if the largest of each were kept."""
+    measured = row["largest_component_dice"]
+    return row["components"] or "all" + (f" (mean of the largest alone: {float(measured):.4f})" if measured else "")
+
+
+def raw_cell(row: dict[str, str]) -> str:
+    if not row["components"]:
+        return ""
+    dice = [f"{float(row[name]):.4f}" for name in ("raw_mean_class_dice", "raw_foreground_dice")]
+    return ", ".join([*dice, f"{row['raw_foreground_hd95']} {row['unit']}"])
 
 
 def paired_table(rows: Sequence[dict[str, str]]) -> str:

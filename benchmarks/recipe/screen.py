@@ -48,6 +48,7 @@ def screen(arguments: argparse.Namespace, variant: str, seed: int) -> dict[str, 
     """One run, as a row of runs.csv."""
     from mednca_pipeline.evaluation.provenance import commit
     from mednca_pipeline.evaluation.results import read_run
+    from mednca_pipeline.evaluation.summary import raw_means
     from mednca_pipeline.training.fold import train_fold
     from mednca_pipeline.training.options import TrainingOptions
     from mednca_pipeline.training.schedule import parse_budget
@@ -71,7 +72,7 @@ def screen(arguments: argparse.Namespace, variant: str, seed: int) -> dict[str, 
             threads=arguments.threads,
         )
         folder = train_fold(Workspace(Path(scratch)), options)
-        run, mean = read_run(folder), read_json(folder / "summary.json")["mean"]
+        run, mean = read_run(folder), raw_means(read_json(folder / "summary.json"))
     classes = {name: round(values["dice"], 4) for name, values in mean.items() if name != "foreground"}
     return {
         "commit": commit(),

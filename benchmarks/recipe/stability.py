@@ -87,6 +87,7 @@ def one_seed(arguments: argparse.Namespace, dataset: str, seed: int) -> list[dic
     """Trains and measures; returns the rows of its curve, the outcome in each."""
     from mednca_pipeline.evaluation.provenance import commit
     from mednca_pipeline.evaluation.results import read_run
+    from mednca_pipeline.evaluation.summary import raw_means
     from mednca_pipeline.training.fold import train_fold
     from mednca_pipeline.training.loop import TrainingDiverged
     from mednca_pipeline.training.options import TrainingOptions
@@ -118,7 +119,7 @@ def one_seed(arguments: argparse.Namespace, dataset: str, seed: int) -> list[dic
         try:
             train_fold(workspace, options)
             summary = read_json(folder / "summary.json")
-            outcome["final_dice"] = round(summary["mean"]["foreground"]["dice"], 4)
+            outcome["final_dice"] = round(raw_means(summary)["foreground"]["dice"], 4)
             outcome["empty_cases"] = sum(map(is_empty, summary["cases"].values()))
         except TrainingDiverged as error:
             gave_up = f"guard gave up: {error}"

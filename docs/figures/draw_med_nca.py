@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
 from mednca_pipeline.models.mednca import MedNCA
+from mednca_pipeline.models.prediction import level_states
 from mednca_pipeline.models.registry import build_model
 from mednca_pipeline.models.weights import load_weights
 from mednca_pipeline.phantom import SIZE, draw_anatomy, render
@@ -101,12 +102,7 @@ def _lps(volume: np.ndarray) -> np.ndarray:
 @torch.no_grad()
 def level_views(model: MedNCA, image: torch.Tensor, origin: torch.Tensor) -> list[LevelView]:
     """Runs inference on the whole image, and one training pass for the windows that training sees."""
-    generator = torch.Generator().manual_seed(SEED)
-
-    def fires(level: int, steps: int, grid: tuple[int, ...]) -> torch.Tensor:
-        return torch.rand((steps, 1, 1, *grid), generator=generator) < model.plan.fire_rate
-
-    states = model.level_states(image, fires)
+    states = (state for (state,) in level_states(model, image, model.plan.outline))
     outputs, _ = model.forward(image, origin, torch.Generator().manual_seed(SEED))
     views = []
     for level, output, (state,) in zip(model.plan.levels, outputs, states, strict=True):

@@ -14,7 +14,7 @@ from ..evaluation.comparison import Comparison
 def comparison_table(comparison: Comparison) -> Group:
     """Two tables that fit 80 columns: accuracy per model and class, and what each model cost."""
     accuracy = Table(
-        title="Out-of-fold cases, mean ± sd",
+        title="Out-of-fold cases as mednca_predict writes them, mean ± sd",
         title_justify="left",
         box=SIMPLE_HEAD,
         pad_edge=False,

@@ -10,6 +10,7 @@ import numpy as np
 
 from mednca_runtime.quality import FOREGROUND
 
+from ..planning.plans import describe_components
 from .results import ModelResults
 from .statistics import bootstrap_interval, holm, wilcoxon_p
 
@@ -32,6 +33,7 @@ def compare(models: Sequence[ModelResults]) -> Comparison:
     notes = [note for results in models for note in results.notes]
     notes += [_missing_note(results) for results in models if results.missing]
     present = [results for results in models if results.folds]
+    notes += [_unmeasured_note(results) for results in present if results.postprocessing and not results.is_measured]
     rows = [row for results in present for row in _model_rows(results)]
     pairs = []
     for metric in COMPARED:
@@ -66,6 +68,14 @@ def _missing_note(results: ModelResults) -> str:
     return f"{results.name} is incomplete: folds {done} of {len(results.expected)} are averaged, missing {missing}"
 
 
+def _unmeasured_note(results: ModelResults) -> str:
+    chosen = describe_components(results.postprocessing.components) or "nothing removed"
+    return (
+        f"mednca_predict keeps other components with {results.name} ({chosen}) than its rows were measured with "
+        f"({results.kept or 'nothing removed'}): mednca_crossval measures them again where the predictions are"
+    )
+
+
 def _model_rows(results: ModelResults) -> list[dict[str, Any]]:
     costs = _costs(results)
     folds = {
@@ -82,7 +92,8 @@ def _model_rows(results: ModelResults) -> list[dict[str, Any]]:
             row[f"{metric}_mean"] = float(np.mean(values))
             row[f"{metric}_sd"] = float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
             row[f"{metric}_ci_low"], row[f"{metric}_ci_high"] = low, high
-        rows.append({**row, **costs})
+            row[f"{metric}_raw_mean"] = _mean(list(class_values(results.raw_cases, name, metric).values()))
+        rows.append({**row, "components": results.kept, **costs})
     return rows
 
 

@@ -55,12 +55,19 @@ def _accuracy_table(comparison: Comparison) -> str:
             row["cases"],
             row["folds"] + (f" (missing {row['missing_folds']})" if row["missing_folds"] else ""),
             *(_spread(row, metric) for metric in COMPARED),
+            f"{row['dice_raw_mean']:.4f}, {row['hd95_raw_mean']:.2f}, {row['nsd_raw_mean']:.4f}",
         ]
         for row in comparison.rows
     ]
     header = ["model", "class", "cases", "folds", "Dice", f"HD95 ({comparison.distance_unit})", "NSD"]
-    caption = f'Mean ± sd over cases [95 % bootstrap interval of the mean]. "{FOREGROUND}" is all classes merged.\n\n'
-    return "## Accuracy\n\n" + caption + _table(header, rows)
+    kept = {row["model"]: row["components"] or "all components" for row in comparison.rows}
+    caption = (
+        f'Mean ± sd over cases [95 % bootstrap interval of the mean]. "{FOREGROUND}" is all classes merged. '
+        "Predictions are measured as mednca_predict writes them by default. It keeps "
+        + "; ".join(f"{components} ({name})" for name, components in kept.items())
+        + '. "Raw" are the means of Dice, HD95 and NSD before components are removed.\n\n'
+    )
+    return "## Accuracy\n\n" + caption + _table([*header, "raw"], rows)
 
 
 def _cost_table(comparison: Comparison) -> str:
@@ -107,9 +114,11 @@ def _origin(models: Sequence[ModelResults], command: str) -> str:
         f"- Table: `{command}`",
         f"- Commit {origin['commit']}, {origin['date']}, Python {origin['python']}; {origin['machine']}",
         f"- Bootstrap: percentile method, {BOOTSTRAP_RESAMPLES} resamples, seed {BOOTSTRAP_SEED}",
-        f"- Metrics: {POLICY} No postprocessing is applied in these tables",
+        f"- Metrics: {POLICY}",
     ]
     for results in models:
+        if results.is_measured:
+            lines.append(f"- {results.name}: the components to keep were chosen on the cases of these tables")
         for fold in results.folds:
             run = fold.run
             lines.append(

@@ -9,9 +9,11 @@ from typing import Any
 from mednca_runtime.errors import InputError
 from mednca_runtime.files import read_json
 
-from ..planning.plans import MODELS, Plans, read_plans
+from ..planning.plans import MODELS, Plans, describe_components, read_plans
 from ..planning.splits import Fold
+from .postprocessing import Postprocessing, read_postprocessing
 from .summary import SCHEMA as SUMMARY_SCHEMA
+from .summary import raw_metrics
 
 RUN_SCHEMA = 1
 _MEND = "move the model's folder away and train it again"
@@ -31,7 +33,8 @@ class FoldResult:
 class ModelResults:
     """The finished folds of one model and configuration that were trained with the same plans.
 
-    expected: all folds of the splits. notes: what was left out, and why, as sentences.
+    expected: all folds of the splits. notes: what was left out, and why, as sentences. postprocessing: what
+    mednca_predict applies by default where a cross-validation chose it, else None, and it applies the plan's.
     """
 
     name: str
@@ -39,6 +42,7 @@ class ModelResults:
     folds: tuple[FoldResult, ...]
     expected: tuple[int, ...]
     notes: tuple[str, ...] = field(default=())
+    postprocessing: Postprocessing | None = None
 
     @property
     def missing(self) -> tuple[int, ...]:
@@ -48,7 +52,32 @@ class ModelResults:
 
     @property
     def cases(self) -> dict[str, dict[str, Any]]:
-        """The cases of all folds: {case: entry of summary.json}."""
+        """The cases of all folds: {case: entry of summary.json}, measured as mednca_predict writes them by default."""
+        if not self.is_measured:
+            return self._validated
+        measured = self.postprocessing.metrics
+        return {case: {**entry, "classes": measured[case]} for case, entry in self._validated.items()}
+
+    @property
+    def raw_cases(self) -> dict[str, dict[str, Any]]:
+        """The same before any component was removed."""
+        return {case: {**entry, "classes": raw_metrics(entry)} for case, entry in self._validated.items()}
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether every case was measured with the postprocessing that was chosen for the model."""
+        return self.postprocessing is not None and set(self._validated) <= set(self.postprocessing.metrics)
+
+    @property
+    def kept(self) -> str:
+        """Which components `cases` were measured with, such as "1 component of prostate"; "" for all."""
+        if self.is_measured:
+            return describe_components(self.postprocessing.components)
+        each = [describe_components(result.summary.get("components", {})) for result in self.folds]
+        return " or ".join(dict.fromkeys(filter(None, each)))
+
+    @property
+    def _validated(self) -> dict[str, dict[str, Any]]:
         return {case: entry for result in self.folds for case, entry in result.summary["cases"].items()}
 
     @property
@@ -110,7 +139,12 @@ def _collect_model(folder: Path, splits: Sequence[Fold], plans: Plans | None) ->
     if len(counts) > 1:
         each = ", ".join(f"fold {result.fold}: {result.run.get('iterations')}" for result in kept)
         notes.append(f"the folds of {folder.name} were trained for different numbers of iterations ({each})")
-    return ModelResults(folder.name, folder, tuple(kept), tuple(range(len(splits))), tuple(notes))
+    chosen = None
+    try:
+        chosen = read_postprocessing(folder, kept[0].run["digest"]) if kept else None
+    except InputError as error:
+        notes.append(f"the postprocessing of {folder.name} is not used: {error}")
+    return ModelResults(folder.name, folder, tuple(kept), tuple(range(len(splits))), tuple(notes), chosen)
 
 
 def _of_same_plans(folder: Path, finished: list[FoldResult], plans: Plans | None, notes: list[str]) -> list[FoldResult]:

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,16 +30,13 @@ def make_summary(cases: Mapping[str, Mapping[str, Any]], spacing_known: bool, **
     """The contents of summary.json.
 
     cases: {case: {"classes": evaluate_case(...), "seconds": float | None, "quality": dict | None}}; "seconds" is the
-        time that the case's prediction took.
+        time that the case's prediction took. "raw", for every case or for none, are the metrics before the components
+        that the plan does not keep were removed.
     more: further entries, such as "missing".
     """
-    names = list(dict.fromkeys(name for case in cases.values() for name in case["classes"]))
-    mean, sd = {}, {}
-    for name in names:
-        rows = [case["classes"][name] for case in cases.values() if name in case["classes"]]
-        values = {metric: np.array([row[metric] for row in rows], float) for metric in METRICS}
-        mean[name] = {metric: float(value.mean()) for metric, value in values.items()}
-        sd[name] = {metric: float(value.std(ddof=1)) if len(value) > 1 else 0.0 for metric, value in values.items()}
+    mean, sd = _mean_and_sd([case["classes"] for case in cases.values()])
+    if any("raw" in case for case in cases.values()):
+        more["raw_mean"], more["raw_sd"] = _mean_and_sd([case["raw"] for case in cases.values()])
     filled = {case: {"seconds": None, "quality": None, **entry} for case, entry in cases.items()}
     units = (
         {"distance": "mm", "volume": "mm^dimensions", "nsd_tolerance": TOLERANCE_MM}
@@ -55,6 +52,16 @@ def make_summary(cases: Mapping[str, Mapping[str, Any]], spacing_known: bool, **
         "sd": sd,
         **more,
     }
+
+
+def raw_metrics(entry: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """Of a case of summary.json: its metrics per class before any component was removed."""
+    return entry.get("raw", entry["classes"])
+
+
+def raw_means(summary: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """Of a summary.json: the mean metrics per class before any component was removed."""
+    return summary.get("raw_mean", summary["mean"])
 
 
 def evaluate_folder(
@@ -130,6 +137,17 @@ def found_labels(*folders: Path) -> Labels:
 def have_spacing(folder: Path) -> bool:
     """Whether the label files in `folder` are of formats that store a spacing."""
     return not any(split_ending(file)[1] in _PIXELS for file in label_files(folder).values())
+
+
+def _mean_and_sd(cases: Sequence[Mapping[str, Mapping[str, float]]]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Mean and sd over the cases, per class and metric."""
+    mean, sd = {}, {}
+    for name in dict.fromkeys(name for classes in cases for name in classes):
+        rows = [classes[name] for classes in cases if name in classes]
+        values = {metric: np.array([row[metric] for row in rows], float) for metric in METRICS}
+        mean[name] = {metric: float(value.mean()) for metric, value in values.items()}
+        sd[name] = {metric: float(value.std(ddof=1)) if len(value) > 1 else 0.0 for metric, value in values.items()}
+    return mean, sd
 
 
 def _run(evaluate: Callable, pairs: Mapping[str, tuple[Path, Path]], workers: int):

@@ -54,7 +54,7 @@ def predict_case(
     if save_variance:
         write_volume(out / maps[None], prediction.variance, image.geometry)
     write_labels(out / case.output, prediction.labels, image.geometry)
-    warnings = [*notes, *range_warnings(image.array, image.spacing_mm, predictor.plans)]
+    warnings = [*notes, *range_warnings(image.array, image.spacing_mm, predictor.plans), *map(str, prediction.removed)]
     return _row(predictor, case, prediction, image.spacing_mm, time.perf_counter() - start, warnings)
 
 

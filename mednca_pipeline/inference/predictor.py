@@ -10,12 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from mednca_runtime.errors import InputError
-from mednca_runtime.files import read_json
 from mednca_runtime.preprocessing import Frame, preprocess_image, restore_labels, restore_volume
 from mednca_runtime.quality import FOREGROUND, Threshold, flag
 
-from ..evaluation.postprocessing import SCHEMA, apply_postprocessing
-from ..planning.plans import Plans, read_plans
+from ..evaluation.postprocessing import Removed, apply_postprocessing, read_postprocessing
+from ..planning.plans import Plans, describe_components, read_plans
 from .calibration import read_threshold
 from .ensemble import predict_ensemble
 from .network import Asked, Network, load_network
@@ -37,6 +36,7 @@ class Prediction:
     labels: integer, (z, y, x) or (y, x) as the image. flag: one of mednca_runtime.quality.FLAGS.
     quality: "foreground" or class -> quality score, 0 where a random run agrees with the expected update; empty where
         none was asked for and for a UNet.
+    removed: the components that were taken out of `labels`, per class that lost any.
     """
 
     labels: np.ndarray
@@ -47,6 +47,7 @@ class Prediction:
     frame: Frame = field(repr=False)
     plans: Plans = field(repr=False)
     config: str
+    removed: tuple[Removed, ...] = ()
 
     def probability_maps(self) -> Iterator[tuple[str, np.ndarray]]:
         """Name and float32 probabilities (z, y, x) or (y, x) of each output, one at a time; the background first."""
@@ -77,7 +78,8 @@ class Predictor:
 
     networks: fold -> network. runs: random runs over all folds, rounded up to the same number per fold; 0 is one
     deterministic pass of each fold by the expected update. quality: score each case. seed: of random runs. everywhere:
-    whether `networks` compute every cell, not only those at the outline.
+    whether `networks` compute every cell, not only those at the outline. components: class -> how many of its largest
+    components are kept; absent: all.
     """
 
     def __init__(
@@ -91,7 +93,7 @@ class Predictor:
         quality: bool = True,
         seed: int = 0,
         everywhere: bool = False,
-        postprocessing: tuple[str, ...] = (),
+        components: Mapping[str, int] | None = None,
         threshold: Threshold | None = None,
     ) -> None:
         if runs < 0:
@@ -100,7 +102,7 @@ class Predictor:
         self.random = all(network.random for network in self.networks.values())
         per_fold = math.ceil(runs / len(self.networks)) if self.random else 0
         self.asked = Asked(per_fold, quality, seed)
-        self.everywhere, self.postprocessing, self.threshold = everywhere, postprocessing, threshold
+        self.everywhere, self.components, self.threshold = everywhere, dict(components or {}), threshold
         if self.random and per_fold * len(self.networks) != runs:
             log.info("%d runs over %d folds: rounded up to %d per fold.", runs, len(self.networks), per_fold)
 
@@ -119,6 +121,7 @@ class Predictor:
         """Loads `results/<dataset>/<model>_<config>`; `folds` None means all finished ones.
 
         everywhere: compute every cell, not only those at the outline.
+        postprocess: keep the components that a cross-validation chose for this model, else those of its plan.
         Raises InputError when a fold is missing, does not fit, or was trained with other plans.
         """
         model_folder = Path(model_folder)
@@ -128,7 +131,6 @@ class Predictor:
         for fold in choose_folds(model_folder, folds):
             check_fold(model_folder, fold, plans, model, config)
             networks[fold] = load_network(model_folder, fold, plans, model, config, device, everywhere)
-        stored = model_folder / "postprocessing.json"
         return cls(
             plans,
             config,
@@ -138,7 +140,7 @@ class Predictor:
             quality=quality,
             seed=seed,
             everywhere=everywhere,
-            postprocessing=_postprocessed_classes(stored, plans.digest(config, model)) if postprocess else (),
+            components=_kept_components(model_folder, plans, plans.digest(config, model)) if postprocess else None,
             threshold=read_threshold(model_folder),
         )
 
@@ -155,8 +157,7 @@ class Predictor:
         folds = list(self.networks.values())
         ensemble = predict_ensemble(folds, image, labels, self.asked, with_variance)
         segmentation = restore_labels(ensemble.mean, frame, chosen.preprocessing, labels)
-        if self.postprocessing:
-            segmentation = apply_postprocessing(segmentation, self.postprocessing, labels)
+        segmentation, removed = apply_postprocessing(segmentation, self.components, labels)
         return Prediction(
             labels=segmentation,
             flag=self._flag(ensemble.quality, empty=not labels.foreground(segmentation).any()),
@@ -166,6 +167,7 @@ class Predictor:
             frame=frame,
             plans=self.plans,
             config=self.config,
+            removed=removed,
         )
 
     @property
@@ -176,7 +178,7 @@ class Predictor:
         """One line that says what the outputs were made with."""
         folds = " ".join(str(fold) for fold in self.networks)
         runs = f", {self.asked.runs} runs per fold, seed {self.asked.seed}" if self.asked.runs else ""
-        kept = f", largest component of {' and '.join(self.postprocessing)}" if self.postprocessing else ""
+        kept = f", keeping {describe_components(self.components)}" if self.components else ""
         every = ", every cell" if self.everywhere else ""
         return f"{self.plans.dataset} {self.model}_{self.config}, folds {folds}{runs}{every}{kept}"
 
@@ -211,7 +213,6 @@ class Predictor:
             )
 
 
-def _postprocessed_classes(path: Path, digest: str) -> tuple[str, ...]:
-    """The classes of which only the largest component is kept; none when it was not chosen yet for these plans."""
-    stored = read_json(path, schema=SCHEMA) if path.is_file() else {}
-    return tuple(stored["classes"]) if stored.get("digest") == digest else ()
+def _kept_components(model_folder: Path, plans: Plans, digest: str) -> dict[str, int]:
+    chosen = read_postprocessing(model_folder, digest)
+    return plans.components if chosen is None else chosen.components

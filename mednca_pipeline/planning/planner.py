@@ -9,6 +9,7 @@ from mednca_pipeline.fingerprint.fingerprint import Fingerprint
 from mednca_runtime.errors import InputError
 from mednca_runtime.preprocessing import PreprocessingPlan
 
+from .components import components_decision, steady_components
 from .cost import default_config, nca_pass_flop
 from .facts import Facts
 from .levels import describe_factors
@@ -62,6 +63,8 @@ def make_plans(
     budget = f"{memory_bytes / 1e9:.3g} GB"
     why = "of a training process; --memory changes it"
     decisions.insert(1, Decision("all", "memory budget", budget, why, "memory" in overrides))
+    components = steady_components(fingerprint)
+    decisions.insert(2, Decision("all", "components", components_decision(components.value), components.because))
     return Plans(
         dataset=fingerprint.dataset,
         channel_names=fingerprint.channel_names,
@@ -74,6 +77,7 @@ def make_plans(
         decisions=tuple(decisions),
         overrides=overrides,
         memory_bytes=memory_bytes,
+        components=components.value,
     )
 
 

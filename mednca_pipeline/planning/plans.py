@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -135,6 +136,7 @@ class Plans:
     decisions: tuple[Decision, ...]
     overrides: dict[str, str] = field(default_factory=dict)  # the user's, such as {"2d.steps": "10 6 4"}
     memory_bytes: int = 4_000_000_000  # what a training step may take; patch and batch sizes follow from it
+    components: dict[str, int] = field(default_factory=dict)  # class -> how many prediction keeps; absent: all
     schema: int = SCHEMA
 
     def config(self, name: str | None = None) -> ConfigPlan:
@@ -164,6 +166,18 @@ class Plans:
                 fields.pop(name, None)
         decisive = [plain, chosen.dim, chosen.image_size, self.channel_names]
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def describe_components(components: Mapping[str, int]) -> str:
+    """{"liver": 1, "lung": 2} -> "1 component of liver, 2 components of lung"; "" for none."""
+    names: dict[int, list[str]] = {}
+    for name, number in components.items():
+        names.setdefault(number, []).append(name)
+    parts = []
+    for number, group in sorted(names.items()):
+        listed = " and ".join(filter(None, (", ".join(group[:-1]), group[-1])))
+        parts.append(f"{number} component{'s' * (number != 1)} {'each ' * (len(group) > 1)}of {listed}")
+    return ", ".join(parts)
 
 
 def read_plans(path: Path) -> Plans:

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mednca_runtime.errors import InputError
-from mednca_runtime.files import read_json, write_json
+from mednca_runtime.files import write_json
 
 from ..datasets.dataset import load_dataset
 from ..device import choose_device
-from ..evaluation.postprocessing import SCHEMA as POSTPROCESSING_SCHEMA
-from ..evaluation.postprocessing import choose_postprocessing
+from ..evaluation.postprocessing import FILE as POSTPROCESSING
+from ..evaluation.postprocessing import Postprocessing, choose_postprocessing, postprocessed_metrics
 from ..evaluation.report import write_comparison
 from ..evaluation.results import ModelResults, collect_results, is_finished, other_plans, other_splits, read_run
 from ..evaluation.summary import label_files
@@ -212,7 +212,7 @@ def conclude(workspace: Workspace, plans: Plans, splits: Sequence[Fold]) -> list
     for results in collect_results(workspace.results_folder(plans.dataset), splits, plans):
         if results.folds:
             try:
-                update_postprocessing(results, references, plans.labels)
+                results = replace(results, postprocessing=update_postprocessing(results, references, plans))
             except InputError as error:  # the tables need the summaries alone
                 note = f"the postprocessing of {results.name} was not chosen anew: {error}"
                 results = replace(results, notes=(*results.notes, note))
@@ -221,24 +221,41 @@ def conclude(workspace: Workspace, plans: Plans, splits: Sequence[Fold]) -> list
     return models
 
 
-def update_postprocessing(results: ModelResults, references: dict[str, Path], labels) -> list[str]:
-    """Writes postprocessing.json into the model folder, unless it is newer than the folds, and returns its classes."""
-    file = results.folder / "postprocessing.json"
-    folds = [result.fold for result in results.folds]
-    digest = results.folds[0].run["digest"]
+def update_postprocessing(results: ModelResults, references: dict[str, Path], plans: Plans) -> Postprocessing:
+    """Writes postprocessing.json into the model folder, unless it is newer than the folds, and returns what it says."""
+    file = results.folder / POSTPROCESSING
     newest = max((result.folder / "summary.json").stat().st_mtime_ns for result in results.folds)
-    if file.is_file() and file.stat().st_mtime_ns > newest:
-        stored = read_json(file)
-        if (stored.get("schema"), stored.get("folds"), stored.get("digest")) == (POSTPROCESSING_SCHEMA, folds, digest):
-            return stored["classes"]
+    if _is_up_to_date(results, plans) and file.stat().st_mtime_ns > newest:
+        return results.postprocessing
     predictions: dict[str, Path] = {}
     for result in results.folds:
-        present = label_files(result.folder / "validation")
-        predictions |= {case: path for case, path in present.items() if case in result.summary["cases"]}
-    log.info("%s: choosing the postprocessing on %d out-of-fold cases", results.name, len(predictions))
-    chosen = choose_postprocessing(predictions, references, labels)
-    write_json(file, {"schema": POSTPROCESSING_SCHEMA, "folds": folds, "digest": digest, **chosen})
-    return chosen["classes"]
+        predictions |= label_files(result.folder / "validation")
+    cases = results.raw_cases
+    missing = sorted(set(cases) - set(predictions))
+    if missing:
+        raise InputError(f"expected a label file of every validation case, found none of {', '.join(missing[:5])}")
+    log.info("%s: choosing the postprocessing on %d out-of-fold cases", results.name, len(cases))
+    predictions = {case: predictions[case] for case in cases}
+    components, evidence = choose_postprocessing(predictions, references, plans.labels, plans.components)
+    metrics = {
+        case: postprocessed_metrics(
+            path, references[case], cases[case]["classes"], components, plans.labels, plans.spacing_known
+        )
+        for case, path in predictions.items()
+    }
+    folds = tuple(result.fold for result in results.folds)
+    chosen = Postprocessing(components, evidence, folds, results.folds[0].run["digest"], metrics)
+    write_json(file, chosen)
+    return chosen
+
+
+def _is_up_to_date(results: ModelResults, plans: Plans) -> bool:
+    """Whether postprocessing.json is of these folds, and was chosen among what the plan proposes now."""
+    stored = results.postprocessing
+    if stored is None or not results.is_measured or stored.folds != tuple(result.fold for result in results.folds):
+        return False
+    tried = {name: entry["components"] for name, entry in stored.evidence.items()}
+    return tried == {name: plans.components.get(name, 1) for name in plans.labels.names}
 
 
 def _splits(workspace: Workspace, dataset: str) -> tuple[Fold, ...]:

@@ -1,7 +1,7 @@
 """The result of a fold: its validation cases, predicted from their raw files and measured in their own geometry."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from mednca_runtime.files import write_json
@@ -10,11 +10,12 @@ from mednca_runtime.images import output_ending, read_labels
 
 from ..datasets.dataset import Case, load_dataset
 from ..evaluation.metrics import evaluate_case
+from ..evaluation.postprocessing import Metrics, postprocessed_metrics
 from ..evaluation.summary import make_summary
 from ..inference.calibration import calibrate
 from ..inference.cases import predict_cases
 from ..inference.predictor import Predictor
-from ..planning.plans import Plans
+from ..planning.plans import Plans, describe_components
 from ..workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -28,24 +29,33 @@ def validate_fold(
     device: str,
     on_case: Callable[[str], None] | None = None,
 ) -> None:
-    """Predicts the raw images of the cases `names` with the fold in `folder`, without postprocessing.
+    """Predicts the raw images of the cases `names` with the fold in `folder`.
 
-    Writes `validation/` (label files) and `summary.json` into the fold's folder, and the quality thresholds of all
-    finished folds into the model's.
+    Writes `validation/` (label files from which no component is removed, so that postprocessing can be chosen out of
+    fold) and `summary.json` (their metrics, and those with the plan's components, which mednca_predict keeps) into the
+    fold's folder, and the quality thresholds of all finished folds into the model's.
     """
     fold = folder.name.removeprefix("fold_")
     predictor = Predictor.from_folder(folder.parent, folds=[fold], device=device, postprocess=False)
     cases = _raw_cases(workspace, plans.dataset, names)
     log.info("Validating %d cases: %s.", len(cases), predictor.describe())
     predicted = predict_cases(predictor, cases, folder / "validation", progress=on_case)
+    kept = predictor.plans.components
     measured = {
-        case.name: {"classes": _measure(case, folder / "validation", plans), **predicted[case.name]} for case in cases
+        case.name: {**_measure(case, folder / "validation", plans, kept), **predicted[case.name]} for case in cases
     }
-    summary = make_summary(measured, plans.spacing_known)
+    summary = make_summary(measured, plans.spacing_known, components=kept)
     write_json(folder / "summary.json", summary)
     calibrate(folder.parent)
-    for name, mean in summary["mean"].items():
-        log.info("%s: Dice %.4f, HD95 %.3g, NSD %.4f", name, mean["dice"], mean["hd95"], mean["nsd"])
+    _log_means(summary["mean"], describe_components(kept))
+    if kept:
+        _log_means(summary["raw_mean"], "nothing removed")
+
+
+def _log_means(means: Mapping[str, Mapping[str, float]], what: str) -> None:
+    for name, mean in means.items():
+        figures = f"Dice {mean['dice']:.4f}, HD95 {mean['hd95']:.3g}, NSD {mean['nsd']:.4f}"
+        log.info("%s: %s%s", name, figures, f" ({what})" if what else "")
 
 
 def _raw_cases(workspace: Workspace, dataset: str, names: Sequence[str]) -> list[Case]:
@@ -53,9 +63,12 @@ def _raw_cases(workspace: Workspace, dataset: str, names: Sequence[str]) -> list
     return [known[name] for name in names]
 
 
-def _measure(case: Case, predictions: Path, plans: Plans) -> dict:
-    ending = output_ending(split_ending(case.images[0])[1])
-    predicted, reference = read_labels(predictions / f"{case.name}{ending}"), read_labels(case.label)
-    return evaluate_case(
-        predicted.array[0], reference.array[0], reference.spacing_mm, plans.labels, plans.spacing_known
-    )
+def _measure(case: Case, predictions: Path, plans: Plans, components: Mapping[str, int]) -> dict[str, Metrics]:
+    """ "classes" and, where the plan keeps components, "raw"."""
+    file = predictions / f"{case.name}{output_ending(split_ending(case.images[0])[1])}"
+    predicted, reference = read_labels(file), read_labels(case.label)
+    raw = evaluate_case(predicted.array[0], reference.array[0], reference.spacing_mm, plans.labels, plans.spacing_known)
+    if not components:
+        return {"classes": raw}
+    kept = postprocessed_metrics(file, case.label, raw, components, plans.labels, plans.spacing_known)
+    return {"classes": kept, "raw": raw}

@@ -8,8 +8,8 @@ import torch
 
 from benchmarks.authors import AuthorsCell, AuthorsMedNCA, copy_weights, published, with_weights_of
 from mednca_pipeline.models.mednca import MedNCA
-from mednca_pipeline.models.prediction import level_states
 from mednca_pipeline.models.nca import Cell, run_steps
+from mednca_pipeline.models.prediction import level_states
 from mednca_pipeline.training.step import nca_loss
 
 

@@ -11,12 +11,14 @@ from benchmarks.recipe import finals, stability
 from benchmarks.recipe.screen import changed, prepare
 from benchmarks.recipe.variants import VARIANTS
 from mednca_pipeline.cli.plan_and_preprocess import main as plan
+from mednca_pipeline.evaluation.summary import make_summary
 from mednca_pipeline.phantom import write_phantom_dataset
 from mednca_pipeline.planning.plans import read_plans
 from mednca_pipeline.planning.splits import read_splits
 from mednca_pipeline.preprocessing.store import CaseStore
 from mednca_pipeline.workspace import Workspace
 from mednca_runtime.errors import InputError
+from mednca_runtime.files import write_json
 
 PLANS = Path(__file__).parents[2] / "plans" / "Dataset012_PROMISE12" / "plans.json"
 
@@ -135,6 +137,26 @@ def test_every_variant_changes_the_present_plan_of_its_dataset(name):
     if "channels" in VARIANTS[name]:
         assert (made.channels - fixed) % 8 == 0
     assert made.channels > fixed + plans.labels.n_outputs
+
+
+def test_a_final_has_what_the_plan_keeps_and_the_raw_means_beside_it(tmp_path):
+    def metrics(dice):
+        return {"dice": dice, "hd95": 10 * (1 - dice), "nsd": dice, "volume_predicted": 1.0, "volume_reference": 1.0}
+
+    entry = {"classes": {name: metrics(0.9) for name in ("a", "b", "foreground")}, "seconds": 2.0}
+    entry["raw"] = {"a": metrics(0.7), "b": metrics(0.8), "foreground": metrics(0.6)}
+    run = dict.fromkeys("dataset config model digest threads parameters iterations restores commit".split(), 1)
+    write_json(tmp_path / "run.json", {**run, "training_minutes": 1.0, "command": "mednca_train"})
+    write_json(tmp_path / "summary.json", make_summary({"case": entry}, False, components={"a": 1, "b": 2}))
+    row = finals.final_of(tmp_path, "1min", Workspace(tmp_path))
+    assert (row["mean_class_dice"], row["foreground_dice"], row["foreground_hd95"]) == (0.9, 0.9, 1.0)
+    cells = {name: str(value) for name, value in row.items()} | {"largest_component_dice": ""}
+    assert finals.kept_cell(cells) == "1 component of a, 2 components of b"
+    assert finals.raw_cell(cells) == "0.7500, 0.6000, 4.0 voxels"
+    del entry["raw"]
+    write_json(tmp_path / "summary.json", make_summary({"case": entry}, False, components={}))
+    cells = {name: str(value) for name, value in finals.final_of(tmp_path, "1min", Workspace(tmp_path)).items()}
+    assert finals.kept_cell(cells | {"largest_component_dice": ""}) == "all" and finals.raw_cell(cells) == ""
 
 
 def test_page_of_the_recipe_has_the_figures_of_the_finals():

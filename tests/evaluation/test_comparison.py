@@ -7,6 +7,7 @@ import re
 import pytest
 
 from mednca_pipeline.evaluation.comparison import compare
+from mednca_pipeline.evaluation.postprocessing import Postprocessing
 from mednca_pipeline.evaluation.report import write_comparison
 from mednca_pipeline.evaluation.results import collect_results, is_finished
 from mednca_pipeline.evaluation.summary import make_summary
@@ -67,6 +68,34 @@ def test_means_are_over_cases_of_all_folds(results):
     assert row["seconds_per_case"] == 0.5
     assert comparison.notes == ()
     assert {row["class"] for row in comparison.rows} == set(CLASSES)
+
+
+def test_headline_is_what_prediction_keeps_and_the_raw_mean_stands_beside_it(results):
+    """fold_0 was validated with the plan's component; out of fold another number was chosen then."""
+    folder = results / "mednca_2d"
+    summary = read_json(folder / "fold_0" / "summary.json")
+    for entry in summary["cases"].values():
+        entry["raw"] = dict.fromkeys(CLASSES, metrics(0.5))
+    write_json(folder / "fold_0" / "summary.json", {**summary, "components": {"organ": 1}})
+    (found, other) = collect_results(results, SPLITS[:2])
+    assert (found.kept, other.kept) == ("1 component of organ", "")
+    row = row_of(compare([found, other]), "mednca_2d")
+    assert row["components"] == "1 component of organ"
+    assert row["dice_mean"] == pytest.approx(0.825)
+    assert row["dice_raw_mean"] == pytest.approx((3 * 0.5 + 0.83 + 0.84 + 0.85) / 6)
+    measured = {case: dict.fromkeys(CLASSES, metrics(0.9)) for case in "abcdef"}
+    write_json(folder / "postprocessing.json", Postprocessing({"organ": 2}, {}, (0, 1), "plan-a", measured))
+    (found, _) = collect_results(results, SPLITS[:2])
+    comparison = compare([found])
+    row = row_of(comparison, "mednca_2d")
+    assert (row["dice_mean"], row["components"]) == (pytest.approx(0.9), "2 components of organ")
+    assert row["dice_raw_mean"] == pytest.approx((3 * 0.5 + 0.83 + 0.84 + 0.85) / 6)
+    assert comparison.notes == ()
+    del measured["f"]  # a case that was not measured: the table has what validation measured, and says so
+    write_json(folder / "postprocessing.json", Postprocessing({"organ": 2}, {}, (0, 1), "plan-a", measured))
+    comparison = compare(collect_results(results, SPLITS[:2]))
+    assert row_of(comparison, "mednca_2d")["dice_mean"] == pytest.approx(0.825)
+    assert any("keeps other components with mednca_2d (2 components of organ)" in note for note in comparison.notes)
 
 
 def test_pairs_count_wins_and_correct_p_for_all_classes(results):

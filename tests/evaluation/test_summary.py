@@ -8,7 +8,14 @@ import pytest
 from PIL import Image
 
 from mednca_pipeline.cli.evaluate import main
-from mednca_pipeline.evaluation.summary import evaluate_folder, found_labels, label_files, make_summary
+from mednca_pipeline.evaluation.summary import (
+    evaluate_folder,
+    found_labels,
+    label_files,
+    make_summary,
+    raw_means,
+    raw_metrics,
+)
 from mednca_runtime.errors import InputError
 from mednca_runtime.labels import Labels
 
@@ -44,6 +51,24 @@ def test_folder_is_paired_by_case_and_averaged(folders):
     assert summary["sd"]["foreground"]["dice"] == pytest.approx(0.5 / 2**0.5)
     assert summary["units"]["distance"] == "mm"
     assert summary["mean"]["organ"]["volume_reference"] == pytest.approx(64 * 2)
+
+
+def test_raw_metrics_have_means_of_their_own_where_components_were_removed():
+    def metrics(dice):
+        return {"dice": dice, "hd95": 1.0, "nsd": dice, "volume_predicted": 1.0, "volume_reference": 1.0}
+
+    pairs = {"a": (0.9, 0.7), "b": (0.8, 0.8)}
+    cases = {
+        case: {"classes": {"organ": metrics(kept)}, "raw": {"organ": metrics(raw)}}
+        for case, (kept, raw) in pairs.items()
+    }
+    summary = make_summary(cases, True, components={"organ": 1})
+    assert summary["mean"]["organ"]["dice"] == pytest.approx(0.85)
+    assert raw_means(summary)["organ"]["dice"] == pytest.approx(0.75)
+    assert summary["raw_sd"]["organ"]["dice"] == pytest.approx(0.1 / 2**0.5)
+    assert raw_metrics(summary["cases"]["a"])["organ"]["dice"] == 0.7
+    plain = make_summary({"a": {"classes": {"organ": metrics(0.9)}}}, True)
+    assert raw_means(plain)["organ"]["dice"] == raw_metrics(plain["cases"]["a"])["organ"]["dice"] == 0.9
 
 
 def test_spacing_is_taken_in_array_order(folders):

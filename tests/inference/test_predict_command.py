@@ -10,6 +10,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.ndimage import label
 from tiny_model import SHAPE, SPACING, make_image, make_plans, save_model, two_dimensional, write_image
 
 from mednca_pipeline.cli.predict import main
@@ -137,6 +138,20 @@ def test_table_has_volumes_and_warns_of_what_training_never_saw(workspace, tmp_p
     for text in ("spacing x 3 mm", "extent x 33 mm", "mean intensity of channel0"):
         assert text in odd["warnings"]
     assert "spacing z" not in odd["warnings"]
+
+
+def test_removed_components_are_in_the_table(tmp_path):
+    save_model(tmp_path, replace(make_plans(), components={"anterior": 1}), folds=(0, 1))
+    source = write_image(tmp_path / "in" / "a.nii.gz", make_image())
+    assert predict(tmp_path, source, tmp_path / "raw", "--no-postprocess") == 0
+    assert predict(tmp_path, source, tmp_path / "out") == 0
+    before, after = ((voxels(tmp_path / out / "a.nii.gz") == 1) for out in ("raw", "out"))
+    islands, lost = label(before, np.ones((3, 3, 3)))[1] - 1, 1 - after.sum() / before.sum()
+    assert islands > 1 and lost > 0.2
+    row, raw = rows(tmp_path / "out")["a.nii.gz"], rows(tmp_path / "raw")["a.nii.gz"]
+    told = f"{islands} islands of anterior removed, {100 * lost:.1f} % of its volume: a large part, look at the case"
+    assert row["warnings"] == told and "keeping 1 component of anterior" in row["made_with"]
+    assert raw["warnings"] == "" and float(row["mm3_anterior"]) == pytest.approx(after.sum() * 3.0)
 
 
 def test_empty_prediction_is_flagged(tmp_path):

@@ -6,8 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import label
 from tiny_model import SHAPE, SPACING, make_image, make_plans, save_model, with_regions
 
+from mednca_pipeline.evaluation.postprocessing import Postprocessing
 from mednca_pipeline.inference.light import LightNetwork
 from mednca_pipeline.inference.network import Asked
 from mednca_pipeline.inference.predictor import Predictor
@@ -203,22 +205,42 @@ def test_flag_compares_with_the_threshold(tmp_path, image):
         assert Predictor.from_folder(folder).predict(image, SPACING).flag == flag
 
 
-def test_postprocessing_of_the_model_is_applied_unless_refused(tmp_path, image):
-    from scipy.ndimage import label
+def components_of(labels):
+    """Per class."""
+    return [label(labels == value, np.ones((3, 3, 3)))[1] for value in (1, 2)]
 
-    folder = save_model(tmp_path, make_plans(), folds=(0, 1))
-    raw = Predictor.from_folder(folder, runs=2).predict(image, SPACING).labels
-    chosen = {"schema": 1, "classes": ["anterior", "posterior"], "digest": make_plans().digest("2d", "mednca")}
+
+def test_the_plans_components_are_kept_unless_refused(tmp_path, image):
+    raw = Predictor.from_folder(save_model(tmp_path / "old", make_plans()), runs=2).predict(image, SPACING)
+    before = components_of(raw.labels)
+    assert before[0] > 2, "the random model's segmentation has no stray component to remove"
+    assert raw.removed == ()
+    folder = save_model(tmp_path, replace(make_plans(), components={"anterior": 2}))
+    predictor = Predictor.from_folder(folder, runs=2)
+    kept = predictor.predict(image, SPACING)
+    assert components_of(kept.labels) == [2, before[1]]
+    assert predictor.describe().endswith("keeping 2 components of anterior")
+    ((name, islands, share),) = ((removed.name, removed.islands, removed.share) for removed in kept.removed)
+    assert (name, islands) == ("anterior", before[0] - 2)
+    assert share == pytest.approx(1 - (kept.labels == 1).sum() / (raw.labels == 1).sum())
+    refused = Predictor.from_folder(folder, runs=2, postprocess=False)
+    np.testing.assert_array_equal(raw.labels, refused.predict(image, SPACING).labels)
+    assert "keeping" not in refused.describe()
+    unet = save_model(tmp_path, replace(make_plans(), components={"anterior": 2}), model="unet_small", folds=(0,))
+    assert Predictor.from_folder(unet).components == {"anterior": 2}
+
+
+def test_what_was_chosen_out_of_fold_goes_before_the_plan(tmp_path, image):
+    folder = save_model(tmp_path, replace(make_plans(), components={"anterior": 2}))
+    raw = Predictor.from_folder(folder, runs=2, postprocess=False).predict(image, SPACING).labels
+    digest = make_plans().digest("2d", "mednca")
+    chosen = {"schema": 1, "classes": ["anterior"], "digest": digest}
     write_json(folder / "postprocessing.json", chosen)
-    kept = Predictor.from_folder(folder, runs=2).predict(image, SPACING).labels
-    refused = Predictor.from_folder(folder, runs=2, postprocess=False).predict(image, SPACING).labels
-    np.testing.assert_array_equal(raw, refused)
-    neighbours = np.ones((3, 3, 3))
-    components = [label(raw == value, neighbours)[1] for value in (1, 2)]
-    assert max(components) > 1, "the random model's segmentation has no stray component to remove"
-    assert all(label(kept == value, neighbours)[1] <= 1 for value in (1, 2))
-    write_json(folder / "postprocessing.json", {**chosen, "digest": "chosen for other plans"})
+    assert components_of(Predictor.from_folder(folder, runs=2).predict(image, SPACING).labels)[0] == 1
+    write_json(folder / "postprocessing.json", Postprocessing({}, {}, (0, 1), digest))
     np.testing.assert_array_equal(raw, Predictor.from_folder(folder, runs=2).predict(image, SPACING).labels)
+    write_json(folder / "postprocessing.json", {**chosen, "digest": "chosen for other plans"})
+    assert Predictor.from_folder(folder, runs=2).components == {"anterior": 2}
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from mednca_pipeline.cli.crossval import main
+from mednca_pipeline.evaluation.comparison import compare
 from mednca_pipeline.planning.plans import (
     ConfigPlan,
     LevelPlan,
@@ -213,17 +215,52 @@ def test_another_count_than_that_of_the_folds_there_is_refused(workspace):
 def test_postprocessing_is_chosen_out_of_fold_and_kept_until_a_fold_changes(workspace):
     crossvalidate(workspace, options(workspace))
     file = workspace.model_folder(DATASET, "mednca", "2d") / "postprocessing.json"
-    stored = read_json(file, schema=1)
-    assert stored["classes"] == ["organ"]
+    stored = read_json(file, schema=2)
+    assert stored["components"] == {"organ": 1}
     assert stored["folds"] == [0, 1, 2]
     assert stored["evidence"]["organ"]["dice_before"]["organ"] == pytest.approx(54 / 55)
     assert stored["evidence"]["organ"]["dice_after"]["organ"] == 1.0
+    assert {case: entry["organ"]["hd95"] for case, entry in stored["metrics"].items()} == dict.fromkeys(
+        ("case0", "case1", "case2"), 0.0
+    )
     before = file.stat().st_mtime_ns
     crossvalidate(workspace, options(workspace))
     assert file.stat().st_mtime_ns == before
     (workspace.fold_folder(DATASET, "mednca", "2d", 0) / "summary.json").touch()
     crossvalidate(workspace, options(workspace))
     assert file.stat().st_mtime_ns > before
+
+
+def test_the_plans_components_are_tried_again_when_they_change(workspace):
+    crossvalidate(workspace, options(workspace))
+    use_plans(workspace, replace(make_plans(), components={"organ": 2}))  # of the same digest
+    (results,) = crossvalidate(workspace, options(workspace)).models
+    assert results.postprocessing.components == {"organ": 2}  # lowers nothing, and the plan wants it
+    assert results.kept == "2 components of organ"
+
+
+def test_tables_show_what_prediction_writes_and_the_raw_means_beside_it(workspace):
+    crossvalidate(workspace, options(workspace))
+    table = (workspace.results_folder(DATASET) / "comparison.md").read_text(encoding="utf-8")
+    (row,) = (line for line in table.splitlines() if line.startswith("| mednca_2d | organ |"))
+    assert "| 1.0000 ± 0.0000" in row and row.endswith("| 0.5000, 1.00, 0.5000 |")
+    assert "It keeps 1 component of organ (mednca_2d)." in table
+    assert "mednca_2d: the components to keep were chosen on the cases of these tables" in table
+
+
+def test_a_choice_of_an_earlier_version_is_measured_again_or_named(workspace):
+    crossvalidate(workspace, options(workspace))
+    folder = workspace.model_folder(DATASET, "mednca", "2d")
+    old = {"schema": 1, "classes": ["organ"], "evidence": {}, "folds": [0, 1, 2], "cases": 3}
+    old["digest"] = make_plans().digest("2d", "mednca")
+    write_json(folder / "postprocessing.json", old)
+    assert crossvalidate(workspace, options(workspace)).models[0].is_measured
+    write_json(folder / "postprocessing.json", old)
+    shutil.rmtree(folder / "fold_1" / "validation")
+    (results,) = crossvalidate(workspace, options(workspace)).models
+    assert results.cases["case0"]["classes"]["organ"]["dice"] == 0.5  # as validated
+    (note,) = (note for note in compare([results]).notes if "mednca_predict keeps" in note)
+    assert "mednca_2d (1 component of organ) than its rows were measured with (nothing removed)" in note
 
 
 def test_mistakes_are_named_before_anything_runs(workspace):
@@ -250,7 +287,7 @@ def test_command_prints_the_table_and_the_exit_code_names_the_kind_of_failure(wo
     arguments = ["4", "--models", "mednca", "--root", str(workspace.root)]
     assert main(arguments) == 0
     output = capsys.readouterr().out
-    assert "0.500 ± 0.000" in output
+    assert "1.000 ± 0.000" in output
     assert str(Path("Dataset004_Hippocampus") / "comparison.md") in output
     (workspace.fold_folder(DATASET, "mednca", "2d", 1) / "run.json").unlink()
     (workspace.root / "broken").touch()

@@ -15,11 +15,15 @@ import torch
 from safetensors.torch import load_file
 
 from mednca_pipeline.cli.train import main as train_main
+from mednca_pipeline.evaluation.metrics import evaluate_case
+from mednca_pipeline.evaluation.postprocessing import apply_postprocessing
+from mednca_pipeline.evaluation.summary import evaluate_folder, label_files
 from mednca_pipeline.models.registry import build_model
 from mednca_pipeline.planning.plans import read_plans, write_plans
 from mednca_pipeline.training import fold, loop
 from mednca_pipeline.training.lock import only_writer
 from mednca_pipeline.workspace import open_workspace
+from mednca_runtime.images import read_labels
 
 ITERATIONS, SEED = 12, 3
 BEGIN = ("--iterations", str(ITERATIONS), "--seed", str(SEED))
@@ -79,11 +83,27 @@ def test_a_training_leaves_everything_that_it_promises(uninterrupted):
     assert float(rows[-1]["learning_rate"]) < float(rows[0]["learning_rate"])
     assert all(float(row["hidden_magnitude"]) > 0 for row in rows)
     summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-    assert set(summary["mean"]) == {"anterior", "posterior", "foreground"}
+    assert set(summary["mean"]) == set(summary["raw_mean"]) == {"anterior", "posterior", "foreground"}
+    assert summary["components"] == {"anterior": 1, "posterior": 1}
+    assert all(set(case["raw"]) == set(case["classes"]) for case in summary["cases"].values())
     assert len(list((folder / "validation").glob("*.nii.gz"))) == len(summary["cases"])
     assert f"seed {SEED}" in (folder / "training.log").read_text(encoding="utf-8")  # in full, although --quiet
     for name in ("progress.png", "final.safetensors", "best.safetensors", "checkpoint.pt"):
         assert (folder / name).stat().st_size > 0
+
+
+def test_validation_keeps_raw_files_and_measures_them_raw_and_with_the_plans_components(uninterrupted):
+    folder = fold_folder(uninterrupted)
+    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    labels = read_plans(folder.parent / "plans.json").labels
+    references = open_workspace(uninterrupted).raw_folder("Dataset001_Phantom") / "labelsTr"
+    raw = evaluate_folder(folder / "validation", references, labels)
+    assert summary["raw_mean"] == raw["mean"]
+    for case, path in label_files(folder / "validation").items():
+        reference = read_labels(label_files(references)[case])
+        kept, _ = apply_postprocessing(read_labels(path).array[0], summary["components"], labels)
+        expected = evaluate_case(kept, reference.array[0], reference.spacing_mm, labels, True)
+        assert summary["cases"][case]["classes"] == expected
 
 
 def test_a_finished_fold_is_said_to_be_and_kept(uninterrupted, capsys):
@@ -330,7 +350,9 @@ def test_other_models_train_and_every_weight_moves(root, model):
 def test_three_dimensional_training(root, model):
     assert train_main(arguments(root, "--model", model, "--config", "3d", "--iterations", "2")) == 0
     summary = json.loads((fold_folder(root, model, "3d") / "summary.json").read_text(encoding="utf-8"))
-    assert set(summary["mean"]) == {"anterior", "posterior", "foreground"}
+    assert set(summary["mean"]) == set(summary["raw_mean"]) == {"anterior", "posterior", "foreground"}
+    assert summary["components"] == {"anterior": 1, "posterior": 1}
+    assert all(set(case["raw"]) == set(case["classes"]) for case in summary["cases"].values())
 
 
 def test_without_a_budget_the_plans_schedule_for_the_device_is_used(root, monkeypatch):
