@@ -112,7 +112,8 @@ def _boxes(mask: np.ndarray, first: int, most_voxels: int) -> list[Box]:
     count = max(1, most_voxels * sides[across] // (math.prod(sides) * thickness))
     if count >= len(shown):
         return shown
-    return [shown[index] for index in np.linspace(0, len(shown) - 1, count + 2).round().astype(int)[1:-1]]
+    even = np.linspace(0, len(shown) - 1, count + 2)[1:-1]
+    return [shown[index] for index in np.unique(even.round().astype(int))]
 
 
 def _dice(
@@ -127,9 +128,9 @@ def _dice(
         counted = truth != definition.ignore  # all of them where there is no such label
         found = np.isin(_restored(volume, window, axes, definition), values) & counted
         wanted = np.isin(truth, values)
-        both += np.count_nonzero(found & wanted)
-        total += np.count_nonzero(found) + np.count_nonzero(wanted)
-    return 2 * float(both / total)
+        both += int(np.count_nonzero(found & wanted))
+        total += int(np.count_nonzero(found)) + int(np.count_nonzero(wanted))
+    return 2 * both / total
 
 
 def _cut(boxes: Sequence[Box]) -> tuple[int, ...]:

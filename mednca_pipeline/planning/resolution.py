@@ -21,7 +21,7 @@ def working_spacing(fingerprint: Fingerprint, axes: Sequence[int], target: Seque
     prediction.
     """
     unit = "mm" if fingerprint.spacing_known else "voxels"
-    ladder = {spacing: label_ceilings(fingerprint, axes, spacing) for spacing in coarser_spacings(min(target))}
+    ladder = {spacing: mean_ceilings(fingerprint, axes, spacing) for spacing in coarser_spacings(min(target))}
     kept = [spacing for spacing, found in ladder.items() if not _fault(found)]
     spacing = tuple(max((value, *kept[-1:])) for value in target)
     following = next((step for step in ladder if not kept or step > kept[-1]), None)
@@ -36,7 +36,7 @@ def working_spacing(fingerprint: Fingerprint, axes: Sequence[int], target: Seque
     return Chosen(spacing, f"not coarser: labels taken to {step} and back would keep {fault}")
 
 
-def label_ceilings(fingerprint: Fingerprint, axes: Sequence[int], spacing: float) -> dict[str, float]:
+def mean_ceilings(fingerprint: Fingerprint, axes: Sequence[int], spacing: float) -> dict[str, float]:
     """Per class the Dice of the labels after the way to a grid of this spacing and back: mean over the cases.
 
     A spacing that was not measured, because the labels of a case were lost before, counts as 0.

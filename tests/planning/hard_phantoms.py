@@ -1,4 +1,4 @@
-"""Phantoms that are hard to plan for: thin tubes, a small lesion in a large image, slices ten times as far as pixels."""
+"""Phantoms that are hard to plan for: thin tubes, a small lesion in a large image, thick slices."""
 
 import numpy as np
 from scipy.ndimage import gaussian_filter

@@ -2,7 +2,7 @@ import pytest
 from made_fingerprints import alike, make_case, make_fingerprint
 
 from mednca_pipeline.planning.planner import make_plans
-from mednca_pipeline.planning.resolution import label_ceilings, working_spacing
+from mednca_pipeline.planning.resolution import mean_ceilings, working_spacing
 
 SQUARE, LESION = (400, 512), {"a": (100, 90)}
 
@@ -43,8 +43,8 @@ def test_a_spacing_that_a_case_did_not_measure_counts_as_lost():
     cases = [make_case(f"c{i}", SQUARE, LESION, ceilings=falling(0.999, 0.998, 0.997)) for i in range(9)]
     cases.append(make_case("lost", SQUARE, LESION, ceilings=falling(0.95)))
     fingerprint = make_fingerprint(cases)
-    assert label_ceilings(fingerprint, (0, 1), 1.189) == {"a": pytest.approx((9 * 0.999 + 0.95) / 10)}
-    assert label_ceilings(fingerprint, (0, 1), 1.414) == {"a": pytest.approx(9 * 0.998 / 10)}
+    assert mean_ceilings(fingerprint, (0, 1), 1.189) == {"a": pytest.approx((9 * 0.999 + 0.95) / 10)}
+    assert mean_ceilings(fingerprint, (0, 1), 1.414) == {"a": pytest.approx(9 * 0.998 / 10)}
     assert working_spacing(fingerprint, (0, 1), (1.0, 1.0)).value == (1.189, 1.189)
 
 
@@ -54,7 +54,7 @@ def test_cases_that_are_coarser_lose_nothing_and_absent_classes_do_not_count():
         make_case("coarse", SQUARE, LESION, spacing=(1.3, 1.2)),
         make_case("empty", SQUARE, {"a": ()}),
     ]
-    assert label_ceilings(make_fingerprint(cases), (0, 1), 1.189) == {"a": pytest.approx(0.995)}
+    assert mean_ceilings(make_fingerprint(cases), (0, 1), 1.189) == {"a": pytest.approx(0.995)}
 
 
 def test_slices_are_coarsened_in_plane_only_and_volumes_leave_a_coarser_axis_alone():
