@@ -34,24 +34,24 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "rms": {"norm": "rms"},
     "no_norm": {"norm": "none"},
     "border_zeros": {"border": "zeros"},
-    # hippocampus: 7 image channels, 3 of the position, 8 free; /4 10 steps, /2 6, /1 4 with a patch of 24x24
+    # hippocampus: 7 image channels, 3 of the position, 8 free; /4 8 steps, /2 6, /1 4 with a patch of 24x24
     "h_free16": {"channels": 26},
     "h_adjacent2": {"adjacent_slices": 2, "channels": 16},
     "h_no_position": {"position": [], "channels": 15},
-    "h_whole_finest": {"levels": [[4, 10, None], [2, 6, None], [1, 4, None]], "training.batch_size": 5},
+    "h_whole_finest": {"levels": [[4, 8, None], [2, 6, None], [1, 4, None]], "training.batch_size": 5},
     "h_steps16_6_4": {"levels": [[4, 16, None], [2, 6, None], [1, 4, 24]]},
     "h_steps16_8_4": {"levels": [[4, 16, None], [2, 8, None], [1, 4, 24]]},
     "h_steps6_6_4": {"levels": [[4, 6, None], [2, 6, None], [1, 4, 24]]},
     "h_four_levels": {"levels": [[8, 8, None], [4, 6, None], [2, 6, None], [1, 4, 24]]},
-    # prostate: 5 image channels, 3 of the position, 8 free; /4 22 steps, /2 6 and /1 4, each with a patch of 32x32
+    # prostate: 5 image channels, 3 of the position, 8 free; /8 11 steps, /4 6, and /2 6, /1 4 with patches of 32x32
     "p_free16": {"channels": 24},
     "p_no_position": {"position": [], "channels": 13},
-    "p_middle_whole": {"levels": [[4, 22, None], [2, 6, None], [1, 4, 32]]},
-    "p_four_levels": {"levels": [[8, 11, None], [4, 6, None], [2, 6, 32], [1, 4, 32]]},
-    # breast ultrasound: 1 image channel, 8 free; /8 18 steps, and /4 6, /2 6, /1 4 with patches of 32x32
+    "p_middle_whole": {"levels": [[8, 11, None], [4, 6, None], [2, 6, None], [1, 4, 32]]},
+    "p_three_levels": {"levels": [[4, 22, None], [2, 6, 32], [1, 4, 32]]},
+    # breast ultrasound: 1 image channel, 8 free; /32 10 steps, /16 6, and /8, /4, /2 6, /1 4 with patches of 32x32
     "b_free16": {"channels": 17},
-    "b_position": {"position": [108.5, 131], "channels": 11},
-    "b_five_levels": {"levels": [[16, 9, None], [8, 6, None], [4, 6, 32], [2, 6, 32], [1, 4, 32]]},
+    "b_position": {"position": [240, 289], "channels": 11},
+    "b_five_levels": {"levels": [[16, 20, None], [8, 6, 32], [4, 6, 32], [2, 6, 32], [1, 4, 32]]},
     # chest X-ray: 1 image channel, 2 of the position, 8 free
     "c_no_position": {"position": [], "channels": 9},
     # a UNet without its position

@@ -9,6 +9,8 @@ import numpy as np
 from mednca_runtime.cropping import Box, crop_to, nonzero_box
 from mednca_runtime.labels import Labels
 
+from .ceilings import label_ceilings
+from .drawn import label_jumps
 from .fingerprint import CaseFingerprint, ClassStatistics
 from .intensities import intensity_statistics, significant
 
@@ -28,6 +30,7 @@ def case_fingerprint(
     """image: (C, *spatial) in LPS. labels: (*spatial). foreground: (C, n), what `sampled_foreground` gives."""
     box = nonzero_box(image)
     cropped = crop_to(image, box)
+    jumps, changes = label_jumps(labels, definition.ignore) if labels.ndim == 3 else ((), ())
     return CaseFingerprint(
         name=name,
         shape=tuple(labels.shape),
@@ -36,6 +39,9 @@ def case_fingerprint(
         image=tuple(intensity_statistics(channel) for channel in cropped),
         foreground=tuple(intensity_statistics(channel) for channel in foreground) if foreground.size else (),
         classes={output: class_statistics(mask, box) for output, mask in definition.masks(labels)},
+        label_ceilings=label_ceilings(crop_to(labels[None], box)[0], spacing_mm, definition),
+        label_jumps=jumps,
+        label_changes=changes,
         image_sha256=image_sha256,
     )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from mednca_runtime.files import from_dict, read_json, write_json
 from mednca_runtime.labels import Labels
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,7 @@ class ClassStatistics:
     """Of one foreground output in one case; a class that is absent has 0 voxels, 0 components and extent ().
 
     extent: voxels per LPS array axis of the bounding box of the class's largest connected component.
-    centre: mean position of its voxels per axis; -1 and 1 are the ends of the image, cropped to non-zero. () also in
-        fingerprints of versions that did not measure it.
+    centre: mean position of its voxels per axis; -1 and 1 are the ends of the image, cropped to non-zero.
     """
 
     voxels: int
@@ -38,11 +37,25 @@ class ClassStatistics:
 
 
 @dataclass(frozen=True)
+class LabelCeilings:
+    """Dice between a case's labels and the same taken to a coarser grid and back, from fine to coarse.
+
+    spacing_mm: of the grids; an axis that is coarser keeps its own. dice: per class that the case shows, at each of
+    them. Spacings up to the case's finest change nothing; those beyond the last one are too coarse.
+    """
+
+    spacing_mm: tuple[float, ...]
+    dice: dict[str, tuple[float, ...]]
+
+
+@dataclass(frozen=True)
 class CaseFingerprint:
     """One training case. Shapes and spacing are per LPS array axis, (z, y, x) or (y, x); cropping keeps the spacing.
 
     image: per channel, over the image cropped to non-zero. foreground: per channel, () when nothing is labelled.
     classes: per foreground output of the dataset's labels. image_sha256: of the pixel values, all channels.
+    label_ceilings: per set of resampled axes, "yx", of volumes also "zx", "zy" and "zyx"; {} when nothing is labelled.
+    label_jumps, label_changes: see `drawn.label_jumps`; () for 2D images.
     """
 
     name: str
@@ -52,6 +65,9 @@ class CaseFingerprint:
     image: tuple[IntensityStatistics, ...]
     foreground: tuple[IntensityStatistics, ...]
     classes: dict[str, ClassStatistics]
+    label_ceilings: dict[str, LabelCeilings]
+    label_jumps: tuple[int, ...]
+    label_changes: tuple[int, ...]
     image_sha256: str
 
 
@@ -77,11 +93,6 @@ class Fingerprint:
     def ndim(self) -> int:
         """2 or 3 spatial axes."""
         return len(self.cases[0].shape)
-
-    @property
-    def has_centres(self) -> bool:
-        """Whether it is of a version that measured the centres of classes."""
-        return all(found.centre for case in self.cases for found in case.classes.values() if found.voxels)
 
     def identical_images(self) -> tuple[tuple[str, ...], ...]:
         """Groups of cases whose images have the same pixel values."""

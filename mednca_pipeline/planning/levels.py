@@ -9,7 +9,8 @@ Factor = tuple[int, ...]
 
 SMALLEST_CELLS = 0.5  # cells of the coarsest grid that the smallest structure spans at least
 FIRST_LEVELS = 3  # /4, /2, /1
-MOST_LEVELS = 5  # /16
+MOST_LEVELS = 8  # /128
+MAX_COARSE_STEPS = 12  # levels are added until as many cross half the coarsest grid: they cost less than steps
 MIN_STEPS, MAX_STEPS = 8, 32
 FINER_STEPS, FINEST_STEPS = 6, 4
 WHOLE_CELLS = {2: 64**2, 3: 24**3}  # the largest coarsest grid that training sees as a whole
@@ -36,8 +37,8 @@ def grid_shape(image_shape: Sequence[float], factor: Sequence[int]) -> tuple[int
 
 
 def can_cross(grid: Sequence[int], fire_rate: float) -> bool:
-    """Whether MAX_STEPS carry knowledge from the middle of the grid to its ends, and training can see all of it."""
-    return wanted_steps(grid, fire_rate) <= MAX_STEPS and math.prod(grid) <= WHOLE_CELLS[len(grid)]
+    """Whether MAX_COARSE_STEPS carry knowledge from the middle of the grid to its ends, and training sees all of it."""
+    return wanted_steps(grid, fire_rate) <= MAX_COARSE_STEPS and math.prod(grid) <= WHOLE_CELLS[len(grid)]
 
 
 def wanted_steps(grid: Sequence[int], fire_rate: float) -> int:
@@ -54,14 +55,15 @@ def level_factors(
     """
     largest = largest_factors(extents)
     factors: list[Factor] = []
+    forbidden = False
     for index in range(MOST_LEVELS):
+        if index >= FIRST_LEVELS and can_cross(grid_shape(image_shape, factors[0]), fire_rate):
+            break
         wished = isotropic_factor(2**index, spacing_mm)
         allowed = tuple(min(pair) for pair in zip(wished, largest, strict=True))
         forbidden = allowed != wished
-        if not factors or allowed != factors[0]:
+        if not factors or allowed != factors[0] and (index < FIRST_LEVELS or _helps(image_shape, allowed, factors[0])):
             factors.insert(0, allowed)
-        if index + 1 >= FIRST_LEVELS and can_cross(grid_shape(image_shape, factors[0]), fire_rate):
-            break
     grid = grid_shape(image_shape, factors[0])
     reason = (
         f"the smallest structure ({times(round(extent, 1) for extent in extents)} voxels) spans at least "
@@ -69,10 +71,16 @@ def level_factors(
     )
     if not can_cross(grid, fire_rate):
         more = "a coarser level is not possible: it would lose that structure" if forbidden else "no coarser is allowed"
-        reason += f"; {MAX_STEPS} steps do not cross that grid, but {more}"
+        reason += f"; {MAX_COARSE_STEPS} steps do not cross half of that grid, but {more}"
     elif len(factors) > FIRST_LEVELS:
-        reason += f"; more than {FIRST_LEVELS} levels, so that the coarsest grid can be crossed in its steps"
+        reason += f"; more than {FIRST_LEVELS} levels, so that {MAX_COARSE_STEPS} steps cross half of that grid"
     return Chosen(tuple(factors), reason)
+
+
+def _helps(image_shape: Sequence[float], coarser: Factor, factor: Factor) -> bool:
+    """Whether a coarser level is crossed in fewer steps, or has few enough cells where the other has too many."""
+    grids = grid_shape(image_shape, coarser), grid_shape(image_shape, factor)
+    return max(grids[0]) < max(grids[1]) or math.prod(grids[1]) > WHOLE_CELLS[len(factor)]
 
 
 def level_steps(image_shape: Sequence[float], factors: Sequence[Factor], fire_rate: float) -> Chosen:

@@ -29,10 +29,18 @@ from .overrides import FLAGS, Overrides, parse_overrides
 from .paper_plan import paper_factors, plan_paper
 from .plans import ConfigPlan, Decision, Plans, TrainingRange
 from .position import sees_position
+from .resolution import working_spacing
 from .rule import Chosen, times
 from .schedule import schedule_decision
-from .sizes import image_size, preprocessed_shapes, smallest_extents_mm, spacings_mm, typical_large_shape
-from .spacing import adjacent_slices, slicing_axis, target_spacing, working_spacing
+from .sizes import (
+    image_size,
+    jump_shares,
+    preprocessed_shapes,
+    smallest_extents_mm,
+    spacings_mm,
+    typical_large_shape,
+)
+from .spacing import adjacent_slices, slicing_axis, target_spacing
 from .unet_plans import plan_unet, plan_unet_small
 
 RANGE_PERCENTILES = (0.5, 99.5)
@@ -137,7 +145,7 @@ def _preprocessing(
     if user.spacing_mm:
         spacing = Chosen(user.spacing_mm, "you chose it with --spacing")
     else:
-        spacing = _spacing(fingerprint, axes, extents_mm)
+        spacing = _spacing(fingerprint, axes)
     unit = "mm" if fingerprint.spacing_known else "voxels"
     notes.add("target spacing", f"{times(spacing.value)} {unit}", spacing.because, user.spacing_mm)
     scheme, clip = schemes(fingerprint), clipping(fingerprint)
@@ -167,16 +175,15 @@ def _axis_order(fingerprint: Fingerprint, name: str, notes: "_Notes") -> tuple[i
         return ()
     if name == "3d":
         return (0, 1, 2)
-    axis = slicing_axis(target_spacing(spacings_mm(fingerprint, (0, 1, 2))).value)
+    axis = slicing_axis(target_spacing(spacings_mm(fingerprint, (0, 1, 2))).value, jump_shares(fingerprint))
     notes.add("slices", ("axial", "coronal", "sagittal")[axis.value], axis.because)
     return (axis.value, *(other for other in range(3) if other != axis.value))
 
 
-def _spacing(fingerprint: Fingerprint, axes: Sequence[int], extents_mm: Sequence[float]) -> Chosen:
+def _spacing(fingerprint: Fingerprint, axes: Sequence[int]) -> Chosen:
     target = target_spacing(spacings_mm(fingerprint, axes))
-    median = np.median(preprocessed_shapes(fingerprint, axes, target.value), axis=0)
-    working = working_spacing(target.value, tuple(median), extents_mm)
-    return Chosen(working.value, "; ".join(filter(None, (target.because, working.because))))
+    working = working_spacing(fingerprint, axes, target.value)
+    return Chosen(working.value, f"{target.because}; {working.because}")
 
 
 def _adjacent_slices(fingerprint: Fingerprint, preprocessing: PreprocessingPlan, notes: "_Notes") -> int:

@@ -150,7 +150,7 @@ def _present_fingerprint(workspace: Workspace, dataset: Dataset) -> Fingerprint 
     except InputError as error:
         log.info("%s The fingerprint is made anew.", error)
         return None
-    return earlier if earlier.has_centres and earlier.raw_sha256 == raw_sha256(dataset) else None
+    return earlier if earlier.raw_sha256 == raw_sha256(dataset) else None
 
 
 def _is_checked(file: Path, digest: str) -> bool:

@@ -36,6 +36,13 @@ def preprocessed_shapes(
     return np.maximum(np.rint(shapes * np.where(np.isnan(target), 1, found / target)), 1)
 
 
+def jump_shares(fingerprint: Fingerprint) -> tuple[float, ...]:
+    """Per axis of volumes: jumps of the labels over their changes, of all cases together; 0 where nothing changes."""
+    jumps = np.sum([case.label_jumps for case in fingerprint.cases], axis=0)
+    changes = np.sum([case.label_changes for case in fingerprint.cases], axis=0)
+    return tuple(float(share) for share in jumps / np.maximum(changes, 1))
+
+
 def smallest_extents_mm(fingerprint: Fingerprint, axes: Sequence[int]) -> tuple[tuple[float, ...], tuple[str, ...]]:
     """Per axis: the smallest of the classes' extents (10th percentile over the cases that show it), and that class.
 

@@ -1,4 +1,4 @@
-"""Target spacing, slicing axis and working resolution."""
+"""Target spacing, slicing axis and adjacent slices."""
 
 from collections.abc import Sequence
 
@@ -8,12 +8,11 @@ from .rule import Chosen, times
 
 ANISOTROPY = 3.0  # an axis coarser than the next by more than this is treated apart (nnU-Net's threshold)
 ANISOTROPIC_PERCENTILE = 10
-TIE = 1.25  # spacings closer than this count as equal
+TIE = 1.25  # spacings closer than this count as equal, and so do shares of jumps
+LEAST_JUMPS = 0.02  # of the label changes along an axis, from which labels show in which plane they were drawn
 NEAR = 1.5  # distance of slices relative to that of their voxels, up to which they are near
 NEAR_ADJACENT, FAR_ADJACENT = 3, 2  # slices on either side that a 2D network sees
 MOST_IMAGE_CHANNELS = 9  # of all slices together
-WORKING_SIZE = 128  # longest median side of a preprocessed image
-WORKING_EXTENT = 12  # working voxels that the smallest structure keeps
 
 
 def target_spacing(spacings_mm: np.ndarray) -> Chosen:
@@ -36,17 +35,23 @@ def target_spacing(spacings_mm: np.ndarray) -> Chosen:
     )
 
 
-def slicing_axis(spacing_mm: Sequence[float]) -> Chosen:
-    """The LPS array axis (0 axial, 1 coronal, 2 sagittal) that 2D configurations slice across."""
+def slicing_axis(spacing_mm: Sequence[float], jumps: Sequence[float] = (0.0, 0.0, 0.0)) -> Chosen:
+    """The LPS array axis (0 axial, 1 coronal, 2 sagittal) that 2D configurations slice across.
+
+    jumps: per axis, how many of the label changes along it are jumps (fingerprint.drawn). Labels drawn slice by slice
+    jump most across the slices, which decides among axes of equal spacing.
+    """
     coarsest = max(spacing_mm)
-    axis = next(axis for axis, value in enumerate(spacing_mm) if value * TIE >= coarsest)
-    tied = sum(value * TIE >= coarsest for value in spacing_mm) > 1
-    why = (
-        f"no spacing is more than {TIE - 1:.0%} coarser than the axial one"
-        if tied and axis == 0
-        else "it has the coarsest spacing"
-    )
-    return Chosen(axis, f"{why} ({times(spacing_mm)})")
+    tied = [axis for axis, value in enumerate(spacing_mm) if value * TIE >= coarsest]
+    if len(tied) == 1:
+        return Chosen(tied[0], f"it has the coarsest spacing ({times(spacing_mm)})")
+    axis = max(tied, key=lambda axis: jumps[axis])
+    if jumps[axis] < LEAST_JUMPS or (axis != tied[0] and jumps[axis] <= TIE * jumps[tied[0]]):
+        axis, why = tied[0], "labels jump from slice to slice along no other axis clearly more often"
+    else:
+        why = "labels jump from slice to slice there most often, so they were drawn in these slices"
+    shares = ", ".join(f"{share:.3f}" for share in jumps)
+    return Chosen(axis, f"spacings are alike ({times(spacing_mm)}); {why} ({shares} of the changes along z, y, x)")
 
 
 def adjacent_slices(between_mm: float | None, within_mm: Sequence[float], n_channels: int) -> Chosen:
@@ -65,33 +70,6 @@ def adjacent_slices(between_mm: float | None, within_mm: Sequence[float], n_chan
     if allowed < wished:
         because += f"; {2 * wished + 1} slices of {n_channels} channels would be too many to see"
     return Chosen(min(wished, allowed), because)
-
-
-def working_spacing(spacing_mm: Sequence[float], median_shape: Sequence[float], extent_mm: Sequence[float]) -> Chosen:
-    """The spacing per axis after capping the longest median side at about 128 voxels.
-
-    median_shape: voxels per axis at `spacing_mm`. extent_mm: extent of the smallest structure per axis. The cap gives
-    way where it would leave that structure fewer than 12 voxels. No axis becomes finer; labels are restored to the
-    full resolution at prediction.
-    """
-    longest = int(np.argmax(median_shape))
-    side = median_shape[longest]
-    if side <= WORKING_SIZE:
-        return Chosen(tuple(spacing_mm), "")
-    wished = spacing_mm[longest] * side / WORKING_SIZE
-    allowed = min(
-        extent / WORKING_EXTENT
-        for extent, value in zip(extent_mm, spacing_mm, strict=True)
-        if value < wished  # an axis as coarse as that stays as it is
-    )
-    working = tuple(float(f"{max(value, min(wished, allowed)):.6g}") for value in spacing_mm)
-    cost = f"the median image is {side:.0f} voxels long and full-resolution cells are what costs time on a CPU"
-    if allowed >= wished:
-        return Chosen(working, f"{cost}, so about {WORKING_SIZE}; labels are restored to the full resolution")
-    kept = f"the smallest structure would keep fewer than {WORKING_EXTENT} voxels at"
-    if working == tuple(spacing_mm):
-        return Chosen(working, f"not coarser, though {cost}: {kept} {WORKING_SIZE}")
-    return Chosen(working, f"{cost}, but {kept} {WORKING_SIZE}, so only as coarse as that allows")
 
 
 def _rounded(values: np.ndarray) -> tuple[float, ...]:

@@ -4,7 +4,7 @@ Voxel centres are aligned as in torch's align_corners=False: output i of n lies 
 input. Edges are replicated.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -42,13 +42,20 @@ def resample_labels(labels: np.ndarray, shape: Sequence[int], order: int | Seque
     """
     if tuple(shape) == labels.shape:
         return labels
+    return most_covering(labels, shape, lambda mask: resample(mask, shape, order))
+
+
+def most_covering(
+    labels: np.ndarray, shape: Sequence[int], resampled: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """The value whose mask, `resampled` from (*spatial) to (*shape), covers most of each voxel."""
     present = np.flatnonzero(np.bincount(labels.reshape(-1)))
-    if len(present) == 1:
-        return np.full(shape, present[0], labels.dtype)
-    best = resample(labels == present[0], shape, order)
     result = np.full(shape, present[0], labels.dtype)
+    if len(present) == 1:
+        return result
+    best = resampled(labels == present[0])
     for value in present[1:]:
-        cover = resample(labels == value, shape, order)
+        cover = resampled(labels == value)
         result[cover > best] = value
         np.maximum(best, cover, out=best)
     return result
@@ -103,9 +110,13 @@ def _kernel(distance: np.ndarray, order: int) -> np.ndarray:
 
 
 def _along(array: np.ndarray, axis: int, new: int, order: int, antialias: bool) -> np.ndarray:
-    """Resamples one axis of a float32 array: one matrix product per block of output rows."""
-    size = array.shape[axis]
-    matrix = interpolation_matrix(size, new, order, antialias)
+    """Resamples one axis of a float32 array."""
+    return multiply_along(array, axis, interpolation_matrix(array.shape[axis], new, order, antialias))
+
+
+def multiply_along(array: np.ndarray, axis: int, matrix: np.ndarray) -> np.ndarray:
+    """Applies an interpolation matrix (new, size) along one axis of a float32 array: a product per block of rows."""
+    new, size = matrix.shape
     before, after = array.shape[:axis], array.shape[axis + 1 :]
     last = not after
     flat = array.reshape(-1, size) if last else array.reshape(int(np.prod(before)), size, int(np.prod(after)))

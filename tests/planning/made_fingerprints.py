@@ -5,21 +5,33 @@ from mednca_pipeline.fingerprint.fingerprint import (
     ClassStatistics,
     Fingerprint,
     IntensityStatistics,
+    LabelCeilings,
 )
 from mednca_runtime.labels import Labels
 
 PLAIN = IntensityStatistics(100.0, 20.0, 100.0, 40.0, 160.0, 0.0, 200.0)
 
 
-def make_case(name, shape, extents, spacing=None, channel=PLAIN, n_channels=1, sha=None):
-    """extents: per class, () for an absent one."""
+def make_case(name, shape, extents, spacing=None, channel=PLAIN, n_channels=1, sha=None, ceilings=None, jumps=None):
+    """extents: per class, () for an absent one. jumps: of the labels, and their changes, per axis.
+
+    ceilings: per set of axes {spacing: {class: Dice}}; without them the labels are lost at any coarser spacing.
+    """
     classes = {
         label: ClassStatistics(max(1, 10 * len(extent)) if extent else 0, tuple(extent), int(bool(extent)))
         for label, extent in extents.items()
     }
     image = (channel,) * n_channels
     spacing = spacing or (1.0,) * len(shape)
-    return CaseFingerprint(name, tuple(shape), tuple(shape), tuple(spacing), image, image, classes, sha or name)
+    measured = {axes: made_ceilings(found) for axes, found in (ceilings or {}).items()}
+    shapes, spacing = (tuple(shape), tuple(shape)), tuple(spacing)
+    jumps = jumps or ((0,) * len(shape),) * 2
+    return CaseFingerprint(name, *shapes, spacing, image, image, classes, measured, *jumps, sha or name)
+
+
+def made_ceilings(found):
+    names = next(iter(found.values()))
+    return LabelCeilings(tuple(found), {name: tuple(dice[name] for dice in found.values()) for name in names})
 
 
 def make_fingerprint(cases, channel_names=("MRI",), spacing_known=True):

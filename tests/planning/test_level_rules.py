@@ -24,10 +24,18 @@ def test_hippocampus_comes_out_at_4_2_1_with_10_6_4_steps():
 
 
 def test_level_is_added_where_the_coarsest_grid_cannot_be_crossed():
-    levels = level_factors((256, 256), (130, 70), FLAT, 0.75)  # at /4 64 cells need 43 steps, at /8 22
-    assert [factor[0] for factor in levels.value] == [8, 4, 2, 1]
-    assert "more than 3 levels" in levels.because
-    assert level_steps((256, 256), levels.value, 0.75).value == (22, 6, 6, 4)
+    levels = level_factors((256, 256), (130, 70), FLAT, 0.75)  # at /4 64 cells need 43 steps, at /8 22, at /16 11
+    assert [factor[0] for factor in levels.value] == [16, 8, 4, 2, 1]
+    assert "more than 3 levels, so that 12 steps cross" in levels.because
+    assert level_steps((256, 256), levels.value, 0.75).value == (11, 6, 6, 6, 4)
+
+
+def test_levels_grow_with_the_grid_up_to_eight():
+    levels = level_factors((2048, 2048), (900, 700), FLAT, 0.75)
+    assert [factor[0] for factor in levels.value] == [128, 64, 32, 16, 8, 4, 2, 1]
+    assert level_steps((2048, 2048), levels.value, 0.75).value == (11, 6, 6, 6, 6, 6, 6, 4)
+    larger = level_factors((8192, 8192), (900, 700), FLAT, 0.75)
+    assert len(larger.value) == 8 and "no coarser is allowed" in larger.because
 
 
 def test_extent_rule_wins_and_says_so():
@@ -39,8 +47,8 @@ def test_extent_rule_wins_and_says_so():
 
 def test_small_lesions_do_not_forbid_to_know_the_whole_image():
     levels = level_factors((276, 408), (12, 26), FLAT, 0.75)  # breast ultrasound
-    assert [factor[0] for factor in levels.value] == [16, 8, 4, 2, 1]
-    assert level_steps((276, 408), levels.value, 0.75).value == (18, 6, 6, 6, 4)
+    assert levels.value == ((16, 32), (16, 16), (8, 8), (4, 4), (2, 2), (1, 1))
+    assert level_steps((276, 408), levels.value, 0.75).value == (12, 6, 6, 6, 6, 4)
 
 
 def test_tiny_structure_leaves_a_single_level():
@@ -68,7 +76,7 @@ def test_coarse_axis_keeps_its_cells_until_the_others_caught_up():
 
 
 def test_axes_are_limited_one_by_one():
-    assert level_factors((64, 64), (1, 40), FLAT, 0.75).value == ((2, 4), (2, 2), (1, 1))
+    assert level_factors((64, 64), (1, 40), FLAT, 0.75).value == ((2, 4), (2, 2), (1, 1))  # /8 helps one axis only
 
 
 def test_factors_are_described_per_axis_only_where_they_differ():

@@ -86,13 +86,12 @@ def test_a_clone_reuses_the_fingerprint_but_checks_its_raw_data_once(root, capsy
     assert "unchanged since they were checked" in capsys.readouterr().out
 
 
-def test_a_fingerprint_of_a_version_that_measured_no_centres_is_made_anew(root):
+def test_a_fingerprint_of_an_earlier_version_is_made_anew(root):
     file = Workspace(root).fingerprint_file(NAME)
     measured = json.loads(file.read_text(encoding="utf-8"))
-    earlier = json.loads(json.dumps(measured))
+    earlier = {**json.loads(json.dumps(measured)), "schema": 1}
     for case in earlier["cases"]:
-        for found in case["classes"].values():
-            del found["centre"]
+        del case["label_ceilings"]
     file.write_text(json.dumps(earlier), encoding="utf-8")
     assert run(root, "--quiet") == 0
     assert json.loads(file.read_text(encoding="utf-8")) == measured

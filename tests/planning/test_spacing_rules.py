@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mednca_pipeline.planning.spacing import adjacent_slices, slicing_axis, target_spacing, working_spacing
+from mednca_pipeline.planning.spacing import adjacent_slices, slicing_axis, target_spacing
 
 
 def test_target_is_the_median_of_each_axis():
@@ -32,28 +32,25 @@ def test_slices_cut_the_coarsest_axis_and_axial_among_equals(spacing, axis):
     assert slicing_axis(spacing).value == axis
 
 
-def test_long_images_are_capped_at_128():
-    chosen = working_spacing((1.0, 1.0), (400, 512), (100.0, 90.0))
-    assert chosen.value == (4.0, 4.0)
-    assert "512" in chosen.because and "restored" in chosen.because
+@pytest.mark.parametrize(
+    ("spacing", "jumps", "axis"),
+    [
+        ((1, 1, 1), (0.010, 0.061, 0.038), 1),
+        ((1, 1, 1), (0.073, 0.028, 0.036), 0),
+        ((1, 1, 1), (0.03, 0.02, 0.09), 2),
+        ((1, 1, 1), (0.050, 0.060, 0.055), 0),  # not clearly more than the axial ones
+        ((1, 1, 1), (0.001, 0.009, 0.002), 0),  # too few to say
+        ((3, 1, 1), (0.01, 0.08, 0.02), 0),  # the spacing decides
+        ((1, 2, 2), (0.20, 0.01, 0.06), 2),  # among equal ones only
+    ],
+)
+def test_axes_of_equal_spacing_are_cut_where_labels_jump_most(spacing, jumps, axis):
+    assert slicing_axis(spacing, jumps).value == axis
 
 
-def test_images_of_128_stay_as_they_are():
-    assert working_spacing((0.5, 0.5), (128, 100), (5.0, 5.0)).value == (0.5, 0.5)
-
-
-def test_smallest_structure_keeps_twelve_working_pixels():
-    chosen = working_spacing((1.0, 1.0), (1024, 1024), (24.0, 40.0))  # 4 would leave 6 pixels
-    assert chosen.value == (2.0, 2.0)
-    assert "only as coarse" in chosen.because
-    small = working_spacing((1.0, 1.0), (2048, 2048), (8.0, 8.0))
-    assert small.value == (1.0, 1.0)
-    assert "fewer than 12" in small.because
-
-
-def test_working_resolution_leaves_a_coarser_axis_alone():
-    chosen = working_spacing((5.0, 0.5, 0.5), (20, 512, 512), (10.0, 30.0, 30.0))
-    assert chosen.value == (5.0, 2.0, 2.0)
+def test_the_shares_of_all_axes_are_in_the_reason():
+    assert "0.010, 0.061, 0.038" in slicing_axis((1, 1, 1), (0.010, 0.061, 0.038)).because
+    assert "0.001, 0.009, 0.002" in slicing_axis((1, 1, 1), (0.001, 0.009, 0.002)).because
 
 
 def test_near_slices_are_seen_three_on_either_side_and_others_two():

@@ -1,0 +1,75 @@
+"""Working resolution: the coarsest grid that the labels survive."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from mednca_pipeline.fingerprint.ceilings import coarser_spacings
+from mednca_pipeline.fingerprint.fingerprint import CaseFingerprint, Fingerprint
+
+from .rule import Chosen
+from .sizes import reordered
+
+LEAST_CEILING = 0.99  # Dice between the labels and the same taken to the grid and back, mean over the classes,
+LEAST_CLASS_CEILING = 0.98  # and of each class
+
+
+def working_spacing(fingerprint: Fingerprint, axes: Sequence[int], target: Sequence[float]) -> Chosen:
+    """The spacing per axis: `target`, or the coarsest of the ladder at which the labels keep their Dice.
+
+    axes: that the configuration resamples. No axis becomes finer; labels are restored to the full resolution at
+    prediction.
+    """
+    unit = "mm" if fingerprint.spacing_known else "voxels"
+    ladder = {spacing: mean_ceilings(fingerprint, axes, spacing) for spacing in coarser_spacings(min(target))}
+    kept = [spacing for spacing, found in ladder.items() if not _fault(found)]
+    spacing = tuple(max((value, *kept[-1:])) for value in target)
+    following = next((step for step in ladder if not kept or step > kept[-1]), None)
+    found = ""
+    if kept:
+        found = f"labels taken to {kept[-1]:.3g} {unit} and back keep a Dice of {_mean(ladder[kept[-1]]):.4f}"
+    if following is None:
+        return Chosen(spacing, f"{found}; coarser grids were not measured")
+    step, fault = f"{following:.3g} {unit}", _fault(ladder[following])
+    if kept:
+        return Chosen(spacing, f"{found}; at {step} they would keep {fault}")
+    return Chosen(spacing, f"not coarser: labels taken to {step} and back would keep {fault}")
+
+
+def mean_ceilings(fingerprint: Fingerprint, axes: Sequence[int], spacing: float) -> dict[str, float]:
+    """Per class the Dice of the labels after the way to a grid of this spacing and back: mean over the cases.
+
+    A spacing that was not measured, because the labels of a case were lost before, counts as 0.
+    """
+    key = "".join("zyx"[-fingerprint.ndim :][axis] for axis in axes)
+    dice: dict[str, list[float]] = {}
+    for case in fingerprint.cases:
+        for name, value in _of_case(case, key, min(reordered(case.spacing_mm, axes)), spacing).items():
+            dice.setdefault(name, []).append(value)
+    return {name: float(np.mean(values)) for name, values in dice.items()}
+
+
+def _of_case(case: CaseFingerprint, key: str, finest: float, spacing: float) -> dict[str, float]:
+    """Per class that the case shows."""
+    measured = case.label_ceilings.get(key)
+    names = measured.dice if measured else [name for name, found in case.classes.items() if found.voxels]
+    if spacing <= finest:
+        return dict.fromkeys(names, 1.0)
+    if measured is None or spacing not in measured.spacing_mm:
+        return dict.fromkeys(names, 0.0)
+    index = measured.spacing_mm.index(spacing)
+    return {name: values[index] for name, values in measured.dice.items()}
+
+
+def _mean(ceilings: Mapping[str, float]) -> float:
+    return sum(ceilings.values()) / len(ceilings)
+
+
+def _fault(ceilings: Mapping[str, float]) -> str:
+    """Why a spacing is too coarse, or ""."""
+    lowest = min(ceilings, key=ceilings.get)
+    if _mean(ceilings) < LEAST_CEILING:
+        return f"a Dice of {_mean(ceilings):.4f}, below {LEAST_CEILING:g}"
+    if ceilings[lowest] < LEAST_CLASS_CEILING:
+        return f"a Dice of {ceilings[lowest]:.4f} in {lowest}, below {LEAST_CLASS_CEILING:g}"
+    return ""

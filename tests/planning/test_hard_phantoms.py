@@ -1,0 +1,60 @@
+"""Plans for phantoms whose structures a fixed working size would lose."""
+
+import numpy as np
+import pytest
+from hard_phantoms import ONE, fingerprint_of, small_lesion, thick_slices, vessel_tree
+from way_to_the_grid import dice_of_grid
+
+from mednca_pipeline.models.firing import computed_share
+from mednca_pipeline.planning.memory import available_bytes, nca_step_bytes, unet_step_bytes
+from mednca_pipeline.planning.planner import make_plans
+from mednca_pipeline.planning.unet_topology import Topology
+from mednca_pipeline.planning.unet_topology import parameters as unet_weights
+
+PHANTOMS = {
+    "tubes of 2 pixels": (vessel_tree, (1.0, 1.0)),
+    "a lesion of 8 pixels": (small_lesion, (1.0, 1.0)),
+    "slices ten times as far apart": (thick_slices, (5.0, 0.5, 0.5)),
+}
+
+
+@pytest.fixture(scope="module", params=PHANTOMS)
+def planned(request):
+    """The phantom's name, its cases, their spacing, and the plans."""
+    draw, spacing = PHANTOMS[request.param]
+    cases = [draw(np.random.default_rng(seed)) for seed in range(3)]
+    return request.param, cases, spacing, make_plans(fingerprint_of(cases, spacing))
+
+
+def test_thin_and_small_structures_stay_native_and_large_ones_are_coarsened_in_plane(planned):
+    name, _, spacing, plans = planned
+    if name == "slices ten times as far apart":
+        assert plans.configs["2d"].preprocessing.axis_order == (0, 1, 2)
+        assert plans.configs["2d"].preprocessing.spacing_mm[0] is None
+        assert plans.configs["3d"].preprocessing.spacing_mm[0] == spacing[0]
+        assert all(min(config.preprocessing.spacing_mm[1:]) > 2 * spacing[1] for config in plans.configs.values())
+    else:
+        assert plans.config().preprocessing.spacing_mm == (None, *spacing)
+
+
+def test_the_labels_survive_the_planned_grid(planned):
+    _, cases, spacing, plans = planned
+    for config in plans.configs.values():
+        dice = [dice_of_grid(labels, spacing, ONE, config.preprocessing)["structure"] for labels in cases]
+        assert np.mean(dice) >= 0.99
+
+
+def test_a_step_of_every_network_fits_the_memory(planned):
+    plans = planned[-1]
+    room = available_bytes(plans.memory_bytes)
+    for config in plans.configs.values():
+        for nca in (config.mednca, config.mednca_paper):
+            form = (plans.input_channels(nca), ONE.n_outputs, nca.channels, nca.hidden, nca.norm)
+            rest = (nca.training.batch_size, nca.keep_every, computed_share(nca.fire_rate, "cpu"))
+            assert nca_step_bytes(nca.levels, config.image_size, *form, *rest) <= room
+        for unet in (config.unet, config.unet_small):
+            form = (unet.patch, unet.strides, unet.features, plans.input_channels(unet), ONE.n_outputs)
+            weights = unet_weights(Topology(*form[:2], unet.kernel_sizes), unet.features, *form[3:])
+            assert unet_step_bytes(*form, weights, unet.training.batch_size) <= room
+        batches = [config.model(name).training.batch_size for name in ("mednca", "unet", "unet_small")]
+        assert min(batches) >= 2
