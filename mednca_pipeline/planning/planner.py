@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from mednca_pipeline.fingerprint.fingerprint import Fingerprint
 from mednca_runtime.errors import InputError
 from mednca_runtime.preprocessing import PreprocessingPlan
 
+from .augmentation import augmented
 from .cost import default_config, nca_pass_flop
 from .facts import Facts
 from .levels import describe_factors
@@ -95,6 +97,10 @@ def _plan_config(
     mednca, patches, batch = plan_mednca(facts, size.value, factors.value, steps.value, user)
     unet, unet_choice = plan_unet(facts, size.value)
     unet_small, small_choice = plan_unet_small(facts, size.value)
+    mednca, unet, unet_small = (
+        replace(plan, training=augmented(plan.training, fingerprint.channel_names, facts.dim))
+        for plan in (mednca, unet, unet_small)
+    )
 
     because = seen.because if user.position is None else "you chose it with --position"
     notes.add("position", "seen" if facts.position else "not seen", because, user.position)
