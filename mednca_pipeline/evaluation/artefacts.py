@@ -160,7 +160,7 @@ ARTEFACTS: dict[str, Artefact] = {
     "blur": Artefact(blur, (0.5, 0.75, 1.0, 1.5, 2.0)),
     "low_resolution": Artefact(low_resolution, (1.25, 1.5, 2.0, 3.0, 4.0)),
     "gamma": Artefact(gamma, (0.15, 0.3, 0.45, 0.65, 0.9)),
-    "bias_field": Artefact(bias_field, (0.2, 0.4, 0.6, 0.9, 1.2)),
+    "bias_field": Artefact(bias_field, (0.3, 0.6, 0.9, 1.2, 1.5)),
     "ghosts": Artefact(ghosts, (0.1, 0.18, 0.27, 0.36, 0.45)),
     "spikes": Artefact(spikes, (0.2, 0.4, 0.6, 0.8, 1.0)),
     "shadow": Artefact(shadow, (0.3, 0.45, 0.6, 0.75, 0.9)),
