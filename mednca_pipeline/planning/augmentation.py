@@ -70,3 +70,16 @@ def augmented(training: TrainingPlan, channel_names: Sequence[str], dim: int) ->
     kinds = artefact_kinds(channel_names).value if ARTEFACTS else ()
     axes = mirror_axes(channel_names, dim).value if MIRRORED else ()
     return replace(training, artefacts=ARTEFACTS, artefact_kinds=kinds, mirror_axes=axes)
+
+
+def augmentation_decisions(channel_names: Sequence[str], dim: int) -> list[tuple[str, Chosen]]:
+    """Lines of the planner's table for what is switched on."""
+    kinds, axes = artefact_kinds(channel_names), mirror_axes(channel_names, dim)
+    lines = []
+    if ARTEFACTS:
+        value = f"in {ARTEFACTS:.0%} of the samples: {', '.join(kinds.value).replace('_', ' ')}"
+        lines.append(("artefacts", Chosen(value, kinds.because)))
+    if MIRRORED:
+        value = f"along axes {', '.join(map(str, axes.value))} of a sample" if axes.value else "no"
+        lines.append(("mirrored", Chosen(value, axes.because)))
+    return lines

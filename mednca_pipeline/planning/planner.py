@@ -10,7 +10,7 @@ from mednca_pipeline.fingerprint.fingerprint import Fingerprint
 from mednca_runtime.errors import InputError
 from mednca_runtime.preprocessing import PreprocessingPlan
 
-from .augmentation import augmented
+from .augmentation import augmentation_decisions, augmented
 from .cost import default_config, nca_pass_flop
 from .facts import Facts
 from .levels import describe_factors
@@ -116,7 +116,8 @@ def _plan_config(
     hidden = f"{hidden_units(mednca.channels - facts.n_image).because}: {total:,} parameters in all"
     notes.add("hidden units", str(mednca.hidden), hidden)
     notes.add("batch size", str(mednca.training.batch_size), batch.because)
-    for label, made in (("cell", cell_decision()), ("training", training_decision())):
+    rows = [("cell", cell_decision()), ("training", training_decision(bool(mednca.training.mirror_axes)))]
+    for label, made in rows + augmentation_decisions(fingerprint.channel_names, facts.dim):
         notes.add(label, made.value, made.because)
     notes.add("mednca_paper", paper_choice.value, paper_choice.because)
     notes.add("unet", unet_choice.value, unet_choice.because)

@@ -1,5 +1,5 @@
 import pytest
-from made_fingerprints import hippocampus
+from made_fingerprints import alike, hippocampus
 
 from mednca_pipeline.evaluation.artefacts import ARTEFACTS
 from mednca_pipeline.planning import augmentation
@@ -55,3 +55,17 @@ def test_planner_switches_them_on_for_all_but_the_published_network(monkeypatch)
         assert (training.artefacts, training.artefact_kinds) == (0.3, ARTEFACT_KINDS["MRI"])
         assert on.digest("2d", name) != off.digest("2d", name)
     assert on.config("2d").mednca_paper == off.config("2d").mednca_paper
+    (row,) = [row for row in on.decisions if row.name == "artefacts" and row.config == "2d"]
+    assert row.value == "in 30% of the samples: noise, blur, low resolution, gamma, bias field, ghosts, spikes"
+    assert row.because == "MRI: artefacts of MRI images"
+
+
+def test_planner_mirrors_ultrasound_and_says_why(monkeypatch):
+    images = alike((64, 64), {"lesion": (20, 20)}, channel_names=("ultrasound",))
+    assert make_plans(images).config().mednca.training.mirror_axes == ()
+    monkeypatch.setattr(augmentation, "MIRRORED", True)
+    plans = make_plans(images)
+    assert plans.config().mednca.training.mirror_axes == plans.config().unet.training.mirror_axes == (1,)
+    rows = {row.name: row for row in plans.decisions}
+    assert rows["mirrored"].because.startswith("a probe may be held either way round")
+    assert "not mirrored" not in rows["training"].value
