@@ -1,4 +1,4 @@
-"""Rotation and scaling of a sample, as batchgenerators' SpatialTransform draws them, at a tenth of its time."""
+"""Rotation and scaling of a sample, drawn as batchgenerators' SpatialTransform draws them, in a fraction of its time."""
 
 import math
 
