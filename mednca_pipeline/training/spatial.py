@@ -1,4 +1,4 @@
-"""Rotation and scaling of a sample, drawn as batchgenerators' SpatialTransform draws them, in a fraction of its time."""
+"""Rotation and scaling of a sample: batchgenerators' SpatialTransform, drawn alike, in a fraction of its time."""
 
 import math
 
