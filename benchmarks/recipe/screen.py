@@ -3,8 +3,10 @@
     python -m benchmarks.recipe.screen --root WORKSPACE -d 4 --variants plan batch4 --budget 3min --seeds 0 1 2
 
 A fixed fifth of fold 0's training cases is held out and measured as a fold is: from the raw files, in their own
-geometry, `final` weights, 10 runs averaged. Fold 0's own validation cases are never read. A variant is a dictionary of
-changes to the plan (variants.py). One thread per run by default, so that two runs fit side by side on two cores.
+geometry, `final` weights, as mednca_predict does by default. Fold 0's own validation cases are never read. A variant is
+a dictionary of changes to the plan (variants.py). One thread per run by default, so that two runs fit side by side on
+two cores. --iterations instead of --budget compares variants on a machine that does other work as well.
+With --robust N, N of the held-out cases are also predicted under artefacts (robustness.py).
 """
 
 import argparse
@@ -12,7 +14,9 @@ import csv
 import json
 import logging
 import math
+import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +26,9 @@ from mednca_pipeline.cli.common import wait_briefly
 RUNS = Path(__file__).parent / "runs.csv"
 COLUMNS = (
     "commit,plan,dataset,config,model,variant,changes,budget,seed,threads,iterations,minutes,parameters,"
-    "mean_class_dice,foreground_dice,class_dice,foreground_hd95,restores"
+    "mean_class_dice,foreground_dice,class_dice,foreground_hd95,restores,"
+    "robust_cases,clean_dice,robust_dice,artefact_dice,"  # empty without --robust, and in rows older than these columns
+    "seconds_per_case"  # to predict a held-out case with its quality score, reading and writing included
 ).split(",")
 
 
@@ -34,8 +40,11 @@ def main() -> None:
     parser.add_argument("--config", help="2d or 3d (default: the plan's)")
     parser.add_argument("--variants", nargs="+", default=["plan"], help="names in variants.py")
     parser.add_argument("--budget", default="3min")
+    parser.add_argument("--iterations", type=int, help="instead of a budget")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--robust", type=int, default=0, metavar="N", help="held-out cases to predict under artefacts")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep each trained model there (outline.py)")
     arguments = parser.parse_args()
     wait_briefly()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -48,7 +57,6 @@ def screen(arguments: argparse.Namespace, variant: str, seed: int) -> dict[str, 
     """One run, as a row of runs.csv."""
     from mednca_pipeline.evaluation.provenance import commit
     from mednca_pipeline.evaluation.results import read_run
-    from mednca_pipeline.evaluation.summary import raw_means
     from mednca_pipeline.training.fold import train_fold
     from mednca_pipeline.training.options import TrainingOptions
     from mednca_pipeline.training.schedule import parse_budget
@@ -65,14 +73,20 @@ def screen(arguments: argparse.Namespace, variant: str, seed: int) -> dict[str, 
             fold=0,
             model=arguments.model,
             config=config,
-            budget_s=parse_budget(arguments.budget),
+            budget_s=None if arguments.iterations else parse_budget(arguments.budget),
+            iterations=arguments.iterations,
             device="cpu",
             seed=seed,
             workers=0,
             threads=arguments.threads,
         )
         folder = train_fold(Workspace(Path(scratch)), options)
-        run, mean = read_run(folder), raw_means(read_json(folder / "summary.json"))
+        run, summary = read_run(folder), read_json(folder / "summary.json")
+        mean, seconds = summary["mean"], [case["seconds"] for case in summary["cases"].values()]
+        robust = robustness_of(folder, Workspace(Path(scratch)), dataset, arguments.robust) if arguments.robust else {}
+        if arguments.keep:
+            name = f"{dataset}_{arguments.model}_{variant}_seed{seed}"
+            shutil.copytree(folder.parent, arguments.keep / name / folder.parent.name, dirs_exist_ok=True)
     classes = {name: round(values["dice"], 4) for name, values in mean.items() if name != "foreground"}
     return {
         "commit": commit(),
@@ -82,7 +96,7 @@ def screen(arguments: argparse.Namespace, variant: str, seed: int) -> dict[str, 
         "model": arguments.model,
         "variant": variant,
         "changes": json.dumps(changes, sort_keys=True),
-        "budget": arguments.budget,
+        "budget": "" if arguments.iterations else arguments.budget,
         "seed": seed,
         "threads": arguments.threads,
         "iterations": run["iterations"],
@@ -93,6 +107,29 @@ def screen(arguments: argparse.Namespace, variant: str, seed: int) -> dict[str, 
         "class_dice": json.dumps(classes),
         "foreground_hd95": round(mean["foreground"]["hd95"], 3),
         "restores": run["restores"],
+        "seconds_per_case": round(sum(seconds) / len(seconds), 3),
+        **robust,
+    }
+
+
+def robustness_of(folder: Path, workspace: Any, dataset: str, count: int) -> dict[str, Any]:
+    """The columns of --robust, of `count` of the held-out cases; each artefact's Dice is the mean of its severities."""
+    from mednca_pipeline.datasets.dataset import load_dataset
+    from mednca_pipeline.inference.predictor import Predictor
+    from mednca_runtime.files import read_json
+
+    from .robustness import measure, spread
+
+    raw = {case.name: case for case in load_dataset(workspace.raw_folder(dataset)).training}
+    names = list(read_json(folder / "summary.json")["cases"])
+    predictor = Predictor.from_folder(folder.parent, folds=[0], quality=False, postprocess=False)
+    found = measure(predictor, [raw[name] for name in spread(names, count)])
+    artefacts = {name: round(sum(row.values()) / len(row), 4) for name, row in found.artefacts.items()}
+    return {
+        "robust_cases": found.cases,
+        "clean_dice": round(found.clean, 4),
+        "robust_dice": round(found.robust, 4),
+        "artefact_dice": json.dumps(artefacts),
     }
 
 
@@ -124,12 +161,25 @@ def prepare(
     inside = [[case for case in group if case in training] for group in groups]
     fold = make_folds(training, 5, [group for group in inside if group])[0]
     write_splits(made.splits_file(dataset), [replace(fold, val=fold.val[:held_out])])
-    model = changed(config.model(arguments.model), changes)
+    model = changed(config.model(arguments.model), suited(changes, plans.channel_names, config.dim))
     factor = model.levels[0].factor if hasattr(model, "levels") else (1,) * config.dim
     size = tuple(math.ceil(side / step) * step for side, step in zip(config.image_size, factor, strict=True))
     configs = {**plans.configs, config.name: replace(config, **{arguments.model: model, "image_size": size})}
     write_plans(made.plans_file(dataset), replace(plans, configs=configs))
     return dataset, config.name
+
+
+def suited(changes: dict[str, Any], channel_names: Sequence[str], dim: int) -> dict[str, Any]:
+    """`changes`, in which BY_MODALITY stands for what the planner has for images of these channels."""
+    from mednca_pipeline.planning.augmentation import artefact_kinds, mirror_axes
+
+    from .variants import BY_MODALITY
+
+    own = {
+        "training.artefact_kinds": artefact_kinds(channel_names).value,
+        "training.mirror_axes": mirror_axes(channel_names, dim).value,
+    }
+    return {path: own[path] if value == BY_MODALITY else value for path, value in changes.items()}
 
 
 def changed(plan: Any, changes: dict[str, Any]) -> Any:

@@ -6,6 +6,13 @@ commit of their row.
 
 from typing import Any
 
+BY_MODALITY = "by modality"  # the planner's own choice for this kind of image (planning.augmentation)
+
+
+def _artefacts(rate: float, kinds: list[str] | str = BY_MODALITY) -> dict[str, Any]:
+    return {"training.artefacts": rate, "training.artefact_kinds": kinds}
+
+
 VARIANTS: dict[str, dict[str, Any]] = {
     "plan": {},
     # optimiser and schedule
@@ -23,6 +30,15 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "augment2": {"training.augmentation": 2.0},
     "mirror": {"training.mirror_axes": [0, 1]},
     "mirror_w": {"training.mirror_axes": [1]},
+    "mirrored": {"training.mirror_axes": BY_MODALITY},
+    "artefacts0.15": _artefacts(0.15),
+    "artefacts0.3": _artefacts(0.3),
+    "artefacts0.5": _artefacts(0.5),
+    "artefacts0.3_mirrored": {**_artefacts(0.3), "training.mirror_axes": BY_MODALITY},
+    "artefacts0.3_augment0.5": {**_artefacts(0.3), "training.augmentation": 0.5},
+    # MRI, some kinds alone
+    "artefacts0.3_kspace": _artefacts(0.3, ["bias_field", "ghosts", "spikes"]),
+    "artefacts0.3_bias": _artefacts(0.3, ["bias_field"]),
     "foreground0.33": {"training.foreground_share": 0.33},
     "foreground0.8": {"training.foreground_share": 0.8},
     # the cell

@@ -54,11 +54,14 @@ def cell_decision() -> Chosen:
     )
 
 
-def training_decision() -> Chosen:
+def training_decision(mirrored: bool) -> Chosen:
+    value = f"Muon at {MUON_RATE:g}, averaged weights (EMA {EMA_DECAY:g}), augmented as in nnU-Net"
+    because = "Muon brought automata to a given Dice three to four times sooner than Adam"
+    if mirrored:
+        return Chosen(value, because)
     return Chosen(
-        f"Muon at {MUON_RATE:g}, averaged weights (EMA {EMA_DECAY:g}), augmented as in nnU-Net but not mirrored",
-        "Muon brought automata to a given Dice three to four times sooner than Adam; mirroring cost hippocampus six "
-        "points of Dice, since anatomy has a left and a right",
+        f"{value} but not mirrored",
+        f"{because}; mirroring cost hippocampus six points of Dice, since anatomy has a left and a right",
     )
 
 

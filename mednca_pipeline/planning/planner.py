@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from mednca_pipeline.fingerprint.fingerprint import Fingerprint
 from mednca_runtime.errors import InputError
 from mednca_runtime.preprocessing import PreprocessingPlan
 
+from .augmentation import augmentation_decisions, augmented
 from .components import components_decision, steady_components
 from .cost import default_config, nca_pass_flop
 from .facts import Facts
@@ -107,6 +109,10 @@ def _plan_config(
     mednca, patches, batch = plan_mednca(facts, size.value, factors.value, steps.value, user)
     unet, unet_choice = plan_unet(facts, size.value)
     unet_small, small_choice = plan_unet_small(facts, size.value)
+    mednca, unet, unet_small = (
+        replace(plan, training=augmented(plan.training, fingerprint.channel_names, facts.dim))
+        for plan in (mednca, unet, unet_small)
+    )
 
     because = seen.because if user.position is None else "you chose it with --position"
     notes.add("position", "seen" if facts.position else "not seen", because, user.position)
@@ -122,7 +128,8 @@ def _plan_config(
     hidden = f"{hidden_units(mednca.channels - facts.n_image).because}: {total:,} parameters in all"
     notes.add("hidden units", str(mednca.hidden), hidden)
     notes.add("batch size", str(mednca.training.batch_size), batch.because)
-    for label, made in (("cell", cell_decision()), ("training", training_decision())):
+    rows = [("cell", cell_decision()), ("training", training_decision(bool(mednca.training.mirror_axes)))]
+    for label, made in rows + augmentation_decisions(fingerprint.channel_names, facts.dim):
         notes.add(label, made.value, made.because)
     notes.add("mednca_paper", paper_choice.value, paper_choice.because)
     notes.add("unet", unet_choice.value, unet_choice.because)

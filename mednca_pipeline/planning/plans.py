@@ -15,7 +15,15 @@ from mednca_runtime.preprocessing import PreprocessingPlan
 SCHEMA = 1
 # Fields younger than the first trained models, which were trained as these values say: with them a digest stays as it
 # was.
-ADDED = {"adjacent_slices": 0, "position": (), "keep_every": 0, "augmentation": 1.0, "mirror_axes": ()}
+ADDED = {
+    "adjacent_slices": 0,
+    "position": (),
+    "keep_every": 0,
+    "augmentation": 1.0,
+    "mirror_axes": (),
+    "artefacts": 0.0,
+    "artefact_kinds": (),
+}
 UNDECISIVE = ("outline",)  # fields that decide how a network predicts and not its weights
 FIRST_OUTLINE = {"eps": 0.02, "halo": 2}  # of a mednca whose plan is older than the field
 MODELS = ("mednca", "mednca_paper", "unet", "unet_small")
@@ -49,6 +57,8 @@ class TrainingPlan:
     betas: tuple[float, float] = (0.9, 0.999)  # of Adam
     augmentation: float = 1.0  # how often a sample is augmented, relative to nnU-Net; 0: never
     mirror_axes: tuple[int, ...] = ()  # of the sample, flipped at random
+    artefacts: float = 0.0  # share of the samples that have an image artefact
+    artefact_kinds: tuple[str, ...] = ()  # which (evaluation.artefacts.ARTEFACTS), each as likely
 
 
 @dataclass(frozen=True)

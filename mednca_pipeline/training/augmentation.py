@@ -1,6 +1,5 @@
-"""Augmentation by batchgenerators, after nnU-Net's default (Isensee et al. 2021, supplementary note 4)."""
+"""Augmentation after nnU-Net's default (Isensee et al. 2021, supplementary note 4), mostly by batchgenerators."""
 
-import math
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,10 +13,9 @@ from batchgenerators.transforms.color_transforms import (
 )
 from batchgenerators.transforms.noise_transforms import GaussianBlurTransform, GaussianNoiseTransform
 from batchgenerators.transforms.resample_transforms import SimulateLowResolutionTransform
-from batchgenerators.transforms.spatial_transforms import MirrorTransform, SpatialTransform
+from batchgenerators.transforms.spatial_transforms import MirrorTransform
 
-ANGLE_2D, ANGLE_3D = math.radians(20), math.radians(15)
-FLAT = 3.0  # a first axis this much shorter than the longest is taken for thick slices: no rotation out of the plane
+from mednca_pipeline.training.spatial import RotateAndScale
 
 
 def training_transforms(
@@ -29,27 +27,9 @@ def training_transforms(
     image channel a sample holds (see mednca_runtime.slices); their intensities change alike.
     Edges are replicated where a transform looks outside the image, in image and labels alike.
     """
-    dim = len(image_size)
     per_channel = slices == 1
     share = 0.5 if per_channel else 1.0  # of the channels
-    angle = ANGLE_2D if dim == 2 else ANGLE_3D
-    in_plane = dim == 2 or max(image_size) > FLAT * image_size[0]
-    out_of_plane = (0.0, 0.0) if in_plane else (-angle, angle)
-    spatial = SpatialTransform(
-        image_size,
-        random_crop=False,
-        do_elastic_deform=False,
-        angle_x=(-angle, angle),
-        angle_y=out_of_plane,
-        angle_z=out_of_plane,
-        p_rot_per_sample=0.3 * frequency,
-        scale=(0.7, 1.4),
-        p_scale_per_sample=0.3 * frequency,
-        order_data=3 if dim == 2 else 1,  # cubic in 3D costs ten times linear
-        border_mode_data="nearest",
-        order_seg=0,
-        border_mode_seg="nearest",
-    )
+    spatial = RotateAndScale(image_size, 0.3 * frequency)
     intensity = [
         GaussianNoiseTransform(p_per_sample=0.1 * frequency),
         GaussianBlurTransform(

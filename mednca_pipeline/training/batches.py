@@ -9,6 +9,7 @@ from acvl_utils.cropping_and_padding.bounding_boxes import crop_and_pad_nd
 
 from mednca_pipeline.preprocessing.store import CaseProperties, CaseStore
 from mednca_pipeline.training import sampling
+from mednca_pipeline.training.artefacts import ArtefactRecipe, with_artefacts
 from mednca_pipeline.training.augmentation import augment, training_transforms
 from mednca_runtime.errors import InputError
 from mednca_runtime.labels import Labels
@@ -24,10 +25,10 @@ class BatchRecipe:
 
     patch: the window that the finest level sees (image_size: the whole image). factor: its origin is a multiple of
     this. foreground_share: of the samples, how many are forced to show foreground. augmentation: how often,
-    relative to nnU-Net; 0: never. mirror_axes: flipped at random. adjacent_slices: on either side, which
-    are further channels of a 2D sample. position: sides of a typical image, if the last channels of a sample are to
-    tell where in their image its voxels lie (mednca_runtime.position); else (). No transform flips or turns these; each
-    sample's are moved as a whole, by POSITION_SHIFT times `augmentation`.
+    relative to nnU-Net; 0: never. mirror_axes: flipped at random. artefacts: None for none. adjacent_slices: on either
+    side, which are further channels of a 2D sample. position: sides of a typical image, if the last channels of a
+    sample are to tell where in their image its voxels lie (mednca_runtime.position); else (). No transform flips or
+    turns these; each sample's are moved as a whole, by POSITION_SHIFT times `augmentation`.
     """
 
     store: Path
@@ -43,6 +44,7 @@ class BatchRecipe:
     fold: int | str = 0
     augmentation: float = 1.0
     mirror_axes: tuple[int, ...] = ()
+    artefacts: ArtefactRecipe | None = None
     adjacent_slices: int = 0
     position: tuple[float, ...] = ()
 
@@ -90,12 +92,12 @@ class Sampler:
         """One sample: image (C, *image_size), labels (*image_size), origin. Errors carry the case's name."""
         recipe = self.recipe
         fold = 0 if recipe.fold == "all" else int(recipe.fold) + 1
-        choices, transforms = np.random.SeedSequence((recipe.seed, fold, iteration, index)).spawn(2)
+        choices, *entropy = np.random.SeedSequence((recipe.seed, fold, iteration, index)).spawn(3)
         rng = np.random.default_rng(choices)
         case = recipe.cases[rng.integers(len(recipe.cases))]
         forced = sampling.shows_foreground(iteration * recipe.batch_size + index, recipe.foreground_share)
         try:
-            return self._sample(case, forced, rng, transforms)
+            return self._sample(case, forced, rng, *entropy)
         except InputError:
             raise
         except Exception as error:
@@ -103,7 +105,8 @@ class Sampler:
                 f"case {case} (iteration {iteration}, sample {index}): {type(error).__name__}: {error}"
             ) from error
 
-    def _sample(self, case: str, forced: bool, rng: np.random.Generator, entropy: np.random.SeedSequence):
+    def _sample(self, case: str, forced: bool, rng: np.random.Generator, transforms, artefacts):
+        """transforms, artefacts: seed sequences of these."""
         recipe = self.recipe
         properties = self._case_properties(case)
         output = sampling.choose_output(properties, rng) if forced else None
@@ -116,7 +119,9 @@ class Sampler:
         labels = crop_and_pad_nd(self._store.labels(case), box, pad_mode="edge").astype(np.int16).reshape(size)
         image = centred_slice(image) if recipe.dim == 2 else image  # (C, *image_size)
         if self._transforms is not None:
-            image, labels = augment(image, labels, self._transforms, entropy)
+            image, labels = augment(image, labels, self._transforms, transforms)
+        if recipe.artefacts:
+            image = with_artefacts(image, recipe.artefacts, 2 * adjacent + 1, np.random.default_rng(artefacts))
         if recipe.position:
             shift = rng.normal(0, POSITION_SHIFT * recipe.augmentation, len(recipe.position))
             position = position_channels(properties.shape, box, recipe.position, shift)

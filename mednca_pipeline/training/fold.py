@@ -180,7 +180,9 @@ def scoring_batch(job: Job) -> Batch:
     """A batch of validation samples without augmentation, the same for every epoch and every run of the fold."""
     cases = job.validation_cases or job.recipe.cases
     samples = min(job.recipe.batch_size, max(2, SCORED_VOXELS // math.prod(job.recipe.image_size)))
-    plain = dataclasses.replace(job.recipe, batch_size=samples, augmentation=0.0, mirror_axes=(), seed=0)
+    plain = dataclasses.replace(
+        job.recipe, batch_size=samples, augmentation=0.0, mirror_axes=(), artefacts=None, seed=0
+    )
     return make_batch(dataclasses.replace(plain, cases=cases), 0)
 
 

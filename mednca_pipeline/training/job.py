@@ -1,5 +1,6 @@
 """One fold to train, resolved: plan, cases, batches and device, known and checked before the first iteration."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,16 +9,18 @@ import torch
 
 from mednca_runtime.errors import InputError
 from mednca_runtime.files import read_json
+from mednca_runtime.preprocessing import PreprocessingPlan
 
 from ..device import choose_device
 from ..evaluation.results import other_plans, other_splits
 from ..fingerprint.fingerprint import read_fingerprint
-from ..planning.plans import ConfigPlan, NCAPlan, Plans, UNetPlan, read_plans
+from ..planning.plans import ConfigPlan, NCAPlan, Plans, TrainingPlan, UNetPlan, read_plans
 from ..planning.splits import Fold, workspace_splits
 from ..preprocessing.run import preprocessing_digest
 from ..preprocessing.store import CaseStore
 from ..processes import augmenting_workers, cores
 from ..workspace import Workspace
+from .artefacts import ArtefactRecipe
 from .batches import BatchRecipe
 from .options import TrainingOptions
 
@@ -113,9 +116,18 @@ def batch_recipe(
         fold=options.fold,
         augmentation=plan.training.augmentation,
         mirror_axes=plan.training.mirror_axes,
+        artefacts=_artefacts(config.preprocessing, plan.training),
         adjacent_slices=plan.adjacent_slices,
         position=plan.position,
     )
+
+
+def _artefacts(preprocessing: PreprocessingPlan, training: TrainingPlan) -> ArtefactRecipe | None:
+    if not training.artefacts:
+        return None
+    spacing_mm = tuple(step or math.inf for step in preprocessing.spacing_mm)  # None across the slices of a 2D network
+    standardised = set(preprocessing.normalisation) == {"zscore"}
+    return ArtefactRecipe(training.artefacts, training.artefact_kinds, spacing_mm, standardised)
 
 
 def _known_cases(fingerprint: Path) -> tuple[str, ...]:

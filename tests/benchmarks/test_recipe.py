@@ -2,12 +2,13 @@
 
 import argparse
 import csv
+import json
 import re
 from pathlib import Path
 
 import pytest
 
-from benchmarks.recipe import finals, stability
+from benchmarks.recipe import finals, screen, stability
 from benchmarks.recipe.screen import changed, prepare
 from benchmarks.recipe.variants import VARIANTS
 from mednca_pipeline.cli.plan_and_preprocess import main as plan
@@ -126,12 +127,39 @@ def test_screens_train_and_hold_out_inside_the_training_cases_of_fold_0(planned,
     assert read_plans(given.plans_file(dataset)).config(config).mednca.hidden == 64
 
 
+def test_rows_older_than_the_columns_of_robustness_are_read():
+    with screen.RUNS.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert list(rows[0]) == screen.COLUMNS
+    assert all(float(row["mean_class_dice"]) > 0 for row in rows)
+    assert not rows[0]["robust_dice"]
+
+
+def test_a_screen_says_how_robust_its_variant_is(planned, tmp_path, monkeypatch):
+    monkeypatch.setattr(screen, "RUNS", tmp_path / "runs.csv")
+    command = ["screen", "--root", str(planned), "-d", "2", "--config", "2d", "--robust", "1", "--budget", "1s"]
+    monkeypatch.setattr("sys.argv", [*command, "--variants", "artefacts0.5"])
+    screen.main()
+    with screen.RUNS.open(encoding="utf-8", newline="") as stream:
+        (row,) = csv.DictReader(stream)
+    artefacts = json.loads(row["artefact_dice"])
+    assert {"noise", "blur", "zoom"} <= set(artefacts)
+    assert row["robust_cases"] == "1" and 0 <= float(row["clean_dice"]) <= 1
+    assert float(row["robust_dice"]) == pytest.approx(sum(artefacts.values()) / len(artefacts), abs=2e-4)
+
+
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_variant_changes_the_present_plan_of_its_dataset(name):
-    dataset = {"p": "Dataset012_PROMISE12", "b": "Dataset020_BUSI", "c": "Dataset021_ChestXray"}.get(name.split("_")[0])
+    own = {
+        "p": "Dataset012_PROMISE12",
+        "b": "Dataset020_BUSI",
+        "c": "Dataset021_ChestXray",
+        "mirrored": "Dataset020_BUSI",
+    }
+    dataset = own.get(name.split("_")[0])
     plans = read_plans(PLANS.parents[1] / (dataset or "Dataset004_Hippocampus") / "plans.json")
     plan = plans.config().mednca
-    made = changed(plan, VARIANTS[name])
+    made = changed(plan, screen.suited(VARIANTS[name], plans.channel_names, 2))
     assert (made == plan) == (name == "plan")
     fixed = plans.input_channels(made)
     if "channels" in VARIANTS[name]:

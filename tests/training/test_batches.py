@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -5,6 +6,7 @@ import pytest
 from preprocessed_store import TWO_CLASSES, write_store
 
 from mednca_pipeline.training import sampling
+from mednca_pipeline.training.artefacts import ArtefactRecipe
 from mednca_pipeline.training.batches import BatchRecipe, Sampler, make_batch
 from mednca_runtime.errors import InputError
 from mednca_runtime.labels import Labels
@@ -53,6 +55,20 @@ def test_a_sample_depends_on_seed_fold_iteration_and_index_only(recipe):
     ]
     assert all(not np.array_equal(other.image, fresh.image) for other in others)
     assert not np.array_equal(fresh.image[0], fresh.image[1])
+
+
+def test_artefacts_change_images_alone_and_depend_on_the_sample_only(recipe):
+    image, labels = _volume()
+    image = np.random.default_rng(0).normal(size=image.shape).astype(np.float32)  # a constant slice has no noise
+    write_store(recipe.store, {"a": (image, labels), "b": (image, labels)}, dim=2)
+    kinds = ArtefactRecipe(1.0, ("bias_field", "noise"), (math.inf, 1.0, 1.0), standardised=True)
+    plain, changed = make_batch(recipe, 3), make_batch(replace(recipe, artefacts=kinds), 3)
+    np.testing.assert_array_equal(changed.labels, plain.labels)
+    np.testing.assert_array_equal(changed.origin, plain.origin)
+    assert all(not np.allclose(image, other) for image, other in zip(changed.image, plain.image, strict=True))
+    again = Sampler(replace(recipe, artefacts=kinds))
+    again.batch(0)
+    np.testing.assert_array_equal(again.batch(3).image, changed.image)
 
 
 def batch_fields(batch):

@@ -1,15 +1,20 @@
 """What a training is made of: which cases it knows, and which splits it refuses."""
 
 import json
+import math
 import shutil
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from mednca_pipeline.cli.plan_and_preprocess import main as plan_main
 from mednca_pipeline.cli.train import main as train_main
+from mednca_pipeline.planning.plans import read_plans, write_plans
 from mednca_pipeline.planning.splits import workspace_splits
 from mednca_pipeline.preprocessing.store import CaseStore
 from mednca_pipeline.training.crossval import CrossvalOptions, crossvalidate
+from mednca_pipeline.training.fold import scoring_batch
 from mednca_pipeline.training.job import prepare
 from mednca_pipeline.training.options import TrainingOptions
 from mednca_pipeline.workspace import Workspace
@@ -89,3 +94,20 @@ def test_identical_images_on_both_sides_of_a_users_split_are_refused(workspace, 
     ):
         with pytest.raises(InputError, match=f"identical images.*{names[0]} and {names[-1]}"):
             reads()
+
+
+def test_artefacts_of_the_plan_reach_the_samples_but_not_the_scored_ones(workspace):
+    file = workspace.plans_file(DATASET)
+    plans = read_plans(file)
+    assert prepare(workspace, TrainingOptions("1", "all", config="2d")).recipe.artefacts is None
+    for model in ("mednca", "unet_small"):
+        config = plans.config("2d")
+        plan = config.model(model)
+        training = replace(plan.training, artefacts=0.3, artefact_kinds=("noise",))
+        config = replace(config, **{model: replace(plan, training=training)})
+        write_plans(file, replace(plans, configs={**plans.configs, "2d": config}))
+        job = prepare(workspace, TrainingOptions("1", "all", config="2d", model=model))
+        made = job.recipe.artefacts
+        assert (made.rate, made.kinds, made.spacing_mm[0], made.standardised) == (0.3, ("noise",), math.inf, True)
+        always = replace(job, recipe=replace(job.recipe, artefacts=replace(made, rate=1.0)))
+        np.testing.assert_array_equal(scoring_batch(always).image, scoring_batch(job).image)
