@@ -20,7 +20,7 @@ MOST_DOUBLINGS = 4  # up to 16 times as coarse
 LOWEST_DICE = 0.9  # of a class, at which measuring ends: coarser spacings count as too coarse
 MOST_VOXELS = 2_000_000  # of all classes together, that are compared at one spacing
 FEWEST_VOXELS = 100_000  # of one class
-SLAB = 16  # voxels: thickness of what is compared of large structures that are resampled along all axes
+SLABS, THINNEST_SLAB = 8, 16  # that are compared of large structures resampled along all axes, and their voxels
 
 
 class _Axis(NamedTuple):
@@ -104,12 +104,13 @@ def _boxes(mask: np.ndarray, first: int, most_voxels: int) -> list[Box]:
     if math.prod(sides) <= most_voxels:
         return [box]
     across = 0 if sides[0] > 1 else first
-    thickness = SLAB if across >= first else 1
+    area = math.prod(sides) // sides[across]
+    thickness = max(THINNEST_SLAB, most_voxels // (SLABS * area)) if across >= first else 1
     start, end = box[across]
     slabs = [(low, min(low + thickness, end)) for low in range(start, end, thickness)]
     boxes = [(*box[:across], slab, *box[across + 1 :]) for slab in slabs]
     shown = [one for one in boxes if mask[_slices(one)].any()]
-    count = max(1, most_voxels * sides[across] // (math.prod(sides) * thickness))
+    count = max(1, most_voxels // (area * thickness))
     if count >= len(shown):
         return shown
     even = np.linspace(0, len(shown) - 1, count + 2)[1:-1]
