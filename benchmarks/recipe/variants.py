@@ -57,12 +57,14 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "h_whole_finest": {"levels": [[4, 8, None], [2, 6, None], [1, 4, None]], "training.batch_size": 5},
     "h_steps16_6_4": {"levels": [[4, 16, None], [2, 6, None], [1, 4, 24]]},
     "h_steps16_8_4": {"levels": [[4, 16, None], [2, 8, None], [1, 4, 24]]},
+    "h_steps8_8_2": {"levels": [[4, 8, None], [2, 8, None], [1, 2, 24]]},
     "h_steps6_6_4": {"levels": [[4, 6, None], [2, 6, None], [1, 4, 24]]},
     "h_four_levels": {"levels": [[8, 8, None], [4, 6, None], [2, 6, None], [1, 4, 24]]},
     # prostate: 5 image channels, 3 of the position, 8 free; /8 11 steps, /4 6, and /2 6, /1 4 with patches of 32x32
     "p_free16": {"channels": 24},
     "p_no_position": {"position": [], "channels": 13},
     "p_middle_whole": {"levels": [[8, 11, None], [4, 6, None], [2, 6, None], [1, 4, 32]]},
+    "p_steps11_6_8_2": {"levels": [[8, 11, None], [4, 6, None], [2, 8, 32], [1, 2, 32]]},
     "p_three_levels": {"levels": [[4, 22, None], [2, 6, 32], [1, 4, 32]]},
     # breast ultrasound: 1 image channel, 8 free; /32 10 steps, /16 6, and /8, /4, /2 6, /1 4 with patches of 32x32
     "b_free16": {"channels": 17},
@@ -70,6 +72,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "b_five_levels": {"levels": [[16, 20, None], [8, 6, 32], [4, 6, 32], [2, 6, 32], [1, 4, 32]]},
     # chest X-ray: 1 image channel, 2 of the position, 8 free
     "c_no_position": {"position": [], "channels": 9},
+    "c_three_levels": {"levels": [[4, 27, None], [2, 6, 32], [1, 4, 32]]},
+    "c_steps8_6_6_8_2": {"levels": [[16, 8, None], [8, 6, None], [4, 6, 32], [2, 8, 32], [1, 2, 32]]},
     # a UNet without its position
     "no_position": {"position": []},
 }
