@@ -41,7 +41,6 @@ setup(
         "safetensors>=0.5",
         "rich>=13",
         "matplotlib>=3.9",
-        "connected-components-3d>=3.16",
         "threadpoolctl>=3.5",
         "filelock>=3.16",
         "psutil>=6; sys_platform == 'win32'",

@@ -20,7 +20,7 @@ PACKAGES = {
 }
 COMMANDS = ("convert", "check", "plan_and_preprocess", "train", "crossval", "predict", "evaluate", "plot")
 HEAVY = ("torch", "monai", "batchgenerators", "acvl_utils", "blosc2", "pandas", "sklearn", "skimage", "matplotlib")
-DISTRIBUTION_OF = {"PIL": "pillow", "sklearn": "scikit-learn", "cc3d": "connected-components-3d"}
+DISTRIBUTION_OF = {"PIL": "pillow", "sklearn": "scikit-learn"}
 
 _HELP = """
 import json, sys

@@ -3,8 +3,8 @@
 import zlib
 from collections.abc import Iterator
 
-import cc3d
 import numpy as np
+from scipy import ndimage
 
 from mednca_runtime.cropping import Box, crop_to, nonzero_box
 from mednca_runtime.labels import Labels
@@ -15,7 +15,6 @@ from .fingerprint import CaseFingerprint, ClassStatistics
 from .intensities import intensity_statistics, significant
 
 SAMPLED_VOXELS = 10_000
-CONNECTIVITY = {2: 8, 3: 26}
 
 
 def case_fingerprint(
@@ -65,7 +64,7 @@ def class_statistics(mask: np.ndarray, image_box: Box) -> ClassStatistics:
     voxels = int(np.count_nonzero(inside))
     if voxels == 0:
         return ClassStatistics(0, (), 0)
-    components, count = cc3d.connected_components(inside, connectivity=CONNECTIVITY[mask.ndim], return_N=True)
+    components, count = ndimage.label(inside, structure=np.ones((3,) * mask.ndim))
     largest = int(np.bincount(components.reshape(-1), minlength=count + 1)[1:].argmax()) + 1
     extent = nonzero_box((components == largest)[None])
     centre = tuple(map(significant, _centre(inside, box, image_box)))

@@ -51,7 +51,8 @@ class MedNCA(nn.Module):
         image: (B, n_image, *spatial). origin: (B, dim) int, first voxel of each sample's finest patch, a multiple of
         `factor`. Returns the output of each level, coarsest first, and the largest magnitude in the hidden state.
         """
-        state, outputs, magnitude = self.first_state(image), [], image.new_zeros(())
+        state = self.first_state(image, self._window(image, 0, origin).size)
+        outputs, magnitude = [], image.new_zeros(())
         for index, level in enumerate(self.plan.levels):
             window = self._window(image, index, origin)
             previous = outputs[-1].window if outputs else None
@@ -75,8 +76,8 @@ class MedNCA(nn.Module):
         above, level = self.plan.levels[index - 1 : index + 1]
         return tuple(a // f for a, f in zip(above.factor, level.factor, strict=True))
 
-    def first_state(self, image: Tensor) -> Tensor:
-        grid = [side // factor for side, factor in zip(image.shape[2:], self.factor, strict=True)]
+    def first_state(self, image: Tensor, grid: tuple[int, ...]) -> Tensor:
+        """Zeros (B, C, *grid): the coarsest level begins with nothing."""
         state = image.new_zeros(image.shape[0], self.plan.channels, *grid)
         return state.contiguous(memory_format=CHANNELS_LAST[self.dim])
 

@@ -38,7 +38,8 @@ def level_states(
 
     The expected update says which cells are computed, for the random runs as well.
     """
-    states = [network.first_state(image)] * (1 + len(runs))
+    coarsest = whole_window(image, network.plan.levels[0]).size
+    states = [network.first_state(image, coarsest)] * (1 + len(runs))
     for index, level in enumerate(network.plan.levels):
         computed = None
         if index and outline is not None:

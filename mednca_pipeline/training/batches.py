@@ -145,11 +145,19 @@ class Sampler:
         return sampling.image_window(properties.shape, self.recipe.image_size, voxel, rng)
 
     def _patch_voxel(self, labels, output, rng) -> tuple[int, ...] | None:
-        """A voxel of `output` to put the patch around; of any foreground where augmentation moved it out of sight."""
+        """A voxel at the outline of `output` to put the patch around: prediction computes fine levels only there.
+
+        Of any foreground where augmentation moved the output out of sight.
+        """
         if output is None or self.recipe.patch == self.recipe.image_size:
             return None
-        voxel = sampling.random_voxel(sampling.mask_of(labels, output, self.recipe.labels), rng)
-        return voxel or sampling.random_voxel(sampling.mask_of(labels, None, self.recipe.labels), rng)
+        for wanted in (output, None):
+            voxel = sampling.random_voxel(
+                sampling.outline_of(sampling.mask_of(labels, wanted, self.recipe.labels)), rng
+            )
+            if voxel is not None:
+                return voxel
+        return None
 
     def _case_properties(self, case: str) -> CaseProperties:
         if case not in self._properties:

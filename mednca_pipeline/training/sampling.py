@@ -38,6 +38,18 @@ def mask_of(labels: np.ndarray, output: str | None, definition: Labels) -> np.nd
     return next(mask for name, mask in definition.masks(labels) if name == output)
 
 
+def outline_of(mask: np.ndarray) -> np.ndarray:
+    """The True elements with a False neighbour along an axis; all of them where there is none, as in a full image."""
+    inner = mask.copy()
+    for axis in range(mask.ndim):
+        before, after = [slice(None)] * mask.ndim, [slice(None)] * mask.ndim
+        before[axis], after[axis] = slice(None, -1), slice(1, None)
+        inner[tuple(before)] &= mask[tuple(after)]
+        inner[tuple(after)] &= mask[tuple(before)]
+    outline = mask & ~inner
+    return outline if outline.any() else mask
+
+
 def random_voxel(mask: np.ndarray, rng: np.random.Generator) -> tuple[int, ...] | None:
     """Index of one True element, each with equal probability; None when there is none."""
     found = np.flatnonzero(mask)

@@ -131,6 +131,20 @@ def test_finest_window_lies_where_the_sample_says_and_inside_the_level_above():
     assert pooled[0, 0, 0, 0].item() == pytest.approx(image[0, 0, :4, :4].mean().item(), abs=1e-6)
 
 
+def test_a_coarsest_level_with_a_patch_sees_its_window_of_the_image():
+    """As the planner makes them for images whose coarsest grid is too large to be trained as a whole."""
+    levels = (LevelPlan((4, 4), 1, (8, 8)), LevelPlan((1, 1), 1, (16, 16)))
+    network = MedNCA(dataclasses.replace(PLAN, fire_rate=1.0, levels=levels), 2, 1, 2, sigmoid=False)
+    image, origin = torch.randn(2, 1, 64, 64), torch.tensor([[0, 0], [40, 24]])
+    outputs, _ = network(image, origin, torch.Generator())
+    assert [output.logits.shape[2:] for output in outputs] == [(8, 8), (16, 16)]
+    assert torch.equal(outputs[1].window.start, origin)
+    assert outputs[0].window.start.tolist() == [[0, 0], [8, 4]]  # 40 / 4 - 2 would end beyond the grid's 16 cells
+    whole = predict_logits(network, image)
+    inside = outputs[1].logits[0, :, : 16 - 1, : 16 - 1]  # one step from the window's ends
+    assert torch.allclose(inside, whole[0, :, :15, :15], atol=1e-6)
+
+
 def test_patch_training_sees_the_same_inside_as_whole_image_far_from_the_patch_border():
     """Two steps carry a border two cells inwards: the rest of a patch must equal the whole image's."""
     network = MedNCA(

@@ -116,6 +116,25 @@ def test_window_follows_the_voxel():
     assert sampling.patch_origin((30,), (8,), (4,), (29,), rng) == (20,)
 
 
+def test_patches_lie_at_the_outline_of_what_they_show():
+    mask = np.zeros((9, 9), bool)
+    mask[2:9, 1:8] = True
+    outline = sampling.outline_of(mask)
+    assert outline.sum() == 7 + 2 * 6  # three sides of 7 x 7; the fourth is the image's own end
+    assert not outline[3:9, 2:7].any() and outline[8, 1]
+    assert sampling.outline_of(np.ones((3, 4), bool)).all() and not sampling.outline_of(np.zeros((3, 4), bool)).any()
+
+
+def test_a_forced_patch_shows_the_outline(tmp_path):
+    labels = np.zeros((1, 32, 32), np.uint8)
+    labels[:, 8:28, 8:28] = 1
+    write_store(tmp_path, {"a": (labels[None].astype(np.float32), labels)}, dim=2)
+    recipe = BatchRecipe(tmp_path, ("a",), TWO_CLASSES, 2, (32, 32), (8, 8), (2, 2), 16, 1.0, augmentation=0.0)
+    batch = make_batch(recipe, 0)
+    shown = [labels[y : y + 8, x : x + 8] for labels, (y, x) in zip(batch.labels, batch.origin, strict=True)]
+    assert all(0 < patch.mean() < 1 for patch in shown)  # in the middle of the square it would be 1
+
+
 def test_whole_image_as_patch_starts_at_zero(recipe):
     assert not make_batch(replace(recipe, patch=SIZE), 0).origin.any()
 
