@@ -74,17 +74,18 @@ class TorchNetwork:
             return
         compared = self.random and asked.quality
         runs = [partial(self._fires, asked.seed, run, seen) for run in range(asked.runs or int(compared))]
+        passes = [None, *runs] if compared or self.outline or not runs else runs
         if self.outline is None and math.prod(batch.shape[2:]) > TILE_CELLS[self.format.dim]:
-            outcomes = [tiled_logits(self.module, batch, TILE_CELLS[self.format.dim], fires) for fires in (None, *runs)]
+            outcomes = [tiled_logits(self.module, batch, TILE_CELLS[self.format.dim], fires) for fires in passes]
             if compared:
                 self._compare(outcomes, deviation)
         else:
             levels = quality_levels(self.plan)
-            for number, states in enumerate(level_states(self.module, batch, self.outline, runs), start=1):
+            for number, states in enumerate(level_states(self.module, batch, self.outline, passes), start=1):
                 outcomes = [self.module.logits(state) for state in states]
                 if compared and number == levels:
                     self._compare(outcomes, deviation)
-        yield from outcomes[1:] if asked.runs else outcomes[:1]
+        yield from outcomes[-asked.runs :] if asked.runs else outcomes[:1]
 
     def _compare(self, outcomes: Sequence[Tensor], deviation: Deviation) -> None:
         expected, *drawn = (self._with_foreground(self._activate(logits)) for logits in outcomes)

@@ -32,20 +32,20 @@ def predict_logits(network: MedNCA, image: Tensor, outline: Outline | None = Non
 
 
 def level_states(
-    network: MedNCA, image: Tensor, outline: Outline | None = None, runs: Sequence[Fires] = ()
+    network: MedNCA, image: Tensor, outline: Outline | None = None, passes: Sequence[Fires | None] = (None,)
 ) -> Iterator[list[Tensor]]:
-    """The states (B, C, *grid) at the end of each level, coarsest first: of the expected update, then of random runs.
+    """The states (B, C, *grid) of each pass at the end of each level, coarsest first.
 
-    The expected update says which cells are computed, for the random runs as well.
+    passes: the masks of a random run, or None for the expected update. The first says which cells all of them compute.
     """
     coarsest = whole_window(image, network.plan.levels[0]).size
-    states = [network.first_state(image, coarsest)] * (1 + len(runs))
+    states = [network.first_state(image, coarsest)] * len(passes)
     for index, level in enumerate(network.plan.levels):
         computed = None
         if index and outline is not None:
             near = near_open(network.logits(states[0]), network.sigmoid, outline)
             computed = F.interpolate(near.float(), scale_factor=tuple(map(float, network.ratio(index))), mode="nearest")
-        for number, fires in enumerate((None, *runs)):
+        for number, fires in enumerate(passes):
             state = network.enter_level(states[number], image, index, whole_window(image, level))
             share = expected_share(network, level.steps, image)
             if fires is not None:

@@ -30,7 +30,7 @@ def tiled_logits(network: MedNCA, image: Tensor, cells: int, fires: Fires | None
     """
     levels = network.plan.levels
     grids = [tuple(s // f for s, f in zip(image.shape[2:], level.factor, strict=True)) for level in levels]
-    coarsest = next(level_states(network, image, None, () if fires is None else [fires]))[-1]  # (B, C, *grids[0])
+    (coarsest,) = next(level_states(network, image, None, [fires]))  # (B, C, *grids[0])
     logits = coarsest.new_empty(len(image), network.n_outputs, *grids[-1])
     for tile in cut(grids[-1], tile_size(grids[-1], cells)):
         state, boxes = coarsest, boxes_to_compute(levels, grids, tile)

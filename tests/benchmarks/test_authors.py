@@ -66,7 +66,7 @@ def test_both_levels_give_our_logits():
     image = torch.rand(2, 1, 16, 24, dtype=torch.float64)
     fired = [torch.rand(3, 2, 4, 6) < 0.5, torch.rand(3, 2, 16, 24) < 0.5]
     found = with_weights_of(network).predict_logits(image, fired)
-    *_, (_, state) = level_states(network, image, None, [lambda level, steps, grid: fired[level][:, :, None]])
+    *_, (state,) = level_states(network, image, None, [lambda level, steps, grid: fired[level][:, :, None]])
     expected = network.logits(state)
     assert torch.allclose(found, expected, rtol=1e-12, atol=1e-12)
 

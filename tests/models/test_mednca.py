@@ -63,7 +63,7 @@ def test_published_network_is_reproduced_with_its_recorded_masks(published, shar
     with torch.inference_mode():
         low = golden["low_input"].movedim(-1, 1)
         low = run_steps(published.cells[0], low, fires(0, 16, None), 16)
-        *_, (_, state) = level_states(published, golden["image"][:, None], None, [fires])
+        *_, (state,) = level_states(published, golden["image"][:, None], None, [fires])
         logits = published.logits(state)
     assert (low.movedim(1, -1) - golden["low_state"]).abs().max() < 1e-4
     assert (logits[:, 0] - golden["logit"]).abs().max() < 1e-4

@@ -47,7 +47,7 @@ class Masks:
 
 
 def whole_logits(network, image, masks):
-    *_, (_, state) = level_states(network, image, None, [masks])
+    *_, (state,) = level_states(network, image, None, [masks])
     return network.logits(state)
 
 

@@ -66,7 +66,7 @@ def both(network, image, outline, runs=()):
     found = list(level_by_level(small, seen, outline, [partial_fires(run, dim) for run in runs]))
     masks = [partial_masks(run, dim, len(image)) for run in runs]
     with torch.inference_mode():
-        states = list(prediction.level_states(network, torch.from_numpy(image), outline, masks))
+        states = list(prediction.level_states(network, torch.from_numpy(image), outline, [None, *masks]))
     activate = torch.sigmoid if network.sigmoid else lambda logits: logits.softmax(dim=1)
     for passed, plain in zip(found, states, strict=True):
         for index, state in enumerate(plain):
