@@ -24,12 +24,16 @@ class Seen(NamedTuple):
 
 
 class LightNetwork:
-    """Predicts at the outline. Raises InputError for weights that do not fit the plan."""
+    """Predicts at the outline. Raises InputError for weights that do not fit the plan.
+
+    computed: the share of each level's cells that the last prediction computed.
+    """
 
     device = "cpu"
 
     def __init__(self, weights: Path, plans: Plans, config: str, plan: NCAPlan) -> None:
         self.plan, self.random = plan, plan.fire_rate < 1
+        self.computed: tuple[float, ...] = ()
         self.format = input_format(plans.config(config), plan)
         self.nca = light_nca(
             read_weights(weights),
@@ -59,6 +63,7 @@ class LightNetwork:
             if compared and number == levels:
                 for run in range(1, count + 1):
                     deviation.add(*outcome.deviation(run))
+        self.computed = outcome.computed
         for run in range(1, count + 1) if asked.runs else [0]:
             probabilities = outcome.probabilities(run)
             yield (probabilities[:, 0] if self.format.dim == 3 else probabilities)[seen.part.inside]
