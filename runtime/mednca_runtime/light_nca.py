@@ -107,6 +107,10 @@ class LightNCA:
     def n_free(self) -> int:
         return self.levels[0].rule.update.shape[1]
 
+    def logits(self, states: np.ndarray) -> np.ndarray:
+        """States (R, F) -> (K, R)."""
+        return np.ascontiguousarray(states[:, : self.n_outputs].T)
+
 
 def pyramid(nca: LightNCA, image: np.ndarray) -> list["SeenImage"]:
     """What each level sees of an image (channels, N, *spatial), float32: folds of one model share it.
@@ -194,7 +198,7 @@ class Pass:
 
     def probabilities(self, index: int = 0) -> np.ndarray:
         """float32 (K, N, *grid), of the expected update or of random run `index`."""
-        return np.stack([np.take(one, self.pointer) for one in np.ascontiguousarray(self._of_rows(index).T)])
+        return np.stack([np.take(one, self.pointer) for one in self._of_rows(index)])
 
     def deviation(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Of random run `index` from the expected update: sums over all cells of |difference| and of the expected.
@@ -203,15 +207,16 @@ class Pass:
         """
         cells = np.bincount(self.pointer.reshape(-1), minlength=len(self.states[0])).astype(np.float32)
         expected, drawn = (self._with_foreground(self._of_rows(one)) for one in (0, index))
-        return cells @ np.abs(expected - drawn), cells @ expected
+        return np.abs(expected - drawn) @ cells, expected @ cells
 
     def _of_rows(self, index: int) -> np.ndarray:
-        logits = self.states[index][:, : self.nca.n_outputs]
+        """Probabilities (K, R) of the states' rows."""
+        logits = self.nca.logits(self.states[index])
         return _sigmoid(logits) if self.nca.sigmoid else _softmax(logits)
 
     def _with_foreground(self, rows: np.ndarray) -> np.ndarray:
-        foreground = rows.max(axis=1) if self.nca.sigmoid else 1 - rows[:, 0]
-        return np.column_stack([rows, foreground])
+        foreground = rows.max(axis=0) if self.nca.sigmoid else 1 - rows[0]
+        return np.vstack([rows, foreground])
 
 
 def predict(nca: LightNCA, seen: Sequence[SeenImage], outline: Outline | None = None) -> Pass:
@@ -242,7 +247,7 @@ def level_by_level(
         if index:
             ratio = tuple(a // f for a, f in zip(nca.levels[index - 1].factor, level.factor, strict=True))
             if outline is not None:
-                sure, classes = sure_and_class(states[0][:, : nca.n_outputs], nca.sigmoid, outline.eps)
+                sure, classes = sure_and_class(nca.logits(states[0]), nca.sigmoid, outline.eps)
                 active = refined(near_open(sure[pointer], classes[pointer], nca.dim, outline.halo), ratio)
             pointer = refined(pointer, ratio)
         cells = np.arange(pointer.size) if active is None else np.flatnonzero(active)
@@ -334,6 +339,7 @@ def _sigmoid(logits: np.ndarray) -> np.ndarray:
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:
-    """Over the last axis."""
-    exponents = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return exponents / exponents.sum(axis=-1, keepdims=True)
+    """Over the first axis."""
+    exponents = np.exp(logits - logits.max(axis=0))
+    exponents /= exponents.sum(axis=0)
+    return exponents

@@ -21,14 +21,12 @@ class Outline:
 
 
 def sure_and_class(logits: np.ndarray, sigmoid: bool, eps: float) -> tuple[np.ndarray, np.ndarray]:
-    """logits: (N, K) -> bool (N,), whether the cell is sure, and int (N,), its class."""
+    """logits: (K, N) -> bool (N,), whether the cell is sure, and int (N,), its class."""
     if sigmoid:
         bound = np.log((1 - eps) / eps)
-        inside = logits > 0
-        return (np.abs(logits) >= bound).all(axis=1), inside @ (1 << np.arange(logits.shape[1]))
-    largest = logits.max(axis=1)
-    total = np.exp(logits - largest[:, None]).sum(axis=1)  # the largest probability is 1 / total
-    return total <= 1 / (1 - eps), logits.argmax(axis=1)
+        return (np.abs(logits) >= bound).all(axis=0), (1 << np.arange(len(logits))) @ (logits > 0)
+    total = np.exp(logits - logits.max(axis=0)).sum(axis=0)  # the largest probability is 1 / total
+    return total <= 1 / (1 - eps), logits.argmax(axis=0)
 
 
 def near_open(sure: np.ndarray, classes: np.ndarray, dim: int, halo: int) -> np.ndarray:

@@ -10,13 +10,13 @@ from mednca_runtime.outline import Outline, grown, near_open, refined, sure_and_
 
 def test_a_cell_is_sure_if_its_largest_probability_is_at_least_1_minus_eps():
     probabilities = np.array([[0.96, 0.03, 0.01], [0.94, 0.05, 0.01], [0.0, 0.02, 0.98]])
-    sure, classes = sure_and_class(np.log(probabilities + 1e-12), sigmoid=False, eps=0.05)
+    sure, classes = sure_and_class(np.log(probabilities + 1e-12).T, sigmoid=False, eps=0.05)
     assert sure.tolist() == [True, False, True] and classes.tolist() == [0, 0, 2]
 
 
 def test_with_regions_each_must_be_sure_and_the_class_is_the_set_of_regions():
     probabilities = np.array([[0.97, 0.02], [0.97, 0.2], [0.99, 0.99], [0.01, 0.01]])
-    sure, classes = sure_and_class(np.log(probabilities / (1 - probabilities)), sigmoid=True, eps=0.05)
+    sure, classes = sure_and_class(np.log(probabilities / (1 - probabilities)).T, sigmoid=True, eps=0.05)
     assert sure.tolist() == [True, False, True, True] and classes.tolist() == [1, 1, 3, 0]
 
 
@@ -53,7 +53,7 @@ def test_torch_finds_the_same_cells(size, sigmoid, halo):
     generator = np.random.default_rng(0)
     logits = generator.normal(0, 1, (2, 3, *size)).astype(np.float32)
     logits[:, 0] += 9 * np.sign(np.arange(size[-1]) - 3.5)  # sure on either side of a border, but for some noise
-    rows = np.moveaxis(logits, 1, -1).reshape(-1, 3)
+    rows = np.moveaxis(logits, 1, 0).reshape(3, -1)
     sure, classes = (found.reshape(2, *size) for found in sure_and_class(rows, sigmoid, 0.05))
     expected = near_open_in_torch(torch.from_numpy(logits), sigmoid, Outline(0.05, halo))[:, 0].numpy()
     found = near_open(sure, classes, len(size), halo)
