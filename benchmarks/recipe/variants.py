@@ -39,6 +39,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     # MRI, some kinds alone
     "artefacts0.3_kspace": _artefacts(0.3, ["bias_field", "ghosts", "spikes"]),
     "artefacts0.3_bias": _artefacts(0.3, ["bias_field"]),
+    "at_outline": {"training.at_outline": True},
     "foreground0.33": {"training.foreground_share": 0.33},
     "foreground0.8": {"training.foreground_share": 0.8},
     # the cell

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ..planning.plans import LevelPlan, NCAPlan
 from .graphs import GraphedSteps
 from .nca import CHANNELS_LAST, Cell
+from .near_outline import near_open
 from .steps import run_steps
 from .windows import Window
 
@@ -56,13 +57,25 @@ class MedNCA(nn.Module):
         for index, level in enumerate(self.plan.levels):
             window = self._window(image, index, origin)
             previous = outputs[-1].window if outputs else None
+            near = self._near_outline(outputs[-1], index, window) if outputs else None
             state = self.enter_level(state, image, index, window, previous)
             fired = draw_fires(generator, self.plan.fire_rate, level.steps, state)
+            if near is not None:
+                fired = near.expand(level.steps, *near.shape) if fired is None else fired & near
             run = self.training_steps(image.device)
             state = run(self.cells[index], state, fired, level.steps, self.plan.keep_every)
             outputs.append(LevelOutput(self.logits(state), window, level.factor))
             magnitude = torch.maximum(magnitude, state.detach()[:, self.n_image :].abs().amax())
         return outputs, magnitude
+
+    def _near_outline(self, above: "LevelOutput", index: int, window: Window) -> Tensor | None:
+        """bool (B, 1, *window): the cells of a level that prediction would compute; None: training computes all."""
+        if not self.plan.training.at_outline:
+            return None
+        near = near_open(above.logits.detach(), self.sigmoid, self.plan.outline).float()
+        ratio = self.ratio(index)
+        near = window.coarser(ratio).crop(near, relative_to=above.window)
+        return F.interpolate(near, scale_factor=tuple(map(float, ratio)), mode="nearest") > 0
 
     def training_steps(self, device: torch.device) -> Callable[..., Tensor]:
         """What runs a level's steps in training: `run_steps`, on a GPU as CUDA graphs."""

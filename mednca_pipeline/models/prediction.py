@@ -8,13 +8,13 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from mednca_runtime.outline import Outline
 
 from .mednca import MedNCA, whole_window
+from .near_outline import near_open
 from .steps import run_steps
 
 # fires(level, steps, grid) -> bool (steps, B, 1, *grid), the cells that fire. Inference in tiles (tiles.py) calls
@@ -59,22 +59,3 @@ def level_states(
 def expected_share(network: MedNCA, steps: int, image: Tensor) -> Tensor:
     """The fire rate of every cell and step, (steps, 1, 1, ...): the mean of a level's fire masks."""
     return image.new_full((1,) * (image.ndim + 1), network.plan.fire_rate).expand(steps, *(1,) * image.ndim)
-
-
-def near_open(logits: Tensor, sigmoid: bool, outline: Outline) -> Tensor:
-    """logits: (B, K, *grid) -> bool (B, 1, *grid): the cells within `halo` cells of an open one."""
-    if sigmoid:
-        probabilities = logits.sigmoid()
-        sure = (torch.maximum(probabilities, 1 - probabilities) >= 1 - outline.eps).all(dim=1, keepdim=True)
-        classes = logits > 0
-    else:
-        sure = logits.softmax(dim=1).amax(dim=1, keepdim=True) >= 1 - outline.eps
-        classes = logits.argmax(dim=1, keepdim=True)
-    is_open = ~sure
-    for axis in range(2, logits.ndim):
-        differs = (classes.diff(dim=axis) != 0).any(dim=1, keepdim=True)
-        last = logits.shape[axis] - 1
-        is_open.narrow(axis, 0, last).logical_or_(differs)
-        is_open.narrow(axis, 1, last).logical_or_(differs)
-    pool = {2: F.max_pool2d, 3: F.max_pool3d}[logits.ndim - 2]
-    return pool(is_open.float(), 2 * outline.halo + 1, stride=1, padding=outline.halo) > 0

@@ -23,8 +23,8 @@ ADDED = {
     "mirror_axes": (),
     "artefacts": 0.0,
     "artefact_kinds": (),
+    "at_outline": False,
 }
-UNDECISIVE = ("outline",)  # fields that decide how a network predicts and not its weights
 FIRST_OUTLINE = {"eps": 0.02, "halo": 2}  # of a mednca whose plan is older than the field
 MODELS = ("mednca", "mednca_paper", "unet", "unet_small")
 
@@ -59,6 +59,7 @@ class TrainingPlan:
     mirror_axes: tuple[int, ...] = ()  # of the sample, flipped at random
     artefacts: float = 0.0  # share of the samples that have an image artefact
     artefact_kinds: tuple[str, ...] = ()  # which (evaluation.artefacts.ARTEFACTS), each as likely
+    at_outline: bool = False  # fine levels compute the cells that prediction would compute; else all of their patch
 
 
 @dataclass(frozen=True)
@@ -168,12 +169,12 @@ class Plans:
         chosen = self.config(config)
         parts = [self.labels, chosen.preprocessing, chosen.model(model)]
         plain = [asdict(from_dict(type(part), asdict(part))) for part in parts]  # 1 and 1.0 must not differ
+        if not plain[-1]["training"].get("at_outline"):
+            plain[-1].pop("outline", None)  # it then decides how a network predicts, and not its weights
         for fields in (plain[-1], plain[-1]["training"]):
             for name, default in ADDED.items():
                 if fields.get(name) == default:
                     del fields[name]
-            for name in UNDECISIVE:
-                fields.pop(name, None)
         decisive = [plain, chosen.dim, chosen.image_size, self.channel_names]
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
 

@@ -13,6 +13,7 @@ from mednca_pipeline.models.nca import Cell, run_steps
 from mednca_pipeline.models.prediction import level_states, predict_logits
 from mednca_pipeline.models.registry import count_parameters
 from mednca_pipeline.planning.plans import LevelPlan, NCAPlan, TrainingPlan
+from mednca_runtime.outline import Outline
 
 TRAINING = TrainingPlan("muon", 0.02, 2, 0.99, {"cpu": 1.0})
 PLAN = NCAPlan(
@@ -175,5 +176,24 @@ def test_mixed_precision_keeps_the_state_in_float32(perception, norm):
 def test_gradients_reach_every_level():
     network = MedNCA(PLAN, 2, 1, 2, sigmoid=False)
     outputs, _ = network(torch.randn(2, 1, 32, 32), torch.tensor([[0, 0], [8, 8]]), torch.Generator().manual_seed(0))
+    outputs[-1].logits.square().sum().backward()
+    assert all(parameter.grad.abs().max() > 0 for parameter in network.parameters())
+
+
+def test_training_at_the_outline_computes_what_prediction_computes():
+    """With every cell firing the outputs are those of prediction, far enough from the ends of the patch."""
+    levels = (LevelPlan((4, 4), 2), LevelPlan((2, 2), 2), LevelPlan((1, 1), 2, (16, 16)))
+    training = dataclasses.replace(TRAINING, at_outline=True)
+    plan = dataclasses.replace(PLAN, fire_rate=1.0, levels=levels, training=training, outline=Outline(0.2, 1))
+    network = MedNCA(plan, 2, 1, 2, sigmoid=False)
+    for cell in network.cells:  # a level that is sure where the image is bright or dark, but not between
+        torch.nn.init.normal_(cell.update.weight, std=0.3)
+    image = torch.randn(1, 1, 8, 8).repeat_interleave(8, 2).repeat_interleave(8, 3)
+    outputs, _ = network(image, torch.tensor([[16, 12]]), torch.Generator())
+    *_, (state,) = level_states(network, image, plan.outline)
+    *_, (everywhere,) = level_states(network, image)
+    inside = (..., slice(18, 30), slice(14, 26))
+    assert torch.allclose(outputs[-1].logits[..., 2:-2, 2:-2], network.logits(state)[inside], atol=1e-5)
+    assert not torch.allclose(network.logits(state)[inside], network.logits(everywhere)[inside], atol=1e-5)
     outputs[-1].logits.square().sum().backward()
     assert all(parameter.grad.abs().max() > 0 for parameter in network.parameters())

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mednca_pipeline.models.prediction import near_open as near_open_in_torch
+from mednca_pipeline.models.near_outline import near_open as near_open_in_torch
 from mednca_runtime.outline import Outline, grown, near_open, refined, sure_and_class
 
 
