@@ -2,6 +2,7 @@
 
 import argparse
 import ast
+import dataclasses
 import importlib
 import importlib.util
 import re
@@ -160,6 +161,7 @@ def test_constants_of_the_planner_page_are_those_of_the_code():
     wrong = []
     for module, name, stated in rows:
         value = getattr(importlib.import_module(f"mednca_pipeline.planning.{module}"), name)
+        value = dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value
         if ast.literal_eval(stated) != value:
             wrong.append(f"{module}.{name} is {value!r}, the page says {stated}")
     assert not wrong
