@@ -11,9 +11,15 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from mednca_pipeline.inference.network import Asked
+from mednca_pipeline.models.registry import build_model
+from mednca_pipeline.models.weights import save_weights
 from mednca_pipeline.planning.plans import read_plans
+from mednca_runtime.outline import Outline
+from mednca_runtime.quality import Deviation
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -214,12 +220,22 @@ def test_readme_has_the_five_lines_as_they_are_promised():
     assert lines[start : start + 5] == promised
 
 
-def test_figure_shows_every_level_of_a_plan(phantom_workspace, tmp_path, monkeypatch):
-    path = ROOT / "docs" / "figures" / "draw_med_nca.py"
-    spec = importlib.util.spec_from_file_location("draw_med_nca", path)
-    script = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "draw_med_nca", script)  # its dataclass looks itself up there
-    spec.loader.exec_module(script)
+@pytest.fixture
+def figure_script(monkeypatch):
+    """Loads a script of docs/figures by its name."""
+
+    def load(name: str):
+        spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / "figures" / f"{name}.py")
+        script = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, name, script)  # its dataclasses look themselves up there
+        spec.loader.exec_module(script)
+        return script
+
+    return load
+
+
+def test_figure_shows_every_level_of_a_plan(phantom_workspace, tmp_path, figure_script):
+    script = figure_script("draw_med_nca")
     plans = script.read_plans(phantom_workspace / "plans" / "Dataset001_Phantom" / "plans.json")
     model = script.build_model("mednca", plans, "2d").eval()
     image, origin = script.phantom_slice(plans, model)
@@ -230,6 +246,26 @@ def test_figure_shows_every_level_of_a_plan(phantom_workspace, tmp_path, monkeyp
         level.patch is None or tuple(level.patch) == grid for level, grid in zip(model.plan.levels, grids, strict=True)
     ]
     script.draw(plans, views, trained=False).savefig(tmp_path / "figure.png")
+
+
+def test_figure_of_the_outline_shows_the_cells_that_each_level_computes(phantom_workspace, tmp_path, figure_script):
+    script = figure_script("draw_outline")
+    plans = read_plans(phantom_workspace / "plans" / "Dataset001_Phantom" / "plans.json")
+    weights, plan = tmp_path / "final.safetensors", plans.config("2d").mednca
+    save_weights(weights, build_model("mednca", plans, "2d"))
+    network = script.LightNetwork(weights, plans, "2d", dataclasses.replace(plan, outline=Outline(eps=0.9, halo=0)))
+    image = np.random.default_rng(0).standard_normal((len(plans.channel_names), 1, 40, 44)).astype(np.float32)
+    views = script.level_views(network, image)
+    grids = [tuple(side // factor for side, factor in zip((40, 44), level.factor, strict=True)) for level in plan.levels]
+    assert [view.computed.shape for view in views] == grids
+    assert views[0].computed.all()
+    (seen,) = network.see(image)
+    list(network.probabilities(seen, Asked(quality=False), Deviation(plans.labels)))
+    assert [view.computed.mean() for view in views] == pytest.approx(network.computed)
+    assert 0 < network.computed[-1] < 1
+    took = script.timing(network, image, rounds=1)
+    assert len(took.everywhere) == len(took.outline) == len(views)
+    script.draw(views, took).savefig(tmp_path / "figure.png")
 
 
 def imported_names(tree: ast.AST) -> set[str]:

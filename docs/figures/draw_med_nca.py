@@ -142,7 +142,7 @@ def draw(plans: Plans, views: list[LevelView], trained: bool) -> Figure:
     for column in range(1, len(views)):
         moves = "the state is\nupsampled;\nthe image is\nput in anew\n\u2192"
         figure.text(0.12 + width * column, 0.64, moves, ha="center", va="center", fontsize=9)
-    caption = "Orange: what training sees of a level. Inference always sees the whole."
+    caption = "Orange: what training sees of a level. Prediction sees the whole and computes what lies near an outline."
     figure.text(0.55, 0.322, caption, ha="center", color=ORANGE)
     _draw_rule(figure.add_axes((0.02, 0.01, 0.96, 0.28)), plans)
     return figure
@@ -201,7 +201,9 @@ def _draw_rule(axes: Axes, plans: Plans) -> None:
     fixed = f"{n_image - n_position} image and {n_position} position" if n_position else f"{n_image} image"
     labels = f"{fixed} (fixed), {plans.labels.n_outputs} outputs, the rest hidden"
     axes.text(98.8, 6.5, f"added to the cell's state: {labels}", ha="right", va="top", fontsize=9.5)
-    axes.text(50, 1.2, "A cell reads its neighbours and nothing else.", ha="center", color=GREY, fontsize=10)
+    said = "A cell reads its neighbours and nothing else. "
+    said += f"Prediction is without chance: instead of firing, each cell applies {plan.fire_rate:g} times its update."
+    axes.text(50, 1.2, said, ha="center", color=GREY, fontsize=10)
 
 
 def _arrow(axes: Axes, start: float, end: float) -> None:
