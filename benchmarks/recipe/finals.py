@@ -4,9 +4,10 @@
     python -m benchmarks.recipe.finals      the tables and the figure again, of what is there
 
 Each training is the command that a user types, in a workspace of its own (WORKSPACE/finals/<budget>) which shares the
-given one's raw data, preprocessed cases, plan and splits. Killed, it goes on where it stopped. `final` weights, 10 runs
-averaged, fold 0's validation cases, measured as mednca_predict writes them: with the components that the plan keeps;
-one column has the means before any was removed. Writes finals.csv, finals.md and finals.png, a curve per training, and
+given one's raw data, preprocessed cases, plan and splits. Killed, it goes on where it stopped. `final` weights, the
+validation cases of fold 0, measured as mednca_predict writes them: with the components that the plan keeps; one column
+has the means before any was removed. --threads N computes with N threads and augments in the same process, so that two
+trainings fit side by side. Writes finals.csv, finals.md and finals.png, a curve per training, and
 an automaton's weights. Trainings of plans that have changed since stay in the table, below the others.
 """
 
@@ -40,6 +41,7 @@ def main() -> None:
     parser.add_argument("-d", help="dataset")
     parser.add_argument("--models", nargs="+", default=["mednca", "unet_small"])
     parser.add_argument("--budget")
+    parser.add_argument("--threads", type=int, help="of each training, without further processes")
     arguments = parser.parse_args()
     given = [arguments.root, arguments.d, arguments.budget]
     if not any(given):
@@ -51,7 +53,7 @@ def main() -> None:
     workspace = shared_workspace(root, arguments.budget)
     dataset = workspace.resolve(arguments.d)
     for model in arguments.models:
-        folder = train(workspace, dataset, model, arguments.budget)
+        folder = train(workspace, dataset, model, arguments.budget, arguments.threads)
         add(final_of(folder, arguments.budget, workspace), folder)
     report()
 
@@ -66,11 +68,12 @@ def shared_workspace(root: Path, budget: str) -> Workspace:
     return Workspace(made)
 
 
-def train(workspace: Workspace, dataset: str, model: str, budget: str) -> Path:
+def train(workspace: Workspace, dataset: str, model: str, budget: str, threads: int | None) -> Path:
     config = read_plans(workspace.plans_file(dataset)).default_config
     folder = workspace.fold_folder(dataset, model, config, 0)
     if not is_finished(folder):
         command = ["mednca_train", dataset, "0", "--model", model, "--budget", budget, "--root", str(workspace.root)]
+        command += ["--threads", str(threads), "-np", "0"] if threads else []
         subprocess.run([*command, "--continue"] if (folder / "run.json").exists() else command, check=True)
     return folder
 
@@ -155,14 +158,15 @@ def report() -> None:
     write_text(
         OUT / "finals.md",
         "`python -m benchmarks.recipe.finals --root WORKSPACE -d DATASET --models MODEL --budget BUDGET`, fold 0, "
-        "`final` weights, 10 runs averaged. Dice and HD95 are means over the validation cases, with the standard error "
-        "of the mean Dice over cases, measured with the components that the plan keeps. Raw are the mean Dice of "
+        "`final` weights. Commits before 6719c66 predicted by ten random runs that compute every cell, later ones by "
+        "the expected update at the outline. Dice, HD95 and NSD are means over the validation cases, with the standard "
+        "error of the mean Dice over cases, measured with the components that the plan keeps. Raw are the mean Dice of "
         "classes and the foreground's Dice and HD95 before others are removed. Each row's own command is in "
         "finals.csv.\n\n"
         + table(present)
         + "\n`mednca` less `unet_small`, case by case (± standard error):\n\n"
         + paired_table(present)
-        + "\nDice on the scoring slices, one run: means over eighths of each training:\n\n"
+        + "\nDice on the scoring slices (until 6719c66 one random run): means over eighths of each training:\n\n"
         + curves_table(present)
         + "\nTrainings of earlier plans, other machines among them:\n\n"
         + table([row for row in rows if row not in present]),
@@ -170,7 +174,7 @@ def report() -> None:
 
 
 def draw(rows: Sequence[dict[str, str]]) -> None:
-    """The curves of each dataset: Dice on a few validation samples, one run, over the minutes of training."""
+    """The curves of each dataset: Dice on a few validation samples over the minutes of training."""
     from matplotlib.figure import Figure
 
     datasets = sorted({row["dataset"] for row in rows})
@@ -184,7 +188,7 @@ def draw(rows: Sequence[dict[str, str]]) -> None:
             axis.plot(*zip(*curve, strict=True), label=f"{row['model']} {row['budget']}", linewidth=1)
         margin = 0.1 * (max(late) - min(late))
         axis.set(ylim=(min(late) - margin, max(late) + margin))
-        axis.set(title=dataset, xlabel="minutes", ylabel="Dice of a few validation slices, one run")
+        axis.set(title=dataset, xlabel="minutes", ylabel="Dice of a few validation slices")
         axis.legend(fontsize=7)
         axis.grid(alpha=0.3)
     with replacing(OUT / "finals.png") as temporary:
@@ -194,7 +198,7 @@ def draw(rows: Sequence[dict[str, str]]) -> None:
 def table(rows: Sequence[dict[str, str]]) -> str:
     head = (
         "| dataset | budget | model | parameters | iterations | minutes (threads) | Dice of classes | mean | "
-        "foreground | HD95 | keeps | raw | s per case | commit | plan |\n" + "|---" * 15 + "|\n"
+        "foreground | HD95 | NSD | keeps | raw | s per case | commit | plan |\n" + "|---" * 16 + "|\n"
     )
     cells = [
         [
@@ -208,6 +212,7 @@ def table(rows: Sequence[dict[str, str]]) -> str:
             f"{float(row['mean_class_dice']):.4f}",
             f"{float(row['foreground_dice']):.4f} ± {standard_error(row):.4f}",
             f"{row['foreground_hd95']} {row['unit']}",
+            f"{summary_of(row)['mean']['foreground']['nsd']:.4f}",
             kept_cell(row),
             raw_cell(row),
             row["seconds_per_case"],
@@ -269,10 +274,14 @@ def curves_table(rows: Sequence[dict[str, str]]) -> str:
 
 def dice_of_cases(row: dict[str, str], what: str) -> dict[str, float]:
     """Per validation case, of the foreground or the mean of its classes."""
-    cases = read_json(OUT / "finals" / name_of(row) / "summary.json")["cases"]
+    cases = summary_of(row)["cases"]
     names = {name for case in cases.values() for name in case["classes"]}
     wanted = ["foreground"] if what == "foreground" else sorted(names - {"foreground"})
     return {name: statistics.mean(case["classes"][one]["dice"] for one in wanted) for name, case in cases.items()}
+
+
+def summary_of(row: dict[str, str]) -> dict:
+    return read_json(OUT / "finals" / name_of(row) / "summary.json")
 
 
 def standard_error(row: dict[str, str]) -> float:

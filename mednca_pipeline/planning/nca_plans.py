@@ -65,6 +65,14 @@ def training_decision(mirrored: bool) -> Chosen:
     )
 
 
+def outline_decision() -> Chosen:
+    return Chosen(
+        f"one pass; finer levels only within {OUTLINE.halo} cells of the outline",
+        f"there the level above leaves more than {OUTLINE.eps:g} to other classes, or meets another class; all other "
+        "cells keep what they were given. --everywhere of mednca_predict computes every cell",
+    )
+
+
 def factors_of(facts: Facts, user: Overrides) -> Chosen:
     """Downscale factors of `mednca`, coarsest first."""
     if user.levels:

@@ -21,6 +21,7 @@ from .nca_plans import (
     channels,
     factors_of,
     hidden_units,
+    outline_decision,
     parameters,
     plan_mednca,
     steps_of,
@@ -129,6 +130,7 @@ def _plan_config(
     notes.add("hidden units", str(mednca.hidden), hidden)
     notes.add("batch size", str(mednca.training.batch_size), batch.because)
     rows = [("cell", cell_decision()), ("training", training_decision(bool(mednca.training.mirror_axes)))]
+    rows.append(("prediction", outline_decision()))
     for label, made in rows + augmentation_decisions(fingerprint.channel_names, facts.dim):
         notes.add(label, made.value, made.because)
     notes.add("mednca_paper", paper_choice.value, paper_choice.because)
