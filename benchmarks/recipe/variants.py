@@ -40,6 +40,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "artefacts0.3_kspace": _artefacts(0.3, ["bias_field", "ghosts", "spikes"]),
     "artefacts0.3_bias": _artefacts(0.3, ["bias_field"]),
     "at_outline": {"training.at_outline": True},
+    "at_outline_artefacts0.15": {**_artefacts(0.15), "training.at_outline": True},
+    "at_outline_artefacts0.3": {**_artefacts(0.3), "training.at_outline": True},
+    "at_outline_halo1": {"training.at_outline": True, "outline.halo": 1},
+    "at_outline_halo1_artefacts0.15": {**_artefacts(0.15), "training.at_outline": True, "outline.halo": 1},
+    "at_outline_halo1_artefacts0.3": {**_artefacts(0.3), "training.at_outline": True, "outline.halo": 1},
+    "everywhere": {"training.at_outline": False},
     "foreground0.33": {"training.foreground_share": 0.33},
     "foreground0.8": {"training.foreground_share": 0.8},
     # the cell

@@ -1,13 +1,13 @@
 """Averages folds and random runs, and measures how far random runs deviate from the expected update."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mednca_runtime.ensemble import Moments
 from mednca_runtime.labels import Labels
-from mednca_runtime.quality import Deviation, average_scores
+from mednca_runtime.quality import Deviation
 
 from .network import Asked, Network
 
@@ -17,7 +17,8 @@ class Ensemble:
     """The outcome over all folds and runs, in preprocessed space.
 
     mean: (K, S, H, W) probabilities. variance: (S, H, W) over folds and runs, summed over the outputs, if asked for.
-    quality: class or "foreground" -> quality score averaged over the folds; empty where none was asked for.
+    quality: class or "foreground" -> quality score of the first fold; empty where none was asked for. Thresholds are
+        learned from single folds, and the scores of further ones would cost as much again.
     """
 
     mean: np.ndarray
@@ -29,18 +30,17 @@ def predict_ensemble(
     folds: Sequence[Network], image: np.ndarray, labels: Labels, asked: Asked, with_variance: bool = False
 ) -> Ensemble:
     """image: (C, S, H, W), preprocessed. The folds have the same plan: what they see of the image is made once."""
-    deviations = [Deviation(labels) for _ in folds]
+    deviation, unscored = Deviation(labels), replace(asked, quality=False)
     parts: list[Moments] = []
     for seen in folds[0].see(image):
         moments = Moments(with_variance)
-        for fold, deviation in zip(folds, deviations, strict=True):
-            for probabilities in fold.probabilities(seen, asked, deviation):
+        for number, fold in enumerate(folds):
+            for probabilities in fold.probabilities(seen, unscored if number else asked, deviation):
                 moments.add(probabilities)
         parts.append(moments)
     mean = _joined([part.mean for part in parts])
     variance = _joined([part.variance for part in parts]).sum(axis=0) if with_variance else None
-    scores = [deviation.scores() for deviation in deviations]
-    return Ensemble(mean, variance, average_scores(score for score in scores if score))
+    return Ensemble(mean, variance, deviation.scores())
 
 
 def _joined(parts: Sequence[np.ndarray]) -> np.ndarray:

@@ -22,7 +22,7 @@ HIDDEN_STATE, CHANNEL_MULTIPLE = 5, 8
 LEAST_HIDDEN, MOST_HIDDEN = 64, 96
 BATCH_SIZE = {2: 8, 3: 4}
 MUON_RATE, EMA_DECAY = 0.02, 0.99
-OUTLINE = Outline(eps=0.02, halo=2)
+OUTLINE = Outline(eps=0.02, halo=1)
 
 
 def channels(n_image: int, n_outputs: int, n_position: int = 0) -> Chosen:
@@ -55,8 +55,11 @@ def cell_decision() -> Chosen:
 
 
 def training_decision(mirrored: bool) -> Chosen:
-    value = f"Muon at {MUON_RATE:g}, averaged weights (EMA {EMA_DECAY:g}), augmented as in nnU-Net"
-    because = "Muon brought automata to a given Dice three to four times sooner than Adam"
+    value = f"Muon at {MUON_RATE:g}, averaged weights (EMA {EMA_DECAY:g}), at the outline, augmented as in nnU-Net"
+    because = (
+        "Muon brought automata to a given Dice three to four times sooner than Adam; training that computes what "
+        "prediction computes takes 0.6 to 0.7 of the time"
+    )
     if mirrored:
         return Chosen(value, because)
     return Chosen(
@@ -110,7 +113,9 @@ def plan_mednca(
     wished = BATCH_SIZE[facts.dim]
     batch, keep_every = batch_in_memory(wished, facts, levels, step_bytes)
     batch_choice = _batch_decision(batch, wished, facts, step_bytes(levels, batch, keep_every=keep_every), keep_every)
-    training = TrainingPlan("muon", MUON_RATE, batch, EMA_DECAY, training_minutes("mednca", size, facts.n_cases))
+    training = TrainingPlan(
+        "muon", MUON_RATE, batch, EMA_DECAY, training_minutes("mednca", size, facts.n_cases), at_outline=True
+    )
     plan = NCAPlan(
         n_channels,
         hidden,

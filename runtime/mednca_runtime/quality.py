@@ -6,7 +6,7 @@ standard deviation; one run beside the expected update says as much as six of th
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,16 +49,6 @@ class Deviation:
             ratios = np.where(self._expected > 0, self._difference / self._expected, np.nan)
         names = (*self._labels.names, FOREGROUND)
         return dict(zip(names, (float(ratio) for ratio in ratios[-len(names) :]), strict=True))
-
-
-def average_scores(folds: Iterable[Mapping[str, float]]) -> dict[str, float]:
-    """Mean over the folds per class. Folds whose score is NaN (nothing predicted) do not count; NaN where all are."""
-    folds = list(folds)
-    averaged = {}
-    for name in folds[0] if folds else ():
-        finite = [fold[name] for fold in folds if math.isfinite(fold[name])]
-        averaged[name] = sum(finite) / len(finite) if finite else math.nan
-    return averaged
 
 
 def learn_threshold(

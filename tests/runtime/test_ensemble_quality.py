@@ -7,7 +7,7 @@ import pytest
 
 from mednca_runtime.ensemble import Moments
 from mednca_runtime.labels import Labels
-from mednca_runtime.quality import Deviation, Threshold, average_scores, flag, learn_threshold
+from mednca_runtime.quality import Deviation, Threshold, flag, learn_threshold
 
 CLASSES = Labels(("a", "b"), ((1,), (2,)))
 REGIONS = Labels(("whole", "core"), ((1, 2), (2,)), (1, 2))
@@ -78,13 +78,6 @@ def test_scores_of_regions_have_no_background():
     deviation = Deviation(REGIONS)
     deviation.add(np.array([0.6, 0.2, 0.5]), np.array([2.0, 1.0, 2.0]))
     assert deviation.scores() == pytest.approx({"whole": 0.3, "core": 0.2, "foreground": 0.25})
-
-
-def test_scores_are_averaged_over_the_folds_that_predict_something():
-    averaged = average_scores([{"a": 0.1, "b": math.nan}, {"a": 0.3, "b": math.nan}, {"a": math.nan, "b": math.nan}])
-    assert averaged["a"] == pytest.approx(0.2)
-    assert math.isnan(averaged["b"])
-    assert average_scores([]) == {}
 
 
 def test_threshold_separates_poor_cases():
