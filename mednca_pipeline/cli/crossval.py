@@ -15,6 +15,7 @@ EXAMPLES = """\
   mednca_crossval 4                                        mednca against unet_small, all folds
   mednca_crossval 4 --models mednca unet --budget 15min    other models, a budget per fold
   mednca_crossval 4 --folds 0 1 --iterations 2000          two folds only; the tables name what is missing
+  mednca_crossval 4 --ensemble                             a row more: the mean of both models
   mednca_crossval 4 --jobs 2                               two folds at once, the cores shared between them
   mednca_crossval 4                                        the same line again goes on after an interruption"""
 
@@ -38,6 +39,9 @@ def _parser() -> argparse.ArgumentParser:
         default=["mednca", "unet_small"],
         metavar="MODEL",
         help="of mednca, mednca_paper, unet, unet_small (default: mednca unet_small)",
+    )
+    parser.add_argument(
+        "--ensemble", action="store_true", help="also the mean of these models, of each fold that all have finished"
     )
     parser.add_argument("--config", choices=["2d", "3d"], help="configuration (default: the plan's)")
     parser.add_argument("--folds", nargs="+", metavar="FOLD", help="such as 0 1 (default: all)")
@@ -78,6 +82,7 @@ def _crossvalidate(arguments: argparse.Namespace, command: str) -> int:
         seed=arguments.seed,
         workers=arguments.np,
         quiet=arguments.quiet,
+        ensemble=arguments.ensemble,
         command=command,
     )
     result = crossvalidate(open_workspace(arguments.root), options, partial(_report, quiet=arguments.quiet))

@@ -18,6 +18,7 @@ EXAMPLES = """  mednca_predict -i in -o out                    the only trained 
   mednca_predict -i scan.nii.gz -o out -d 4      one file
   mednca_predict -i dicom_folder -o out -d 4     every DICOM series below the folder
   mednca_predict -i in -o out -d 4 -m unet_small --folds 0 1
+  mednca_predict -i in -o out -d 4 -m mednca unet_small     the mean of two models
   mednca_predict -i in -o out -d 4 --fast        one fold, without the quality score
   mednca_predict -i in -o out -d 4 --runs 10     the mean of ten random runs, for research"""
 
@@ -32,16 +33,21 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("-o", required=True, metavar="OUT", help="folder for label files and quality.csv")
     parser.add_argument("-d", metavar="DATASET", help="trained dataset, such as 4 (default: the only one)")
     parser.add_argument(
-        "-m", default="mednca", metavar="MODEL", help="mednca (default), mednca_paper, unet, unet_small"
+        "-m",
+        nargs="+",
+        default=["mednca"],
+        metavar="MODEL",
+        help="mednca (default), mednca_paper, unet, unet_small; with its configuration, such as mednca_3d; or a "
+        "model's folder. Several are averaged",
     )
     parser.add_argument("--config", help="2d or 3d (default: the plan's)")
-    parser.add_argument("--folds", nargs="+", help="such as 0 1 (default: all finished ones)")
+    parser.add_argument("--folds", nargs="+", help="of each model, such as 0 1 (default: all finished ones)")
     parser.add_argument(
         "--runs",
         type=int,
         default=0,
-        help="average so many random runs over all folds, rounded up to full folds (default: none; each fold predicts "
-        "once, by the expected update)",
+        help="average so many random runs over all folds of a model, rounded up to full folds (default: none; each "
+        "fold predicts once, by the expected update)",
     )
     parser.add_argument("--seed", type=int, default=0, help="of random runs, the same for every case (default: 0)")
     parser.add_argument(
@@ -56,7 +62,7 @@ def main(argv: list[str] | None = None) -> int:
         "--series", nargs="+", default=[], metavar="UID", help="DICOM series to take, where a folder has several"
     )
     parser.add_argument("--save_probabilities", action="store_true", help="also a float map per class")
-    parser.add_argument("--save_variance", action="store_true", help="also the variance over runs and folds")
+    parser.add_argument("--save_variance", action="store_true", help="also the variance over models, folds and runs")
     parser.add_argument("--no-postprocess", action="store_true", help="leave out the model's postprocessing")
     parser.add_argument("--overwrite", action="store_true", help="make finished outputs again")
     parser.add_argument("--report", metavar="JSON", help="write versions, device, runtime and outputs to this file")
@@ -71,7 +77,7 @@ def _predict(arguments: argparse.Namespace, command: list[str]) -> int:
     from ..inference.batch import predict_inputs
     from ..inference.inputs import check_output_folder, find_inputs
     from ..inference.report import write_report
-    from ..inference.trained import find_model
+    from ..inference.trained import find_models
     from ..planning.plans import read_plans
     from ..workspace import open_workspace
     from .progress import progress_bar
@@ -79,10 +85,13 @@ def _predict(arguments: argparse.Namespace, command: list[str]) -> int:
     start = time.perf_counter()
     if arguments.fast and arguments.runs:
         raise InputError("--fast is one pass of one fold: give it without --runs.")
-    trained = find_model(open_workspace(arguments.root), arguments.d, arguments.m, arguments.config)
+    if arguments.fast and len(arguments.m) > 1:
+        raise InputError(f"--fast is one pass of one model, found {len(arguments.m)} in -m: give one of them.")
+    trained = find_models(open_workspace(arguments.root), arguments.d, arguments.m, arguments.config)
     settings = _settings(arguments, trained)
     source, out = Path(arguments.i).expanduser(), Path(arguments.o).expanduser()
-    cases, notes = find_inputs(source, len(read_plans(trained.folder / "plans.json").channel_names), arguments.series)
+    channels = read_plans(trained[0].folder / "plans.json").channel_names
+    cases, notes = find_inputs(source, len(channels), arguments.series)
     check_output_folder(source, cases, out)
     for note in [] if arguments.quiet else notes:
         print(f"note: {note}")
@@ -99,20 +108,22 @@ def _predict(arguments: argparse.Namespace, command: list[str]) -> int:
     return _conclude(outcome, out, arguments.quiet)
 
 
-def _settings(arguments: argparse.Namespace, trained: "TrainedModel") -> "Settings":
+def _settings(arguments: argparse.Namespace, trained: "list[TrainedModel]") -> "Settings":
     from mednca_runtime.errors import InputError
 
     from ..inference.batch import Settings
     from ..inference.trained import choose_folds
 
-    folds = choose_folds(trained.folder, arguments.folds)
-    if arguments.save_variance and arguments.runs < 2 and (len(folds) == 1 or arguments.fast):
+    each = [choose_folds(model.folder, arguments.folds) for model in trained]
+    single = len(trained) == 1 and (len(each[0]) == 1 or arguments.fast)
+    if arguments.save_variance and arguments.runs < 2 and single:
         raise InputError(
-            "--save_variance: expected several folds or random runs, found one pass of one fold, which does not vary. "
-            "Add --runs 10, or more folds."
+            "--save_variance: expected several models, folds or random runs, found one pass of one fold, which does "
+            "not vary. Add --runs 10, or more folds."
         )
+    folds = each[0] if arguments.folds or len(trained) == 1 else None
     return Settings(
-        trained.folder,
+        tuple(model.folder for model in trained),
         folds[:1] if arguments.fast else folds,
         arguments.device,
         arguments.runs,

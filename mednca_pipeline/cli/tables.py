@@ -32,7 +32,7 @@ def comparison_table(comparison: Comparison) -> Group:
     models = {row["model"]: row for row in comparison.rows}
     for row in comparison.rows:
         accuracy.add_row(
-            row["model"],
+            _in_lines(row["model"]),
             row["class"],
             str(row["cases"]),
             _spread(row["dice_mean"], row["dice_sd"], 3),
@@ -41,7 +41,7 @@ def comparison_table(comparison: Comparison) -> Group:
         )
     for name, row in models.items():
         costs.add_row(
-            name,
+            _in_lines(name),
             row["folds"] + (" (incomplete)" if row["missing_folds"] else ""),
             f"{row['parameters']:,.0f}",
             f"{row['training_minutes']:.1f}",
@@ -67,6 +67,11 @@ def summary_table(summary: Mapping[str, Any]) -> Table:
             f"{mean['nsd']:.4f} ± {sd['nsd']:.4f}",
         )
     return table
+
+
+def _in_lines(model: str) -> str:
+    """The models of an ensemble one below the other."""
+    return model.replace(" + ", " +\n")
 
 
 def _spread(mean: float, sd: float, digits: int) -> str:

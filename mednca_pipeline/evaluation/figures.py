@@ -47,7 +47,8 @@ def _class_panel(axis, name: str, models: Sequence[ModelResults]) -> None:
             medianprops={"color": _BOX_COLOUR, "linewidth": 2},
         )
     labels = [
-        results.name + (f"\n({len(results.folds)} of {len(results.expected)} folds)" if results.missing else "")
+        results.name.replace(" + ", " +\n")
+        + (f"\n({len(results.folds)} of {len(results.expected)} folds)" if results.missing else "")
         for results in models
     ]
     axis.set_xticks(positions, labels, fontsize=8)

@@ -119,6 +119,13 @@ def _origin(models: Sequence[ModelResults], command: str) -> str:
     for results in models:
         if results.is_measured:
             lines.append(f"- {results.name}: the components to keep were chosen on the cases of these tables")
+        if results.members:
+            commands = dict.fromkeys(_command(fold.run.get("command")) for fold in results.folds)
+            lines.append(
+                f"- {results.name}: the mean of the models' probabilities, fold by fold; parameters, file and training "
+                f"are their sums (by {', '.join(f'`{each}`' for each in commands)})"
+            )
+            continue
         for fold in results.folds:
             run = fold.run
             lines.append(

@@ -1,5 +1,7 @@
 """Reads what the folds of each trained model left in results/<dataset>, and names what must not be averaged."""
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,7 +36,8 @@ class ModelResults:
     """The finished folds of one model and configuration that were trained with the same plans.
 
     expected: all folds of the splits. notes: what was left out, and why, as sentences. postprocessing: what
-    mednca_predict applies by default where a cross-validation chose it, else None, and it applies the plan's.
+    mednca_predict applies by default where a cross-validation chose it, else None, and it applies the plan's. members:
+    names of the models of which this is the mean; () for a model.
     """
 
     name: str
@@ -43,6 +46,7 @@ class ModelResults:
     expected: tuple[int, ...]
     notes: tuple[str, ...] = field(default=())
     postprocessing: Postprocessing | None = None
+    members: tuple[str, ...] = ()
 
     @property
     def missing(self) -> tuple[int, ...]:
@@ -109,31 +113,28 @@ def other_splits(runs: Mapping[str, Mapping[str, Any]], splits: Sequence[Fold]) 
 
 
 def collect_results(results_folder: Path, splits: Sequence[Fold], plans: Plans | None = None) -> list[ModelResults]:
-    """The results of every model folder `<model>_<config>` with a finished fold, in the registry's order.
+    """The results of every model folder `<model>_<config>` with a finished fold, in the registry's order, and then
+    those of ensembles `<model>_<config>+<model>_<config>`.
 
     plans: the dataset's present ones; None for those kept in each model folder (without any: those of most folds).
     Folds trained with other plans, or on other cases than `splits` say, and folds that hold a case of another fold are
-    left out and named in `notes`.
+    left out and named in `notes`; so are folds of ensembles whose models are not as they were.
     """
     folders = [path for path in results_folder.iterdir() if path.is_dir()] if results_folder.is_dir() else []
     known = [folder for folder in folders if folder.name.rpartition("_")[0] in MODELS]
     known.sort(key=lambda folder: (folder.name.rpartition("_")[2], MODELS.index(folder.name.rpartition("_")[0])))
     collected = [_collect_model(folder, splits, plans) for folder in known]
+    models = {results.name: results for results in collected}
+    for folder in sorted(folders):
+        members = folder.name.split("+")
+        if len(members) > 1 and all(member.rpartition("_")[0] in MODELS for member in members):
+            collected.append(_collect_ensemble(folder, members, models, len(splits)))
     return [results for results in collected if results.folds or results.notes]
 
 
 def _collect_model(folder: Path, splits: Sequence[Fold], plans: Plans | None) -> ModelResults:
     notes: list[str] = []
-    finished: list[FoldResult] = []
-    for fold in range(len(splits)):
-        fold_folder = folder / f"fold_{fold}"
-        try:
-            if is_finished(fold_folder):
-                summary = read_json(fold_folder / "summary.json", schema=SUMMARY_SCHEMA)
-                finished.append(FoldResult(fold, fold_folder, read_run(fold_folder), summary))
-        except InputError as error:
-            notes.append(f"fold {fold} of {folder.name} is left out: {error}")
-    kept = _of_same_plans(folder, finished, plans, notes)
+    kept = _of_same_plans(folder, _finished_folds(folder, len(splits), notes), plans, notes)
     kept = _with_own_cases(folder, _of_same_splits(folder, kept, splits, notes), notes)
     counts = {result.run.get("iterations") for result in kept}
     if len(counts) > 1:
@@ -145,6 +146,46 @@ def _collect_model(folder: Path, splits: Sequence[Fold], plans: Plans | None) ->
     except InputError as error:
         notes.append(f"the postprocessing of {folder.name} is not used: {error}")
     return ModelResults(folder.name, folder, tuple(kept), tuple(range(len(splits))), tuple(notes), chosen)
+
+
+def _finished_folds(folder: Path, n_folds: int, notes: list[str]) -> list[FoldResult]:
+    finished = []
+    for fold in range(n_folds):
+        fold_folder = folder / f"fold_{fold}"
+        try:
+            if is_finished(fold_folder):
+                summary = read_json(fold_folder / "summary.json", schema=SUMMARY_SCHEMA)
+                finished.append(FoldResult(fold, fold_folder, read_run(fold_folder), summary))
+        except InputError as error:
+            notes.append(f"fold {fold} of {folder.name} is left out: {error}")
+    return finished
+
+
+def members_of(models: Sequence[ModelResults], fold: int) -> dict[str, FoldResult]:
+    """The models' results of one fold, by model; those that have not finished it are absent."""
+    return {each.name: result for each in models for result in each.folds if result.fold == fold}
+
+
+def run_digests(members: Mapping[str, FoldResult]) -> dict[str, str]:
+    """Per model a digest of its fold's run.json: another one means that the fold was trained again."""
+    texts = {name: json.dumps(result.run, sort_keys=True) for name, result in members.items()}
+    return {name: hashlib.sha256(text.encode()).hexdigest()[:16] for name, text in texts.items()}
+
+
+def _collect_ensemble(
+    folder: Path, members: Sequence[str], models: Mapping[str, ModelResults], n_folds: int
+) -> ModelResults:
+    present = [models[name] for name in members if name in models]
+    name, notes, kept = " + ".join(members), [], []
+    for result in _finished_folds(folder, n_folds, notes):
+        if result.run.get("members") == run_digests(members_of(present, result.fold)):
+            kept.append(result)
+        else:
+            notes.append(
+                f"fold {result.fold} of {name} is left out: its models are not those that were averaged; "
+                "mednca_crossval --ensemble averages them again"
+            )
+    return ModelResults(name, folder, tuple(kept), tuple(range(n_folds)), tuple(notes), members=tuple(members))
 
 
 def _of_same_plans(folder: Path, finished: list[FoldResult], plans: Plans | None, notes: list[str]) -> list[FoldResult]:

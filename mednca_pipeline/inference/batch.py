@@ -11,7 +11,9 @@ from mednca_runtime.errors import InputError
 
 from ..processes import worker_pool
 from .cases import map_files, predict_case
+from .combination import Combination
 from .inputs import InputCase
+from .prediction import ImagePredictor
 from .predictor import Predictor
 from .table import QualityTable, Row, columns
 from .trained import Fold
@@ -22,9 +24,12 @@ FAILED = "failed"  # the flag of an input without output
 
 @dataclass(frozen=True)
 class Settings:
-    """What is predicted with and saved. Small and hashable: a worker process loads its own predictor from it."""
+    """What is predicted with and saved. Small and hashable: a worker process loads its own predictor from it.
 
-    model_folder: Path
+    model_folders: several are averaged. folds: of each; None for all finished ones.
+    """
+
+    model_folders: tuple[Path, ...]
     folds: tuple[Fold, ...] | None = None
     device: str = "auto"
     runs: int = 0
@@ -35,17 +40,21 @@ class Settings:
     save_probabilities: bool = False
     save_variance: bool = False
 
-    def load(self) -> Predictor:
-        return Predictor.from_folder(
-            self.model_folder,
-            self.folds,
-            self.device,
-            self.runs,
-            self.quality,
-            self.seed,
-            self.postprocess,
-            self.everywhere,
-        )
+    def load(self) -> ImagePredictor:
+        predictors = [
+            Predictor.from_folder(
+                folder,
+                self.folds,
+                self.device,
+                self.runs,
+                self.quality,
+                self.seed,
+                self.postprocess,
+                self.everywhere,
+            )
+            for folder in self.model_folders
+        ]
+        return predictors[0] if len(predictors) == 1 else Combination(predictors, self.postprocess)
 
 
 @dataclass
@@ -78,7 +87,7 @@ def predict_inputs(
     predictor, report = settings.load(), progress or (lambda name: None)
     log.info("Predicting with %s.", predictor.describe())
     table = QualityTable(out / "quality.csv", columns(predictor.plans))
-    outcome = Outcome(predictor.describe(), predictor.device, predictor.asked.runs)
+    outcome = Outcome(predictor.describe(), predictor.device, predictor.runs_per_fold)
     todo = []
     for case in cases:
         if not overwrite and _is_finished(case, table, out, predictor, settings):
@@ -99,7 +108,7 @@ def predict_inputs(
 
 
 def _results(
-    settings: Settings, predictor: Predictor, cases: list[InputCase], out: Path, workers: int
+    settings: Settings, predictor: ImagePredictor, cases: list[InputCase], out: Path, workers: int
 ) -> Iterator[tuple[InputCase, Row | Exception]]:
     """The rows or errors in the order of the cases."""
     maps = settings.save_probabilities, settings.save_variance
@@ -129,11 +138,13 @@ def _predict_in_worker(settings: Settings, case: InputCase, out: Path) -> Row:
 
 
 @lru_cache(maxsize=1)
-def _worker_predictor(settings: Settings) -> Predictor:
+def _worker_predictor(settings: Settings) -> ImagePredictor:
     return settings.load()
 
 
-def _is_finished(case: InputCase, table: QualityTable, out: Path, predictor: Predictor, settings: Settings) -> bool:
+def _is_finished(
+    case: InputCase, table: QualityTable, out: Path, predictor: ImagePredictor, settings: Settings
+) -> bool:
     if table.rows.get(case.output, {}).get("flag", FAILED) == FAILED:
         return False
     maps = map_files(predictor, case, settings.save_probabilities, settings.save_variance)

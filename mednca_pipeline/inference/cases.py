@@ -27,7 +27,7 @@ from ..datasets.dataset import Case
 from ..datasets.description import PICTURES
 from ..planning.normalisation import is_colour
 from .inputs import InputCase
-from .predictor import Prediction, Predictor, output_names
+from .prediction import ImagePredictor, Prediction, output_names
 from .ranges import range_warnings
 from .table import Row, volume_unit
 
@@ -36,7 +36,7 @@ _ODD = re.compile(r"[^\w.-]+")  # in a class's name, and not wanted in a file's
 
 
 def predict_case(
-    predictor: Predictor, case: InputCase, out: Path, save_probabilities: bool = False, save_variance: bool = False
+    predictor: ImagePredictor, case: InputCase, out: Path, save_probabilities: bool = False, save_variance: bool = False
 ) -> Row:
     """Predicts one input, writes its label file (last) and the maps asked for, and returns its row of quality.csv.
 
@@ -59,7 +59,7 @@ def predict_case(
 
 
 def map_files(
-    predictor: Predictor, case: InputCase, save_probabilities: bool, save_variance: bool
+    predictor: ImagePredictor, case: InputCase, save_probabilities: bool, save_variance: bool
 ) -> dict[str | None, str]:
     """File name of each map to save: by output name for probabilities, by None for the variance."""
     ending = volume_ending(case.ending)
@@ -69,7 +69,7 @@ def map_files(
 
 
 def predict_cases(
-    predictor: Predictor,
+    predictor: ImagePredictor,
     cases: Sequence[Case],
     out_folder: Path,
     progress: Callable[[str], None] | None = None,
@@ -99,7 +99,7 @@ def predict_cases(
     return results
 
 
-def _read(predictor: Predictor, files: Sequence[Path]) -> tuple[Image, list[str]]:
+def _read(predictor: ImagePredictor, files: Sequence[Path]) -> tuple[Image, list[str]]:
     """The image, a picture in grey or colour as the model was trained on; and what was done to it."""
     image, names = read_image(files), predictor.plans.channel_names
     found = image.array.shape[0]
@@ -114,7 +114,7 @@ def _read(predictor: Predictor, files: Sequence[Path]) -> tuple[Image, list[str]
     return image, []
 
 
-def _predict(predictor: Predictor, image: Image, files: Sequence[Path], with_variance: bool = False) -> Prediction:
+def _predict(predictor: ImagePredictor, image: Image, files: Sequence[Path], with_variance: bool = False) -> Prediction:
     try:
         return predictor.predict(image.array, image.spacing_mm, with_variance)
     except InputError as error:
@@ -128,7 +128,7 @@ def _summary_scores(prediction: Prediction) -> dict[str, Any] | None:
 
 
 def _row(
-    predictor: Predictor,
+    predictor: ImagePredictor,
     case: InputCase,
     prediction: Prediction,
     spacing_mm: tuple[float, ...],

@@ -2,75 +2,25 @@
 
 import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from mednca_runtime.errors import InputError
-from mednca_runtime.preprocessing import Frame, preprocess_image, restore_labels, restore_volume
-from mednca_runtime.quality import FOREGROUND, Threshold, flag
+from mednca_runtime.preprocessing import preprocess_image
+from mednca_runtime.quality import Threshold
 
-from ..evaluation.postprocessing import Removed, apply_postprocessing, read_postprocessing
+from ..evaluation.postprocessing import read_postprocessing
 from ..planning.plans import Plans, describe_components, read_plans
 from .calibration import read_threshold
 from .ensemble import predict_ensemble
 from .network import Asked, Network, load_network
+from .prediction import ModelMaps, Prediction, output_names, segment
 from .trained import Fold, check_fold, choose_folds
 
 log = logging.getLogger(__name__)
-BACKGROUND = "background"
-
-
-def output_names(plans: Plans) -> tuple[str, ...]:
-    """The network's outputs in order: the background and the classes, or the regions alone."""
-    return plans.labels.names if plans.labels.has_regions else (BACKGROUND, *plans.labels.names)
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The segmentation of one image.
-
-    labels: integer, (z, y, x) or (y, x) as the image. flag: one of mednca_runtime.quality.FLAGS.
-    quality: "foreground" or class -> quality score, 0 where a random run agrees with the expected update; empty where
-        none was asked for and for a UNet.
-    removed: the components that were taken out of `labels`, per class that lost any.
-    """
-
-    labels: np.ndarray
-    flag: str
-    quality: dict[str, float]
-    mean: np.ndarray = field(repr=False)  # (K, S, H, W) probabilities in preprocessed space
-    spread: np.ndarray | None = field(repr=False)  # (S, H, W) variance in preprocessed space, where asked for
-    frame: Frame = field(repr=False)
-    plans: Plans = field(repr=False)
-    config: str
-    removed: tuple[Removed, ...] = ()
-
-    def probability_maps(self) -> Iterator[tuple[str, np.ndarray]]:
-        """Name and float32 probabilities (z, y, x) or (y, x) of each output, one at a time; the background first."""
-        for name, volume in zip(output_names(self.plans), self.mean, strict=True):
-            yield name, self._restored(volume, outside=1.0 if name == BACKGROUND else 0.0)
-
-    @cached_property
-    def probabilities(self) -> np.ndarray:
-        """(K, z, y, x) or (K, y, x) float32: all of probability_maps at once."""
-        return np.stack([volume for _, volume in self.probability_maps()])
-
-    @cached_property
-    def variance(self) -> np.ndarray:
-        """(z, y, x) or (y, x) float32: variance over runs and folds, summed over the outputs.
-
-        Raises ValueError unless `predict` was asked for it.
-        """
-        if self.spread is None:
-            raise ValueError("The variance was not asked for: predict(..., with_variance=True).")
-        return self._restored(self.spread)
-
-    def _restored(self, volume: np.ndarray, outside: float = 0.0) -> np.ndarray:
-        return restore_volume(volume, self.frame, self.plans.config(self.config).preprocessing, outside)
 
 
 class Predictor:
@@ -151,40 +101,40 @@ class Predictor:
         Raises InputError for another number of channels or axes than trained on, and for values that are not finite.
         The result depends on the image and the model alone; with random runs, on their number and seed as well.
         """
-        chosen, labels = self.plans.config(self.config), self.plans.labels
+        maps = self.predict_maps(array, spacing_mm, with_variance)
+        return segment(maps, self.plans.labels, self.components, self.threshold)
+
+    def predict_maps(
+        self, array: np.ndarray, spacing_mm: Sequence[float], with_variance: bool = False, scored: bool = True
+    ) -> ModelMaps:
+        """The probabilities alone, as `predict` reads them. scored: False leaves out the quality score."""
         self._check(array, spacing_mm)
-        image, frame = preprocess_image(array, tuple(spacing_mm), chosen.preprocessing)
-        folds = list(self.networks.values())
-        ensemble = predict_ensemble(folds, image, labels, self.asked, with_variance)
-        segmentation = restore_labels(ensemble.mean, frame, chosen.preprocessing, labels)
-        segmentation, removed = apply_postprocessing(segmentation, self.components, labels)
-        return Prediction(
-            labels=segmentation,
-            flag=self._flag(ensemble.quality, empty=not labels.foreground(segmentation).any()),
-            quality=ensemble.quality,
-            mean=ensemble.mean,
-            spread=ensemble.variance,
-            frame=frame,
-            plans=self.plans,
-            config=self.config,
-            removed=removed,
-        )
+        preprocessing = self.plans.config(self.config).preprocessing
+        image, frame = preprocess_image(array, tuple(spacing_mm), preprocessing)
+        asked = self.asked if scored else replace(self.asked, quality=False)
+        ensemble = predict_ensemble(list(self.networks.values()), image, self.plans.labels, asked, with_variance)
+        names = output_names(self.plans)
+        return ModelMaps(names, ensemble.mean, ensemble.variance, ensemble.quality, frame, preprocessing)
 
     @property
     def device(self) -> str:
         return next(iter(self.networks.values())).device
 
-    def describe(self) -> str:
-        """One line that says what the outputs were made with."""
+    @property
+    def runs_per_fold(self) -> int:
+        return self.asked.runs
+
+    @property
+    def title(self) -> str:
+        """Dataset, model, folds, and how they predict."""
         folds = " ".join(str(fold) for fold in self.networks)
         runs = f", {self.asked.runs} runs per fold, seed {self.asked.seed}" if self.asked.runs else ""
-        kept = f", keeping {describe_components(self.components)}" if self.components else ""
         every = ", every cell" if self.everywhere else ""
-        return f"{self.plans.dataset} {self.model}_{self.config}, folds {folds}{runs}{every}{kept}"
+        return f"{self.plans.dataset} {self.model}_{self.config}, folds {folds}{runs}{every}"
 
-    def _flag(self, quality: dict[str, float], empty: bool) -> str:
-        score = quality.get(FOREGROUND, math.nan)
-        return flag(score, self.threshold and self.threshold.value, empty=empty, scored=bool(quality))
+    def describe(self) -> str:
+        """One line that says what the outputs were made with."""
+        return self.title + describe_kept(self.components)
 
     def _check(self, array: np.ndarray, spacing_mm: Sequence[float]) -> None:
         channels = self.plans.channel_names
@@ -211,6 +161,11 @@ class Predictor:
                 f"Expected finite intensities, found {int((~np.isfinite(array)).sum())} NaN or infinite voxels. "
                 "Replace them, or export the image again."
             )
+
+
+def describe_kept(components: Mapping[str, int]) -> str:
+    """The end of a predictor's description; "" where all components are kept."""
+    return f", keeping {describe_components(components)}" if components else ""
 
 
 def _kept_components(model_folder: Path, plans: Plans, digest: str) -> dict[str, int]:

@@ -10,7 +10,7 @@ from mednca_runtime.files import write_json
 
 from .batch import Outcome, Settings
 
-SCHEMA = 1
+SCHEMA = 2  # 1: one folder of a model
 PACKAGES = ("mednca_pipeline", "torch", "numpy", "nibabel", "SimpleITK", "monai", "safetensors")
 
 
@@ -25,7 +25,7 @@ def write_report(
         "device": outcome.device,
         "runtime_s": round(runtime_s, 2),
         "model": {
-            "folder": str(settings.model_folder),
+            "folders": [str(folder) for folder in settings.model_folders],
             "made_with": outcome.made_with,
             "seed": settings.seed,
             "runs_per_fold": outcome.runs_per_fold,

@@ -1,12 +1,13 @@
 """What a workspace holds of trained models: which datasets, models and configurations, with which finished folds."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mednca_runtime.errors import InputError
 from mednca_runtime.files import read_json
 
-from ..planning.plans import Plans, read_plans
+from ..planning.plans import MODELS, Plans, read_plans
 from ..workspace import Workspace, fold_name
 
 WEIGHTS = "final.safetensors"
@@ -60,6 +61,48 @@ def find_model(workspace: Workspace, dataset: str | None, model: str, config: st
         return fitting[0]
     default = read_plans(fitting[0].folder / "plans.json").default_config
     return next((found for found in fitting if found.config == default), fitting[0])
+
+
+def find_models(
+    workspace: Workspace, dataset: str | None, names: Sequence[str], config: str | None
+) -> list[TrainedModel]:
+    """The trained models that `-m` names: each a model, one with its configuration (mednca_2d), or a model's folder.
+
+    dataset, config: as in find_model, for names; a name or folder of another configuration than `config` is an error,
+    and so is a model that is named twice.
+    """
+    found = [_named(workspace, dataset, name, config) for name in names]
+    folders = [model.folder.resolve() for model in found]
+    for name, model in zip(names, found, strict=True):
+        if folders.count(model.folder.resolve()) > 1:
+            raise InputError(f"-m {name}: expected each model once, found {model.folder} twice. Leave one of them out.")
+        if config not in (None, model.config):
+            raise InputError(
+                f"-m {name}: expected configuration {config}, as --config says, found {model.config}. Leave --config "
+                "out."
+            )
+    return found
+
+
+def _named(workspace: Workspace, dataset: str | None, name: str, config: str | None) -> TrainedModel:
+    model, _, own_config = name.rpartition("_")
+    if name in MODELS:
+        return find_model(workspace, dataset, name, config)
+    if model in MODELS:
+        return find_model(workspace, dataset, model, own_config)
+    if Path(name).expanduser().is_dir() or len(Path(name).parts) > 1:
+        return _model_at(Path(name).expanduser())
+    return find_model(workspace, dataset, name, config)  # says what there is
+
+
+def _model_at(folder: Path) -> TrainedModel:
+    model, _, config = folder.resolve().name.rpartition("_")
+    if model not in MODELS or not (folder / "plans.json").is_file():
+        raise InputError(
+            f"-m {folder}: expected the folder of a trained model, named such as mednca_2d and with its plans.json, "
+            f"found {'no plans.json in it' if model in MODELS else 'another name'}. Give results/DATASET/MODEL_CONFIG."
+        )
+    return TrainedModel(read_plans(folder / "plans.json").dataset, model, config, folder, trained_folds(folder))
 
 
 def choose_folds(model_folder: Path, folds: list[Fold] | tuple[Fold, ...] | None) -> tuple[Fold, ...]:

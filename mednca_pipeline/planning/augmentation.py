@@ -8,7 +8,7 @@ from .normalisation import SCHEMES, is_colour
 from .plans import TrainingPlan
 from .rule import Chosen
 
-ARTEFACTS = 0.0  # share of the samples
+ARTEFACTS = 0.15  # share of the samples
 MIRRORED = False
 # What a channel is called -> the kind of image. Whole words, in lower case.
 _NAMES = {

@@ -18,10 +18,11 @@ from ..evaluation.report import write_comparison
 from ..evaluation.results import ModelResults, collect_results, is_finished, other_plans, other_splits, read_run
 from ..evaluation.summary import label_files
 from ..inference.calibration import calibrate
-from ..planning.plans import Plans, read_plans
+from ..planning.plans import MODELS, Plans, read_plans
 from ..planning.splits import Fold, workspace_splits
 from ..processes import augmenting_workers, cores
 from ..workspace import Workspace
+from .ensemble import update_ensemble
 from .fold_jobs import FoldJob, Outcome, run_jobs
 from .schedule import parse_budget
 
@@ -33,6 +34,7 @@ TRAIN_COMMAND = (sys.executable, "-m", "mednca_pipeline.cli.train")
 class CrossvalOptions:
     """What a user asks of a cross-validation. folds None: all. budget: a time such as "15min"; without it and
     `iterations` the plan's schedule. command: the command line, quoted in the tables. workers: -np of each training.
+    ensemble: also the mean of `models`, of each fold that all of them have finished.
     """
 
     dataset: str
@@ -46,6 +48,7 @@ class CrossvalOptions:
     seed: int = 0
     workers: int | None = None
     quiet: bool = False
+    ensemble: bool = False
     command: str = "mednca_crossval"
     train_command: tuple[str, ...] = TRAIN_COMMAND
 
@@ -56,6 +59,8 @@ class CrossvalOptions:
             parse_budget(self.budget)
         if self.jobs < 1:
             raise InputError(f"--jobs {self.jobs}: expected at least 1.")
+        if self.ensemble and len(set(self.models)) < 2:
+            raise InputError(f"--ensemble averages several models, found {', '.join(self.models)} in --models.")
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ class CrossvalResult:
 
     trained: tuple[Outcome, ...]
     failed: dict[str, str]
-    codes: tuple[int, ...]  # exit codes of the failed trainings; 2 for models that were refused
+    codes: tuple[int, ...]  # exit codes of the failed trainings; 2 for models and ensembles that were refused
     files: tuple[Path, ...]
     models: tuple[ModelResults, ...]
 
@@ -95,6 +100,13 @@ def crossvalidate(
     failures = [outcome for outcome in outcomes if outcome.code]
     failed |= {outcome.job.name: outcome.reason or f"exit code {outcome.code}" for outcome in failures}
     codes += [outcome.code for outcome in failures]
+    if options.ensemble:
+        names = tuple(f"{model}_{config}" for model in MODELS if model in options.models)
+        try:
+            update_ensemble(workspace, plans, splits, names, options.device, options.command)
+        except InputError as error:
+            failed[" + ".join(names)] = str(error)
+            codes.append(2)
     models = conclude(workspace, plans, splits)
     files: list[Path] = []
     if any(results.folds for results in models):
@@ -210,7 +222,7 @@ def conclude(workspace: Workspace, plans: Plans, splits: Sequence[Fold]) -> list
     references = {case.name: case.label for case in raw.training if case.label}
     models = []
     for results in collect_results(workspace.results_folder(plans.dataset), splits, plans):
-        if results.folds:
+        if results.folds and not results.members:
             try:
                 results = replace(results, postprocessing=update_postprocessing(results, references, plans))
             except InputError as error:  # the tables need the summaries alone

@@ -14,6 +14,7 @@ from ..evaluation.postprocessing import Metrics, postprocessed_metrics
 from ..evaluation.summary import make_summary
 from ..inference.calibration import calibrate
 from ..inference.cases import predict_cases
+from ..inference.prediction import ImagePredictor
 from ..inference.predictor import Predictor
 from ..planning.plans import Plans, describe_components
 from ..workspace import Workspace
@@ -37,6 +38,19 @@ def validate_fold(
     """
     fold = folder.name.removeprefix("fold_")
     predictor = Predictor.from_folder(folder.parent, folds=[fold], device=device, postprocess=False)
+    validate(workspace, plans, predictor, folder, names, on_case)
+    calibrate(folder.parent)
+
+
+def validate(
+    workspace: Workspace,
+    plans: Plans,
+    predictor: ImagePredictor,
+    folder: Path,
+    names: Sequence[str],
+    on_case: Callable[[str], None] | None = None,
+) -> None:
+    """Writes `validation/` and `summary.json` of the cases `names` into `folder`. predictor: keeps all components."""
     cases = _raw_cases(workspace, plans.dataset, names)
     log.info("Validating %d cases: %s.", len(cases), predictor.describe())
     predicted = predict_cases(predictor, cases, folder / "validation", progress=on_case)
@@ -46,7 +60,6 @@ def validate_fold(
     }
     summary = make_summary(measured, plans.spacing_known, components=kept)
     write_json(folder / "summary.json", summary)
-    calibrate(folder.parent)
     _log_means(summary["mean"], describe_components(kept))
     if kept:
         _log_means(summary["raw_mean"], "nothing removed")

@@ -3,6 +3,7 @@
 import csv
 import math
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -215,7 +216,11 @@ def test_terminal_table_fits_80_columns_without_cutting_names(results, capsys):
     from mednca_pipeline.cli.tables import comparison_table
 
     fold(results, "mednca_paper_2d", 0, {case: 0.5 for case in "abc"})
-    Console(width=80).print(comparison_table(compare(collect_results(results, SPLITS[:2]))))
+    models = collect_results(results, SPLITS[:2])
+    models.append(
+        replace(models[0], name="mednca_paper_2d + unet_small_2d", members=("mednca_paper_2d", "unet_small_2d"))
+    )
+    Console(width=80).print(comparison_table(compare(models)))
     shown = capsys.readouterr().out
     assert "…" not in shown
     assert re.search("unet_small_2d +organ", shown)

@@ -62,8 +62,8 @@ def test_quality_and_mean_are_those_of_the_single_runs(folder, image, everywhere
     for name in ("anterior", "foreground"):
         assert prediction.quality[name] == pytest.approx(scores[0][name], rel=1e-4)
         assert prediction.quality[name] > 0.001
-    assert prediction.mean == pytest.approx(runs.mean(axis=(0, 1)), abs=1e-5)
-    assert prediction.spread == pytest.approx(runs.reshape(4, *runs.shape[2:]).var(axis=0).sum(axis=0), abs=1e-5)
+    assert prediction.maps.mean == pytest.approx(runs.mean(axis=(0, 1)), abs=1e-5)
+    assert prediction.maps.spread == pytest.approx(runs.reshape(4, *runs.shape[2:]).var(axis=0).sum(axis=0), abs=1e-5)
 
 
 def test_the_default_is_one_deterministic_pass_of_each_fold(folder, image):
@@ -75,9 +75,10 @@ def test_the_default_is_one_deterministic_pass_of_each_fold(folder, image):
             networks_see(predictor, image), Asked(quality=False), Deviation(predictor.plans.labels)
         )
         passes.append(probabilities)
-    np.testing.assert_allclose(prediction.mean, np.mean(passes, axis=0), atol=1e-6)
+    np.testing.assert_allclose(prediction.maps.mean, np.mean(passes, axis=0), atol=1e-6)
     other = Predictor.from_folder(folder, seed=1).predict(image, SPACING)
-    np.testing.assert_array_equal(prediction.mean, other.mean)  # the seed is of the random run for the quality score
+    # The seed is of the random run for the quality score.
+    np.testing.assert_array_equal(prediction.maps.mean, other.maps.mean)
     assert prediction.quality != other.quality
     with pytest.raises(ValueError, match="not asked for"):
         _ = prediction.variance
@@ -86,7 +87,7 @@ def test_the_default_is_one_deterministic_pass_of_each_fold(folder, image):
 def test_the_quality_score_can_be_left_out(folder, image):
     prediction = Predictor.from_folder(folder, quality=False).predict(image, SPACING)
     assert prediction.quality == {} and prediction.flag == "not available"
-    np.testing.assert_array_equal(prediction.mean, Predictor.from_folder(folder).predict(image, SPACING).mean)
+    np.testing.assert_array_equal(prediction.maps.mean, Predictor.from_folder(folder).predict(image, SPACING).maps.mean)
 
 
 @pytest.mark.parametrize("config", ["2d", "3d"])
@@ -110,7 +111,7 @@ def test_numpy_and_torch_predict_the_same(tmp_path, image, config, everywhere, m
             Predictor(plans, config, "mednca", {0: network}, runs=asked.runs).predict(image, SPACING)
             for network in (light.networks[0], torch_network)
         )
-        np.testing.assert_allclose(found.mean, expected.mean, atol=1e-5)
+        np.testing.assert_allclose(found.maps.mean, expected.maps.mean, atol=1e-5)
         if not everywhere:  # which levels are compared depends on the plan
             assert found.quality == pytest.approx(expected.quality, rel=1e-3)
 
@@ -128,8 +129,8 @@ def test_result_depends_on_the_seed_and_on_nothing_before(folder, image):
     torch.rand(3)
     again = predictor.predict(image, SPACING)
     other = Predictor.from_folder(folder, runs=2, seed=1).predict(image, SPACING)
-    np.testing.assert_array_equal(first.mean, again.mean)
-    assert np.abs(first.mean - other.mean).max() > 1e-3
+    np.testing.assert_array_equal(first.maps.mean, again.maps.mean)
+    assert np.abs(first.maps.mean - other.maps.mean).max() > 1e-3
 
 
 @pytest.mark.parametrize("config", ["2d", "3d"])
@@ -158,7 +159,7 @@ def test_batches_of_slices_change_nothing(tmp_path, image, model, monkeypatch):
     whole = Predictor.from_folder(folder, runs=2).predict(image, SPACING)
     monkeypatch.setattr("mednca_runtime.network_input.CELLS_PER_BATCH", 1)
     sliced = Predictor.from_folder(folder, runs=2).predict(image, SPACING)
-    np.testing.assert_allclose(whole.mean, sliced.mean, atol=1e-5)
+    np.testing.assert_allclose(whole.maps.mean, sliced.maps.mean, atol=1e-5)
     assert whole.quality == pytest.approx(sliced.quality, rel=1e-3)
 
 

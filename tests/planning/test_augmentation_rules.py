@@ -45,18 +45,18 @@ def test_mirroring_only_where_sides_carry_no_meaning():
         assert mirror_axes([name], 2).value == ()
 
 
-def test_planner_switches_them_on_for_all_but_the_published_network(monkeypatch):
+def test_all_but_the_published_network_are_trained_with_them(monkeypatch):
+    on = make_plans(hippocampus())
+    monkeypatch.setattr(augmentation, "ARTEFACTS", 0.0)
     off = make_plans(hippocampus())
     assert (off.config("2d").mednca.training.artefacts, off.config("2d").mednca.training.artefact_kinds) == (0.0, ())
-    monkeypatch.setattr(augmentation, "ARTEFACTS", 0.3)
-    on = make_plans(hippocampus())
     for name in ("mednca", "unet", "unet_small"):
         training = on.config("2d").model(name).training
-        assert (training.artefacts, training.artefact_kinds) == (0.3, ARTEFACT_KINDS["MRI"])
+        assert (training.artefacts, training.artefact_kinds) == (0.15, ARTEFACT_KINDS["MRI"])
         assert on.digest("2d", name) != off.digest("2d", name)
     assert on.config("2d").mednca_paper == off.config("2d").mednca_paper
     (row,) = [row for row in on.decisions if row.name == "artefacts" and row.config == "2d"]
-    assert row.value == "in 30% of the samples: noise, blur, low resolution, gamma, bias field, ghosts, spikes"
+    assert row.value == "in 15% of the samples: noise, blur, low resolution, gamma, bias field, ghosts, spikes"
     assert row.because == "MRI: artefacts of MRI images"
 
 

@@ -8,10 +8,16 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 
 from mednca_pipeline.cli.crossval import main
 from mednca_pipeline.evaluation.comparison import compare
+from mednca_pipeline.evaluation.metrics import dice
+from mednca_pipeline.inference.predictor import Predictor
+from mednca_pipeline.models.registry import build_model
+from mednca_pipeline.models.weights import save_weights
 from mednca_pipeline.planning.plans import (
     ConfigPlan,
     LevelPlan,
@@ -27,6 +33,7 @@ from mednca_pipeline.training.crossval import CrossvalOptions, crossvalidate, mi
 from mednca_pipeline.workspace import open_workspace
 from mednca_runtime.errors import InputError
 from mednca_runtime.files import read_json, write_json
+from mednca_runtime.images import read_image, read_labels
 from mednca_runtime.labels import Labels
 from mednca_runtime.preprocessing import PreprocessingPlan
 
@@ -65,7 +72,7 @@ summary = dict(schema=1, units=dict(distance="mm"), cases=cases, mean={}, sd={})
 def make_plans(fire_rate=0.5):
     training = TrainingPlan("adam", 1e-3, 2, 0.99, {"cpu": 1.0})
     nca = NCAPlan(8, 16, fire_rate, "rms", "reflect", "matrix", (LevelPlan((1, 1), 4),), training)
-    unet = UNetPlan((8, 16), ((1, 1), (2, 2)), ((3, 3), (3, 3)), (8, 8), training)
+    unet = UNetPlan((4, 8, 8), ((1, 1), (2, 2), (2, 2)), ((3, 3),) * 3, (8, 8), training)
     steps = PreprocessingPlan((0, 1, 2), (None, 1.0, 1.0), ("zscore",))
     return Plans(
         dataset=DATASET,
@@ -263,6 +270,95 @@ def test_a_choice_of_an_earlier_version_is_measured_again_or_named(workspace):
     assert "mednca_2d (1 component of organ) than its rows were measured with (nothing removed)" in note
 
 
+def plant_weights(workspace, folds=(0, 1, 2)):
+    """Random weights in place of those that no training made."""
+    for index, model in enumerate(("mednca", "unet_small")):
+        for fold in folds:
+            torch.manual_seed(10 * index + fold)
+            network = build_model(model, make_plans(), "2d")
+            for parameter in network.parameters():
+                torch.nn.init.normal_(parameter, std=0.5)
+            save_weights(workspace.fold_folder(DATASET, model, "2d", fold) / "final.safetensors", network)
+
+
+BOTH = ("unet_small", "mednca")
+ENSEMBLE, ENSEMBLE_FOLDER = "mednca_2d + unet_small_2d", "mednca_2d+unet_small_2d"
+
+
+def rows_of(workspace, name="comparison.csv"):
+    return pd.read_csv(workspace.results_folder(DATASET) / name)
+
+
+def test_the_mean_of_the_models_is_a_row_of_the_comparison(workspace):
+    crossvalidate(workspace, options(workspace, models=BOTH, folds=(0, 1)))
+    before = rows_of(workspace)
+    plant_weights(workspace, folds=(0, 1))
+    result = crossvalidate(workspace, options(workspace, models=BOTH, folds=(0, 1), ensemble=True))
+    assert result.failed == {} and result.trained == ()
+    scores = []
+    for fold in (0, 1):
+        image = read_image([workspace.raw_folder(DATASET) / "imagesTr" / f"case{fold}_0000.nii.gz"])
+        folders = [workspace.model_folder(DATASET, model, "2d") for model in ("mednca", "unet_small")]
+        members = [Predictor.from_folder(folder, [fold], postprocess=False) for folder in folders]
+        maps = [member.predict(image.array, image.spacing_mm).probabilities for member in members]
+        folder = workspace.results_folder(DATASET) / ENSEMBLE_FOLDER / f"fold_{fold}"
+        found = read_labels(folder / "validation" / f"case{fold}.nii.gz").array[0]
+        np.testing.assert_array_equal(found, np.mean(maps, axis=0).argmax(axis=0))
+        truth = read_labels(workspace.raw_folder(DATASET) / "labelsTr" / f"case{fold}.nii.gz").array[0]
+        scores.append(dice(found == 1, truth == 1))
+    assert max(scores) > 0
+    after = rows_of(workspace)
+    row = after[(after["model"] == ENSEMBLE) & (after["class"] == "organ")].iloc[0]
+    assert row["dice_mean"] == pytest.approx(np.mean(scores))
+    assert (row["folds"], row["missing_folds"]) == ("0 1", 2)
+    assert (row["parameters"], row["file_bytes"], row["training_minutes"]) == (20, 80, 2.0)
+    assert row["seconds_per_case"] > 0
+    pd.testing.assert_frame_equal(after[after["model"] != ENSEMBLE].reset_index(drop=True), before)
+    pairs = rows_of(workspace, "comparison_pairs.csv")
+    assert set(zip(pairs["first"], pairs["second"], strict=True)) == {
+        ("mednca_2d", "unet_small_2d"),
+        ("mednca_2d", ENSEMBLE),
+        ("unet_small_2d", ENSEMBLE),
+    }
+    origin = (workspace.results_folder(DATASET) / "comparison.md").read_text(encoding="utf-8")
+    assert f"- {ENSEMBLE}: the mean of the models' probabilities" in origin
+
+
+def test_an_ensemble_is_kept_until_one_of_its_models_was_trained_again(workspace):
+    crossvalidate(workspace, options(workspace, models=BOTH))
+    plant_weights(workspace)
+    crossvalidate(workspace, options(workspace, models=BOTH, ensemble=True))
+    summaries = [
+        workspace.results_folder(DATASET) / ENSEMBLE_FOLDER / f"fold_{fold}" / "summary.json" for fold in range(3)
+    ]
+    made = [file.stat().st_mtime_ns for file in summaries]
+    crossvalidate(workspace, options(workspace, models=BOTH[::-1], ensemble=True))
+    assert [file.stat().st_mtime_ns for file in summaries] == made
+    run_file = workspace.fold_folder(DATASET, "unet_small", "2d", 1) / "run.json"
+    run_file.touch()
+    assert crossvalidate(workspace, options(workspace, models=BOTH)).models[-1].missing == ()
+    write_json(run_file, {**read_json(run_file), "training_minutes": 3.0})
+    stale = crossvalidate(workspace, options(workspace, models=BOTH)).models[-1]
+    assert stale.name == ENSEMBLE and stale.missing == (1,)
+    assert f"fold 1 of {ENSEMBLE} is left out" in stale.notes[0]
+    renewed = crossvalidate(workspace, options(workspace, models=BOTH, ensemble=True)).models[-1]
+    assert renewed.missing == () and renewed.notes == ()
+    assert [file.stat().st_mtime_ns == before for file, before in zip(summaries, made, strict=True)] == [1, 0, 1]
+
+
+def test_an_ensemble_needs_a_fold_that_all_models_have_finished(workspace):
+    with pytest.raises(InputError, match="--ensemble averages several models, found mednca in --models"):
+        options(workspace, ensemble=True)
+    crossvalidate(workspace, options(workspace, models=("mednca",), folds=(0,)))
+    result = crossvalidate(workspace, options(workspace, models=BOTH, folds=(1,), ensemble=True))
+    assert result.files  # fold 1 of both has no weights, which spoils no table of the models
+    assert list(result.failed) == [ENSEMBLE] and result.codes == (2,)
+    shutil.rmtree(workspace.model_folder(DATASET, "unet_small", "2d"))
+    (workspace.root / "broken").touch()
+    result = crossvalidate(workspace, options(workspace, models=BOTH, folds=(1,), ensemble=True))
+    assert "expected a fold that mednca_2d and unet_small_2d have finished" in result.failed[ENSEMBLE]
+
+
 def test_mistakes_are_named_before_anything_runs(workspace):
     for changes, message in (
         ({"folds": (5,)}, "from 0 to 2, found 5"),
@@ -293,3 +389,10 @@ def test_command_prints_the_table_and_the_exit_code_names_the_kind_of_failure(wo
     (workspace.root / "broken").touch()
     assert main(arguments) == 2
     assert "failed: mednca_2d fold 1: case x is broken" in capsys.readouterr().err
+    (workspace.root / "broken").unlink()
+    both = ["4", "--models", *BOTH, "--root", str(workspace.root)]
+    assert main(both) == 0
+    plant_weights(workspace)
+    capsys.readouterr()
+    assert main([*both, "--ensemble"]) == 0
+    assert "mednca_2d +" in capsys.readouterr().out
