@@ -9,6 +9,6 @@ setup(
     license="Apache-2.0",
     packages=find_packages(include=["mednca_runtime", "mednca_runtime.*"]),
     python_requires=">=3.11",
-    install_requires=["numpy", "nibabel", "Pillow"],
+    install_requires=["numpy", "nibabel", "Pillow", "safetensors"],
     extras_require={"itk": ["SimpleITK"]},
 )

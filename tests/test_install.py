@@ -92,9 +92,9 @@ def test_help_has_an_example_and_imports_nothing_heavy(module):
     assert "exit codes" in text
 
 
-def test_the_runtime_imports_numpy_nibabel_and_pillow_only():
+def test_the_runtime_imports_numpy_nibabel_pillow_and_safetensors_only():
     third_party = _imported(PACKAGES["mednca_runtime"]) - set(sys.stdlib_module_names) - {"mednca_runtime"}
-    assert third_party <= {"numpy", "nibabel", "PIL", "SimpleITK"}
+    assert third_party <= {"numpy", "nibabel", "PIL", "SimpleITK", "safetensors"}
     names = [path.stem for path in PACKAGES["mednca_runtime"].glob("*.py") if path.stem != "__init__"]
     lines = "; ".join(f"import mednca_runtime.{name}" for name in names)
     done = _python(

@@ -31,7 +31,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "mirror": {"training.mirror_axes": [0, 1]},
     "mirror_w": {"training.mirror_axes": [1]},
     "mirrored": {"training.mirror_axes": BY_MODALITY},
-    "artefacts0.15": _artefacts(0.15),
+    "artefacts0": _artefacts(0.0, []),
     "artefacts0.3": _artefacts(0.3),
     "artefacts0.5": _artefacts(0.5),
     "artefacts0.3_mirrored": {**_artefacts(0.3), "training.mirror_axes": BY_MODALITY},
@@ -39,13 +39,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     # MRI, some kinds alone
     "artefacts0.3_kspace": _artefacts(0.3, ["bias_field", "ghosts", "spikes"]),
     "artefacts0.3_bias": _artefacts(0.3, ["bias_field"]),
-    "at_outline": {"training.at_outline": True},
-    "at_outline_artefacts0.15": {**_artefacts(0.15), "training.at_outline": True},
-    "at_outline_artefacts0.3": {**_artefacts(0.3), "training.at_outline": True},
-    "at_outline_halo1": {"training.at_outline": True, "outline.halo": 1},
-    "at_outline_halo1_artefacts0.15": {**_artefacts(0.15), "training.at_outline": True, "outline.halo": 1},
-    "at_outline_halo1_artefacts0.3": {**_artefacts(0.3), "training.at_outline": True, "outline.halo": 1},
-    "everywhere": {"training.at_outline": False},
+    "everywhere": {"training.at_outline": False},  # training computes every cell of its patches
+    "halo2": {"outline.halo": 2},
+    "eps0.05": {"outline.eps": 0.05},
     "foreground0.33": {"training.foreground_share": 0.33},
     "foreground0.8": {"training.foreground_share": 0.8},
     # the cell
