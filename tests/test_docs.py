@@ -256,7 +256,7 @@ def test_figure_of_the_outline_shows_the_cells_that_each_level_computes(phantom_
     network = script.LightNetwork(weights, plans, "2d", dataclasses.replace(plan, outline=Outline(eps=0.9, halo=0)))
     image = np.random.default_rng(0).standard_normal((len(plans.channel_names), 1, 40, 44)).astype(np.float32)
     views = script.level_views(network, image)
-    grids = [tuple(side // factor for side, factor in zip((40, 44), level.factor, strict=True)) for level in plan.levels]
+    grids = [(40 // level.factor[0], 44 // level.factor[1]) for level in plan.levels]
     assert [view.computed.shape for view in views] == grids
     assert views[0].computed.all()
     (seen,) = network.see(image)

@@ -70,7 +70,7 @@ def training_decision(mirrored: bool) -> Chosen:
 
 def outline_decision() -> Chosen:
     return Chosen(
-        f"one pass; finer levels only within {OUTLINE.halo} cells of the outline",
+        f"one pass; finer levels only within {OUTLINE.halo} cell{'s' * (OUTLINE.halo > 1)} of the outline",
         f"there the level above leaves more than {OUTLINE.eps:g} to other classes, or meets another class; all other "
         "cells keep what they were given. --everywhere of mednca_predict computes every cell",
     )

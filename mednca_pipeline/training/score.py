@@ -16,7 +16,7 @@ from .state import TrainingState
 def score_samples(state: TrainingState, batch: Batch, labels: Labels) -> dict[str, float]:
     """Dice per foreground output of the EMA weights, pooled over the samples; NaN where an output is absent.
 
-    An automaton predicts the whole samples by the expected update, a UNet the patches that training would have seen.
+    An automaton predicts the whole samples as mednca_predict does, a UNet the patches that training would have seen.
     """
     model = state.ema.eval()
     device = next(model.parameters()).device
@@ -24,7 +24,7 @@ def score_samples(state: TrainingState, batch: Batch, labels: Labels) -> dict[st
     targets, weights = encode_targets(torch.from_numpy(batch.labels).to(device), labels)
     with torch.inference_mode():
         if isinstance(model, MedNCA):
-            logits = predict_logits(model, image)
+            logits = predict_logits(model, image, model.plan.outline)
         else:
             origin = torch.from_numpy(batch.origin)
             logits = model.predict_logits(crop_boxes(image, origin, model.plan.patch))

@@ -1,14 +1,22 @@
 """The Dice of the training curve, from logits and labels that can be counted by hand."""
 
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+from mednca_pipeline.models.prediction import predict_logits
+from mednca_pipeline.models.registry import build_model
+from mednca_pipeline.training import score as score_module
 from mednca_pipeline.training.batches import Batch
 from mednca_pipeline.training.score import score_samples
 from mednca_runtime.labels import Labels
+
+sys.path.append(str(Path(__file__).parents[1] / "inference"))
+from tiny_model import make_plans  # noqa: E402
 
 
 class Answers(torch.nn.Module):
@@ -44,3 +52,21 @@ def test_regions_overlap_and_ignored_voxels_do_not_count():
     logits[0, 0] = 5
     found = score(logits, [[1, 2, 3], [1, 0, 0]], labels, sigmoid=True)
     assert found == pytest.approx({"whole": 2 * 2 / (2 + 3), "core": 0.0})
+
+
+def test_an_automaton_is_scored_as_it_predicts(monkeypatch):
+    """By the expected update at the outline of its plan."""
+    plans = make_plans()
+    model, asked = build_model("mednca", plans, "2d"), []
+
+    def record(network, image, outline):
+        asked.append(outline)
+        return predict_logits(network, image, outline)
+
+    monkeypatch.setattr(score_module, "predict_logits", record)
+    labels = np.zeros((2, 16, 16), np.int16)
+    labels[:, 4:8, 4:8] = 1
+    batch = Batch(np.zeros((2, 1, 16, 16), np.float32), labels, np.zeros((2, 2), np.int64))
+    found = score_samples(SimpleNamespace(ema=model), batch, plans.labels)
+    assert asked == [plans.config("2d").mednca.outline] and asked[0] is not None
+    assert set(found) == {"anterior", "posterior"} and np.isnan(found["posterior"])
