@@ -19,7 +19,8 @@ WHOLE_CELLS = {2: 64**2, 3: 24**3}  # the largest coarsest grid that training se
 def largest_factors(extents: Sequence[float]) -> Factor:
     """Per axis the largest power of two that leaves a structure of `extents` working voxels at least half a cell.
 
-    The coarsest level knows the whole image; what is small is found on the finer ones (docs/explanation/recipe.md).
+    The coarsest level knows the whole image; what is small is found on the finer ones
+    (docs/explanation/recipe-notebook.md).
     """
     return tuple(power_of_two_below(extent / SMALLEST_CELLS + 1e-6) for extent in extents)
 

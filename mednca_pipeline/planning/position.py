@@ -12,10 +12,10 @@ LEAST_SHARE = 0.25  # and the share of all cases
 
 
 def sees_position(fingerprint: Fingerprint) -> Chosen:
-    """True if a class keeps its place in the images: what looks alike elsewhere is not it (docs/explanation/recipe.md).
+    """True if a class keeps its place in the images: what looks alike elsewhere is not it.
 
-    The class whose centre varies least decides: others may lie anywhere. Centres are measured as networks see them:
-    from the centre of the image, in sides of the median image.
+    Why: docs/explanation/recipe-notebook.md. The class whose centre varies least decides: others may lie anywhere.
+    Centres are measured as networks see them: from the centre of the image, in sides of the median image.
     """
     sides_mm = np.array([np.multiply(case.cropped_shape, case.spacing_mm) for case in fingerprint.cases])
     relative = sides_mm / np.median(sides_mm, axis=0)  # (N, axes)

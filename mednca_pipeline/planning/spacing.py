@@ -55,7 +55,7 @@ def slicing_axis(spacing_mm: Sequence[float], jumps: Sequence[float] = (0.0, 0.0
 
 
 def adjacent_slices(between_mm: float | None, within_mm: Sequence[float], n_channels: int) -> Chosen:
-    """How many slices on either side a 2D network sees besides its own (docs/explanation/recipe.md).
+    """How many slices on either side a 2D network sees besides its own (docs/explanation/recipe-notebook.md).
 
     between_mm: distance of the slices, None where it is not known. within_mm: working spacing inside of them.
     n_channels: image channels of the dataset; with many of them fewer slices are seen.
