@@ -110,7 +110,7 @@ def measured(part: Part, given: Workspace, workspace: Workspace, dataset: str, b
     if part.name == FOLDS and not before:
         shutil.rmtree(workspace.root / "results", ignore_errors=True)
     seconds, outcome = run(part, min(part.limit_s, end - time.monotonic() - GRACE_S))
-    entry = {"command": part.command(given), "outcome": anonymous(outcome, given), "seconds": round(seconds, 1)}
+    entry = {"command": part.command(given), "outcome": anonymous(outcome, given), "seconds": round(seconds, 3)}
     if part.name == FOLDS:
         entry["seconds"] += before.get("seconds", 0)
         entry["folds"] = folds_in(workspace, dataset)

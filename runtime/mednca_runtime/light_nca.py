@@ -16,7 +16,7 @@ import numpy as np
 
 from .outline import Outline, near_open, refined, sure_and_class
 
-ROWS = 2048  # cells at once: their neighbourhoods and hidden units stay in the processor's cache
+ROWS = 1024  # cells at once: their neighbourhoods and hidden units stay in the processor's cache
 BASE_BYTES = 2**27  # of the image's part of the hidden units; where they are more, it is computed anew in every step
 NORM_EPS = {"layer": 1e-5, "rms": 1e-6}
 
@@ -28,7 +28,7 @@ Fires = Callable[[int, int, np.ndarray], np.ndarray]
 class Rule:
     """The rule of one level's cells, folded into matrices. float32; H hidden units, F free channels.
 
-    from_image: (image channels * 3^dim, H). from_state: (3^dim * F, H). update: (H, F). norm: "layer", "rms" or "none".
+    from_image: (3^dim * image channels, H). from_state: (3^dim * F, H). update: (H, F). norm: "layer", "rms" or "none".
     gain, shift: (H,), or None without a norm.
     """
 
@@ -59,9 +59,9 @@ class Rule:
         bias = np.zeros(hidden, np.float32) if bias is None else bias
         if norm == "layer":
             matrix, bias = matrix - matrix.mean(axis=0), bias - bias.mean()
-        image, state = matrix[:, :n_image], np.moveaxis(matrix[:, n_image:], 1, -1)
-        from_image, from_state, to_update = image.reshape(hidden, -1).T, state.reshape(hidden, -1).T, update.T
-        parts = (np.ascontiguousarray(part, np.float32) for part in (from_image, from_state, bias, to_update))
+        last = np.moveaxis(matrix, 1, -1)  # (H, 3, ..., channels)
+        image, state = (part.reshape(hidden, -1).T for part in (last[..., :n_image], last[..., n_image:]))
+        parts = (np.ascontiguousarray(part, np.float32) for part in (image, state, bias, update.T))
         return cls(*parts, norm, gain, shift)
 
     def activate(self, hidden: np.ndarray) -> np.ndarray:
@@ -70,7 +70,7 @@ class Rule:
             squares = np.einsum("ij,ij->i", hidden, hidden)
             squares /= hidden.shape[1]
             squares += NORM_EPS[self.norm]
-            hidden /= np.sqrt(squares, out=squares)[:, None]
+            hidden *= np.float32(1) / np.sqrt(squares, out=squares)[:, None]
             hidden *= self.gain
             hidden += self.shift
         return np.maximum(hidden, 0, out=hidden)
@@ -127,19 +127,25 @@ def pyramid(nca: LightNCA, image: np.ndarray) -> list["SeenImage"]:
 
 
 class SeenImage:
-    """The image at one level, with a border of one cell: `planes`, and the `shape` of its grid (N, *grid)."""
+    """The image at one level, of `shape` (N, *grid), as `cells` (all of them with a border of one cell, channels)."""
 
     def __init__(self, image: np.ndarray, dim: int, border: str) -> None:
         self.shape = image.shape[1:]
         mode = {"replicate": "edge", "reflect": "reflect", "zeros": "constant"}[border]
         self.grid = Grid(self.shape, dim, border)
-        planes = np.pad(image, [(0, 0)] * (image.ndim - dim) + [(1, 1)] * dim, mode=mode)
-        self.planes = planes.reshape(len(planes), -1)
+        padded = np.pad(image, [(0, 0)] * (image.ndim - dim) + [(1, 1)] * dim, mode=mode)
+        self.cells = np.ascontiguousarray(padded.reshape(len(padded), -1).T)
 
     def rows(self, cells: np.ndarray) -> np.ndarray:
-        """cells: indices (M,) in the padded grid -> what they see of the image (M, channels * 3^dim)."""
-        around = cells[:, None] + self.grid.around
-        return np.concatenate([plane[around] for plane in self.planes], axis=1)
+        """cells: indices (M,) in the padded grid -> what they see of the image (M, 3^dim * channels)."""
+        return triples(self.cells)[cells[:, None] + self.grid.around[::3]].reshape(len(cells), -1)
+
+
+def triples(cells: np.ndarray) -> np.ndarray:
+    """(N, C), contiguous -> (N - 2, 3 * C), a view: each cell and the two after it."""
+    channels = cells.shape[1]  # not cells.strides: of an axis of length 1 the stride may be anything
+    strides = (channels * cells.itemsize, cells.itemsize)
+    return np.lib.stride_tricks.as_strided(cells, (len(cells) - 2, 3 * channels), strides, writeable=False)
 
 
 class Grid:
@@ -291,7 +297,7 @@ class _Steps:
         if self.nca.border == "zeros":
             held[self.border] = 0
         repeats = self.nca.border != "zeros" and self.border.size > 0
-        triples = np.lib.stride_tricks.as_strided(held, (len(held) - 2, 3 * n_free), held.strides)
+        seen = triples(held)
         update = rule.update if fires else rule.update * np.float32(self.nca.fire_rate)
         changes = np.empty((len(self.cells), n_free), np.float32)
         for step in range(self.level.steps):
@@ -301,7 +307,7 @@ class _Steps:
             count = len(self.cells) if chosen is None else len(chosen)
             for start in range(0, count, ROWS):
                 some = slice(start, start + ROWS) if chosen is None else chosen[start : start + ROWS]
-                hidden = triples[self.firsts[some]].reshape(-1, len(rule.from_state)) @ rule.from_state
+                hidden = seen[self.firsts[some]].reshape(-1, len(rule.from_state)) @ rule.from_state
                 if self.base is None:
                     hidden += _from_image(rule, self.image, self.computed[some])
                 else:

@@ -24,16 +24,16 @@ PLAN = NCAPlan(9, 12, FIRE_RATE, "layer", "replicate", "matrix", (), TrainingPla
 OUTLINE = Outline(eps=0.05, halo=1)
 
 
-def make(levels, sigmoid=False, sharpness=8.0, **changes):
+def make(levels, sigmoid=False, sharpness=8.0, n_image=2, **changes):
     """A network whose logits follow the sign of the first image channel, so that it is sure away from the zeros."""
     torch.manual_seed(0)
     plan = replace(PLAN, levels=levels, **changes)
-    network = MedNCA(plan, len(levels[0].factor), 2, 3, sigmoid).eval()
+    network = MedNCA(plan, len(levels[0].factor), n_image, 3, sigmoid).eval()
     centre = (..., *(1,) * network.dim)
     with torch.no_grad():
         for cell in network.cells:
             cell.update.weight.normal_(0, 0.1)
-            first = 2 if plan.perception == "paper" else 0  # the published layer also has rows for the image
+            first = n_image if plan.perception == "paper" else 0  # the published layer also has rows for the image
             if plan.perception == "matrix":
                 cell.hidden.weight[0], cell.hidden.weight[1] = 0, 0
                 cell.hidden.weight[0, 0][centre], cell.hidden.weight[1, 0][centre] = 5, -5
@@ -56,7 +56,9 @@ def light(network):
     weights = {name: value.numpy() for name, value in network.state_dict().items()}
     form = {"fire_rate": plan.fire_rate, "border": plan.border, "norm": plan.norm, "sigmoid": network.sigmoid}
     levels = [(level.factor, level.steps) for level in plan.levels]
-    return folded(weights, levels, channels=plan.channels, n_image=2, n_outputs=3, source="memory", **form)
+    return folded(
+        weights, levels, channels=plan.channels, n_image=network.n_image, n_outputs=3, source="memory", **form
+    )
 
 
 def both(network, image, outline, runs=()):
@@ -111,6 +113,14 @@ def test_the_plain_form(levels, size, border, sigmoid, outline):
 def test_every_form_of_the_cell(levels, perception, norm):
     size = (36, 52) if levels is THREE else (5, 20, 28)
     assert_same(make(levels, perception=perception, norm=norm), make_image(size), OUTLINE)
+
+
+@pytest.mark.parametrize("levels", [THREE, THREE_3D])
+@pytest.mark.parametrize(("n_image", "channels"), [(1, 8), (1, 4), (2, 5)])  # down to the outputs alone
+def test_any_number_of_channels(levels, n_image, channels):
+    size = (36, 52) if levels is THREE else (5, 20, 28)
+    network = make(levels, n_image=n_image, channels=channels)
+    assert_same(network, make_image(size)[:, :n_image], OUTLINE)
 
 
 @pytest.mark.parametrize("outline", [None, OUTLINE])
