@@ -92,7 +92,7 @@ def level_views(network: LightNetwork, image: np.ndarray) -> list[LevelView]:
         network.plan.levels, seen.levels, level_by_level(network.nca, seen.levels, network.plan.outline), strict=True
     ):
         steps, grid = level.steps, pictures.grid
-        shown = pictures.planes[0].reshape(grid.padded_shape)[0, 1:-1, 1:-1]
+        shown = pictures.cells[:, 0].reshape(grid.padded_shape)[0, 1:-1, 1:-1]
         computed = outcome.pointer[0] >= rows  # a computed cell has a row that this level has added
         rows = len(outcome.states[0])
         height, width = computed.shape

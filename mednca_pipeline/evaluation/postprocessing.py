@@ -1,5 +1,7 @@
 """Keeping only the largest components of a class: applied to labels, and chosen on out-of-fold predictions."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,7 +48,7 @@ class Postprocessing:
     components: class -> how many of its largest components are kept; absent: all.
     evidence: class -> how many were tried, the mean Dice of each class before and after, and whether it was chosen.
     metrics: case -> its metrics with `components`; empty in files of schema 1, which did not measure them.
-    folds, digest: what it was chosen on.
+    folds, digest: what it was chosen on. raw_sha256: of the raw metrics of these cases, see `raw_sha256`.
     """
 
     components: dict[str, int]
@@ -54,7 +56,14 @@ class Postprocessing:
     folds: tuple[int, ...]
     digest: str
     metrics: dict[str, Metrics] = field(default_factory=dict)
+    raw_sha256: str = ""
     schema: int = SCHEMA
+
+
+def raw_sha256(cases: Mapping[str, Mapping[str, Any]]) -> str:
+    """Of the raw metrics of all cases: another value means that folds were trained or validated again."""
+    metrics = {case: entry["classes"] for case, entry in cases.items()}
+    return hashlib.sha256(json.dumps(metrics, sort_keys=True).encode()).hexdigest()
 
 
 def read_postprocessing(model_folder: Path, digest: str) -> Postprocessing | None:

@@ -13,7 +13,7 @@ from mednca_runtime.files import read_json
 
 from ..planning.plans import MODELS, Plans, describe_components, read_plans
 from ..planning.splits import Fold
-from .postprocessing import Postprocessing, read_postprocessing
+from .postprocessing import Postprocessing, raw_sha256, read_postprocessing
 from .summary import SCHEMA as SUMMARY_SCHEMA
 from .summary import raw_metrics
 
@@ -69,8 +69,8 @@ class ModelResults:
 
     @property
     def is_measured(self) -> bool:
-        """Whether every case was measured with the postprocessing that was chosen for the model."""
-        return self.postprocessing is not None and set(self._validated) <= set(self.postprocessing.metrics)
+        """Whether every case, as validated now, was measured with the postprocessing chosen for the model."""
+        return self.postprocessing is not None and self.postprocessing.raw_sha256 == raw_sha256(self.raw_cases)
 
     @property
     def kept(self) -> str:

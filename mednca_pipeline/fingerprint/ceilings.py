@@ -64,7 +64,7 @@ def label_ceilings(labels: np.ndarray, spacing_mm: Sequence[float], definition: 
 
 
 def _ceilings(volume: np.ndarray, spacing: Sequence[float], first: int, definition: Labels) -> LabelCeilings:
-    """From fine to coarse, until a class falls below LOWEST_DICE. Axes from `first` on are resampled."""
+    """From fine to coarse, until each class fell below LOWEST_DICE. Axes from `first` on are resampled."""
     parts = _parts(volume, first, definition)
     spacings, dice = [], {name: [] for name in parts}
     for candidate in coarser_spacings(min(spacing[first:])):
@@ -73,7 +73,7 @@ def _ceilings(volume: np.ndarray, spacing: Sequence[float], first: int, definiti
         for name, boxes in parts.items():
             dice[name].append(round(_dice(volume, name, boxes, axes, definition), 4))
         spacings.append(candidate)
-        if min(values[-1] for values in dice.values()) < LOWEST_DICE:
+        if all(min(values) < LOWEST_DICE for values in dice.values()):
             break
     return LabelCeilings(tuple(spacings), {name: tuple(values) for name, values in dice.items()})
 

@@ -33,10 +33,12 @@ def calibrate(model_folder: Path) -> Threshold | None:
                 scores.append(_number(quality[FOREGROUND]))
                 dice.append(_number(entry["classes"][FOREGROUND]["dice"]))
     threshold = learn_threshold(scores, dice)
-    if threshold:
-        write_json(
-            _file(model_folder), {"schema": SCHEMA, "digest": digest, "folds": folds, "threshold": asdict(threshold)}
-        )
+    if threshold is None:
+        _file(model_folder).unlink(missing_ok=True)
+        return None
+    write_json(
+        _file(model_folder), {"schema": SCHEMA, "digest": digest, "folds": folds, "threshold": asdict(threshold)}
+    )
     return threshold
 
 

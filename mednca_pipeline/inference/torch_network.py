@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -74,13 +75,18 @@ class TorchNetwork:
             return
         compared = self.random and asked.quality
         runs = [partial(self._fires, asked.seed, run, seen) for run in range(asked.runs or int(compared))]
+        levels = quality_levels(self.plan)
         passes = [None, *runs] if compared or self.outline or not runs else runs
-        if self.outline is None and math.prod(batch.shape[2:]) > TILE_CELLS[self.format.dim]:
-            outcomes = [tiled_logits(self.module, batch, TILE_CELLS[self.format.dim], fires) for fires in passes]
+        tile = TILE_CELLS[self.format.dim]
+        if self.outline is None and math.prod(batch.shape[2:]) > tile:
+            if compared and levels < len(self.plan.levels):  # the levels that are compared are small: they run whole
+                *_, states = islice(level_states(self.module, batch, None, passes), levels)
+                self._compare([self.module.logits(state) for state in states], deviation)
+                compared, passes = False, runs if asked.runs else [None]
+            outcomes = [tiled_logits(self.module, batch, tile, fires) for fires in passes]
             if compared:
                 self._compare(outcomes, deviation)
         else:
-            levels = quality_levels(self.plan)
             for number, states in enumerate(level_states(self.module, batch, self.outline, passes), start=1):
                 outcomes = [self.module.logits(state) for state in states]
                 if compared and number == levels:

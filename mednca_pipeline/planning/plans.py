@@ -150,6 +150,14 @@ class Plans:
     components: dict[str, int] = field(default_factory=dict)  # class -> how many prediction keeps; absent: all
     schema: int = SCHEMA
 
+    def __post_init__(self) -> None:
+        for name, count in self.components.items():
+            if name not in self.labels.names or count < 1:
+                raise InputError(
+                    f"components of {self.dataset}'s plan: expected classes of {', '.join(self.labels.names)} with a "
+                    f"number of at least 1, found {name}: {count}."
+                )
+
     def config(self, name: str | None = None) -> ConfigPlan:
         """The configuration `name`, or the plan's default. Raises InputError when it was not planned."""
         name = name or self.default_config
@@ -192,11 +200,15 @@ def describe_components(components: Mapping[str, int]) -> str:
 
 
 def read_plans(path: Path) -> Plans:
-    """Raises InputError when the file is missing or of another schema."""
+    """Raises InputError when the file is missing, damaged or of another schema."""
     data = read_json(path, schema=SCHEMA)
-    for config in data["configs"].values():
-        config["mednca"].setdefault("outline", FIRST_OUTLINE)
-    return from_dict(Plans, data)
+    try:
+        for config in data["configs"].values():
+            config["mednca"].setdefault("outline", FIRST_OUTLINE)
+        return from_dict(Plans, data)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        what = f"{type(error).__name__}: {error}"
+        raise InputError(f"{path} is no whole plan ({what}). Plan again, or put back the file as it was.") from error
 
 
 def write_plans(path: Path, plans: Plans) -> None:

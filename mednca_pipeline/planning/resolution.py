@@ -1,6 +1,7 @@
 """Working resolution: the coarsest grid that the labels survive."""
 
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 
 import numpy as np
 
@@ -22,7 +23,7 @@ def working_spacing(fingerprint: Fingerprint, axes: Sequence[int], target: Seque
     """
     unit = "mm" if fingerprint.spacing_known else "voxels"
     ladder = {spacing: mean_ceilings(fingerprint, axes, spacing) for spacing in coarser_spacings(min(target))}
-    kept = [spacing for spacing, found in ladder.items() if not _fault(found)]
+    kept = list(takewhile(lambda step: not _fault(ladder[step]), ladder))  # one that passes by luck does not count
     spacing = tuple(max((value, *kept[-1:])) for value in target)
     following = next((step for step in ladder if not kept or step > kept[-1]), None)
     found = ""

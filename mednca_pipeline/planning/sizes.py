@@ -37,7 +37,12 @@ def preprocessed_shapes(
 
 
 def jump_shares(fingerprint: Fingerprint) -> tuple[float, ...]:
-    """Per axis of volumes: jumps of the labels over their changes, of all cases together; 0 where nothing changes."""
+    """Per axis of volumes: jumps of the labels over their changes, of all cases together; 0 where nothing changes.
+
+    0 too where voxels are ignored: where single slices are labelled, they have no neighbours to jump from.
+    """
+    if fingerprint.labels.ignore is not None:
+        return (0.0, 0.0, 0.0)
     jumps = np.sum([case.label_jumps for case in fingerprint.cases], axis=0)
     changes = np.sum([case.label_changes for case in fingerprint.cases], axis=0)
     return tuple(float(share) for share in jumps / np.maximum(changes, 1))

@@ -13,7 +13,7 @@ from mednca_runtime.files import write_json
 from ..datasets.dataset import load_dataset
 from ..device import choose_device
 from ..evaluation.postprocessing import FILE as POSTPROCESSING
-from ..evaluation.postprocessing import Postprocessing, choose_postprocessing, postprocessed_metrics
+from ..evaluation.postprocessing import Postprocessing, choose_postprocessing, postprocessed_metrics, raw_sha256
 from ..evaluation.report import write_comparison
 from ..evaluation.results import ModelResults, collect_results, is_finished, other_plans, other_splits, read_run
 from ..evaluation.summary import label_files
@@ -256,7 +256,7 @@ def update_postprocessing(results: ModelResults, references: dict[str, Path], pl
         for case, path in predictions.items()
     }
     folds = tuple(result.fold for result in results.folds)
-    chosen = Postprocessing(components, evidence, folds, results.folds[0].run["digest"], metrics)
+    chosen = Postprocessing(components, evidence, folds, results.folds[0].run["digest"], metrics, raw_sha256(cases))
     write_json(file, chosen)
     return chosen
 

@@ -68,10 +68,21 @@ def test_a_small_structure_is_compared_in_its_box_with_all_that_the_way_back_add
         assert found.dice["a"][index] == pytest.approx(expected, abs=6e-5)
 
 
-def test_measuring_ends_where_a_class_is_lost():
+def test_measuring_ends_where_each_class_is_lost():
     found = label_ceilings(blobs((61, 47)), (1.0, 1.0), TWO)["yx"]
-    lowest = [min(values) for values in zip(*found.dice.values(), strict=True)]
-    assert lowest[-1] < 0.9 and all(value >= 0.9 for value in lowest[:-1])
+    steps = range(1, 1 + len(found.spacing_mm))
+    ended = [all(min(values[:step]) < 0.9 for values in found.dice.values()) for step in steps]
+    assert ended[-1] and not any(ended[:-1])
+
+
+def test_a_class_is_measured_on_where_a_smaller_one_is_lost():
+    labels = np.zeros((80, 80), np.uint8)
+    labels[10:60, 10:60] = 1
+    labels[70:73, 70:73] = 2
+    found = label_ceilings(labels, (1.0, 1.0), TWO)["yx"]
+    small, large = found.dice["b"], found.dice["a"]
+    lost = next(index for index, value in enumerate(small) if value < 0.9)
+    assert len(large) > lost + 2 and large[lost + 1] > 0.95
 
 
 def test_an_absent_class_is_not_measured_and_neither_are_empty_labels():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from tiny_model import make_plans, save_model
+from tiny_model import SPACING, make_plans, save_model
 
 from mednca_pipeline.inference import torch_network
 from mednca_pipeline.inference.network import Asked
@@ -69,3 +69,20 @@ def test_tiles_draw_their_part_of_the_whole_masks_and_give_the_whole_result(tmp_
             assert torch.equal(drawn, torch.from_numpy(masks[(..., *box)]))
             seen[box] += 1
         assert len(draws) > 1 and seen.min() > 0
+
+
+@pytest.mark.parametrize("model", ["mednca", "mednca_paper"])
+def test_the_quality_score_of_an_image_in_tiles_is_the_whole_images(tmp_path, model, monkeypatch):
+    """Its threshold is learned from images that run whole, and at the outline."""
+    folder = save_model(tmp_path, make_plans(), model, folds=(0,))
+    image = np.random.default_rng(0).standard_normal((1, SLICES, 40, 36)).astype(np.float32)
+    whole = Predictor.from_folder(folder, everywhere=True).predict(image, SPACING)
+    monkeypatch.setattr(torch_network, "TILE_CELLS", {2: 200, 3: 200})
+    for runs in (0, 2):
+        tiled = Predictor.from_folder(folder, everywhere=True, runs=runs).predict(image, SPACING)
+        if not runs:
+            assert tiled.quality == pytest.approx(whole.quality, rel=1e-4)
+        assert set(tiled.quality) == set(whole.quality)
+    if model == "mednca":
+        outline = Predictor.from_folder(folder).predict(image, SPACING)
+        assert outline.quality == pytest.approx(whole.quality, rel=0.05)

@@ -9,6 +9,8 @@ from mednca_pipeline.planning.nca_plans import channels, hidden_units, parameter
 from mednca_pipeline.planning.planner import make_plans
 from mednca_pipeline.planning.plans import MODELS, read_plans, write_plans
 from mednca_runtime.errors import InputError
+from mednca_runtime.files import read_json, write_json
+from mednca_runtime.outline import Outline
 
 
 def check_valid(plans):
@@ -347,3 +349,54 @@ def test_position_is_the_users_choice_per_configuration():
     assert plans.configs["2d"].mednca.position == () and plans.configs["3d"].mednca.position
     assert next(made for made in plans.decisions if made.name == "position").by_user
     assert make_plans(hippocampus(), {"2d.position": "yes"}).configs["2d"].mednca.position == (36, 55, 38)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: data.pop("configs"),
+        lambda data: data["configs"]["2d"].pop("mednca"),
+        lambda data: data["configs"]["2d"].update(mednca=None),
+        lambda data: data["configs"]["2d"]["mednca"].update(outline={"eps": 0, "halo": 1}),
+        lambda data: data.update(components={"nonsense": 1}),
+        lambda data: data.update(components={"anterior": 0}),
+    ],
+)
+def test_a_damaged_plan_is_an_error_of_the_file(tmp_path, damage):
+    file = tmp_path / "plans.json"
+    write_plans(file, make_plans(hippocampus()))
+    data = read_json(file)
+    damage(data)
+    write_json(file, data)
+    with pytest.raises(InputError):
+        read_plans(file)
+
+
+def test_a_plan_from_before_the_outline_predicts_at_it_and_keeps_its_digest(tmp_path):
+    file, plans = tmp_path / "plans.json", make_plans(hippocampus())
+    config = plans.config("2d")
+    everywhere = replace(config.mednca, training=replace(config.mednca.training, at_outline=False))
+    plans = replace(plans, configs={**plans.configs, "2d": replace(config, mednca=everywhere)})
+    write_plans(file, plans)
+    data = read_json(file)
+    for each in data["configs"].values():
+        del each["mednca"]["outline"]
+    write_json(file, data)
+    old = read_plans(file)
+    assert (old.config("2d").mednca.outline.eps, old.config("2d").mednca.outline.halo) == (0.02, 2)
+    assert old.config("2d").mednca_paper.outline is None
+    assert old.digest("2d", "mednca") == plans.digest("2d", "mednca")
+
+
+def test_the_outline_decides_the_weights_of_what_is_trained_at_it():
+    plans = make_plans(hippocampus())
+    config = plans.config("2d")
+
+    def digest(outline, at_outline):
+        training = replace(config.mednca.training, at_outline=at_outline)
+        model = replace(config.mednca, outline=outline, training=training)
+        return replace(plans, configs={"2d": replace(config, mednca=model)}).digest("2d", "mednca")
+
+    one, two = Outline(0.02, 1), Outline(0.02, 2)
+    assert digest(one, True) != digest(two, True)
+    assert digest(one, False) == digest(two, False) == digest(None, False)

@@ -1,6 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from made_fingerprints import make_case, make_fingerprint
 
+from mednca_pipeline.planning.planner import make_plans
+from mednca_pipeline.planning.sizes import jump_shares
 from mednca_pipeline.planning.spacing import adjacent_slices, slicing_axis, target_spacing
 
 
@@ -66,3 +71,14 @@ def test_fewer_slices_of_many_channels(n_channels, slices):
     chosen = adjacent_slices(1.0, (1.0, 1.0), n_channels)
     assert chosen.value == slices
     assert ("too many" in chosen.because) == (slices < 3)
+
+
+def test_labels_with_ignored_voxels_say_nothing_about_the_slices():
+    """Where single axial slices are labelled, no label along z has a neighbour to jump from."""
+    cases = [make_case(f"c{i}", (30, 30, 30), {"a": (9, 9, 9)}, jumps=((0, 30, 40), (0, 900, 900))) for i in range(6)]
+    known = make_fingerprint(cases)
+    assert jump_shares(known) == pytest.approx((0.0, 30 / 900, 40 / 900))
+    sparse = replace(known, labels=replace(known.labels, ignore=9))
+    assert jump_shares(sparse) == (0.0, 0.0, 0.0)
+    slices = next(made for made in make_plans(sparse).decisions if made.name == "slices")
+    assert slices.value == "axial"

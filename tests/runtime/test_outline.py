@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from mednca_pipeline.models.near_outline import near_open as near_open_in_torch
+from mednca_runtime.errors import InputError
 from mednca_runtime.outline import Outline, grown, near_open, refined, sure_and_class
 
 
@@ -60,3 +61,9 @@ def test_torch_finds_the_same_cells(size, sigmoid, halo):
     np.testing.assert_array_equal(found, expected)
     if not sigmoid and halo < 2:
         assert 0 < found.mean() < 1
+
+
+@pytest.mark.parametrize(("eps", "halo"), [(0.0, 1), (0.5, 1), (1.5, 1), (0.02, -1)])
+def test_constants_that_mean_nothing_are_refused(eps, halo):
+    with pytest.raises(InputError, match="eps between 0 and 0.5 and halo from 0"):
+        Outline(eps, halo)

@@ -212,6 +212,20 @@ def test_tables_do_without_the_predictions(workspace):
     assert any("postprocessing of mednca_2d was not chosen anew" in note for note in result.models[0].notes)
 
 
+def test_a_fold_that_was_validated_again_is_not_shown_with_what_was_measured_before(workspace):
+    crossvalidate(workspace, options(workspace))
+    folder = workspace.model_folder(DATASET, "mednca", "2d") / "fold_1"
+    summary = read_json(folder / "summary.json")
+    for entry in summary["cases"].values():
+        for metrics in (*entry["classes"].values(), *entry.get("raw", {}).values()):
+            metrics["dice"] = 0.1
+    write_json(folder / "summary.json", summary)
+    shutil.rmtree(folder / "validation")
+    result = crossvalidate(workspace, options(workspace))
+    shown = [entry["classes"]["organ"]["dice"] for entry in result.models[0].cases.values()]
+    assert min(shown) == 0.1 and not result.models[0].is_measured
+
+
 def test_another_count_than_that_of_the_folds_there_is_refused(workspace):
     crossvalidate(workspace, options(workspace, folds=(0,)))
     with pytest.raises(InputError, match="321 iterations, --iterations asks for 500"):
