@@ -22,8 +22,8 @@ class Outline:
     halo: int
 
     def __post_init__(self) -> None:
-        if not (0 < self.eps < 0.5 and self.halo >= 0):
-            raise InputError(f"outline: expected eps between 0 and 0.5 and halo from 0, found {self}.")
+        if not (0 < self.eps < 1 and self.halo >= 0):
+            raise InputError(f"outline: expected eps between 0 and 1 and halo from 0, found {self}.")
 
 
 def sure_and_class(logits: np.ndarray, sigmoid: bool, eps: float) -> tuple[np.ndarray, np.ndarray]:

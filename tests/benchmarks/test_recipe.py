@@ -187,10 +187,13 @@ def test_a_final_has_what_the_plan_keeps_and_the_raw_means_beside_it(tmp_path):
     assert finals.kept_cell(cells | {"largest_component_dice": ""}) == "all" and finals.raw_cell(cells) == ""
 
 
-def test_page_of_the_recipe_has_the_figures_of_the_finals():
-    page = (finals.ROOT / "docs" / "explanation" / "recipe.md").read_text(encoding="utf-8")
-    shown = page.split("| dataset, minutes |")[1].split("\n\n")[0]
+@pytest.mark.parametrize(
+    ("name", "table", "fewest"), [("recipe", "| dataset, earlier", 12), ("recipe-notebook", "| dataset, minutes |", 20)]
+)
+def test_pages_of_the_recipe_have_the_figures_of_the_finals(name, table, fewest):
+    page = (finals.ROOT / "docs" / "explanation" / f"{name}.md").read_text(encoding="utf-8")
+    shown = page.split(table)[1].split("\n\n")[0]
     stated = set(re.findall(r"\b0\.\d{4}\b|\b\d+,\d{3}\b", shown))
-    assert len(stated) > 20
+    assert len(stated) > fewest
     known = (finals.OUT / "finals.md").read_text(encoding="utf-8")
     assert sorted(figure for figure in stated if figure not in known) == []

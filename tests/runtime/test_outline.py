@@ -63,7 +63,7 @@ def test_torch_finds_the_same_cells(size, sigmoid, halo):
         assert 0 < found.mean() < 1
 
 
-@pytest.mark.parametrize(("eps", "halo"), [(0.0, 1), (0.5, 1), (1.5, 1), (0.02, -1)])
+@pytest.mark.parametrize(("eps", "halo"), [(0.0, 1), (1.0, 1), (1.5, 1), (0.02, -1)])
 def test_constants_that_mean_nothing_are_refused(eps, halo):
-    with pytest.raises(InputError, match="eps between 0 and 0.5 and halo from 0"):
+    with pytest.raises(InputError, match="eps between 0 and 1 and halo from 0"):
         Outline(eps, halo)
