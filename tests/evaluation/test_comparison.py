@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from mednca_pipeline.evaluation.comparison import compare
-from mednca_pipeline.evaluation.postprocessing import Postprocessing
+from mednca_pipeline.evaluation.postprocessing import Postprocessing, raw_sha256
 from mednca_pipeline.evaluation.report import write_comparison
 from mednca_pipeline.evaluation.results import collect_results, is_finished
 from mednca_pipeline.evaluation.summary import make_summary
@@ -85,15 +85,16 @@ def test_headline_is_what_prediction_keeps_and_the_raw_mean_stands_beside_it(res
     assert row["dice_mean"] == pytest.approx(0.825)
     assert row["dice_raw_mean"] == pytest.approx((3 * 0.5 + 0.83 + 0.84 + 0.85) / 6)
     measured = {case: dict.fromkeys(CLASSES, metrics(0.9)) for case in "abcdef"}
-    write_json(folder / "postprocessing.json", Postprocessing({"organ": 2}, {}, (0, 1), "plan-a", measured))
+    chosen = Postprocessing({"organ": 2}, {}, (0, 1), "plan-a", measured, raw_sha256(found.raw_cases))
+    write_json(folder / "postprocessing.json", chosen)
     (found, _) = collect_results(results, SPLITS[:2])
     comparison = compare([found])
     row = row_of(comparison, "mednca_2d")
     assert (row["dice_mean"], row["components"]) == (pytest.approx(0.9), "2 components of organ")
     assert row["dice_raw_mean"] == pytest.approx((3 * 0.5 + 0.83 + 0.84 + 0.85) / 6)
     assert comparison.notes == ()
-    del measured["f"]  # a case that was not measured: the table has what validation measured, and says so
-    write_json(folder / "postprocessing.json", Postprocessing({"organ": 2}, {}, (0, 1), "plan-a", measured))
+    # cases that were validated again since: the table has what validation measured, and says so
+    write_json(folder / "postprocessing.json", replace(chosen, raw_sha256="of earlier cases"))
     comparison = compare(collect_results(results, SPLITS[:2]))
     assert row_of(comparison, "mednca_2d")["dice_mean"] == pytest.approx(0.825)
     assert any("keeps other components with mednca_2d (2 components of organ)" in note for note in comparison.notes)
