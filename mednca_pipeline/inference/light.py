@@ -68,7 +68,7 @@ class LightNetwork:
             probabilities = outcome.probabilities(run)
             yield (probabilities[:, 0] if self.format.dim == 3 else probabilities)[seen.part.inside]
 
-    def _fires(self, seed: int, run: int, seen: Seen, level: int, step: int, cells: np.ndarray) -> np.ndarray:
+    def _fires(self, seed: int, run: int, seen: Seen, level: int, steps: int, cells: np.ndarray) -> np.ndarray:
         """cells: indices in the part's grid, whose slices are some of the volume's."""
         first = 0 if self.format.dim == 3 else seen.part.first * math.prod(seen.levels[level].shape[1:])
-        return fires_at(seed, run, level, step, cells + first, self.plan.fire_rate)
+        return fires_at(seed, run, level, steps, cells + first, self.plan.fire_rate)

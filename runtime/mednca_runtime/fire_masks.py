@@ -76,16 +76,16 @@ def fire_mask(
     return fire_masks(seed, run, level, 1, shape, fire_rate, window, first_step=step)[0]
 
 
-def fires_at(seed: int, run: int, level: int, step: int, cells: np.ndarray, fire_rate: float) -> np.ndarray:
-    """bool (M,): which of `cells`, increasing row-major indices (M,) in the level's whole grid, fire in one step."""
+def fires_at(seed: int, run: int, level: int, steps: int, cells: np.ndarray, fire_rate: float) -> np.ndarray:
+    """bool (steps, M): which of `cells`, increasing row-major indices (M,) in the whole grid, fire in each step."""
     limit = math.ceil(fire_rate * 2**32)
     if limit >= 2**32 or limit <= 0 or not cells.size:
-        return np.full(cells.shape, limit > 0)
-    blocks, words = np.divmod(cells, 4)
+        return np.full((steps, *cells.shape), limit > 0)
+    blocks = cells >> 2
     first = np.flatnonzero(np.diff(blocks, prepend=-1))  # of the cells that share a counter
-    fires = _fires(seed, (run, level), range(step, step + 1), blocks[first], limit)[0]
-    counts = np.diff(first, append=len(blocks))
-    return fires[np.repeat(np.arange(len(first)), counts), words]
+    fires = _fires(seed, (run, level), range(steps), blocks[first], limit).reshape(steps, -1)
+    counter = np.repeat(np.arange(len(first)), np.diff(first, append=len(blocks)))
+    return np.take(fires, 4 * counter + (cells & 3), axis=1)
 
 
 def _rows(shape: tuple[int, ...], bounds: list[tuple[int, int]]) -> tuple[np.ndarray, int]:

@@ -20,7 +20,7 @@ ROWS = 1024  # cells at once: their neighbourhoods and hidden units stay in the 
 BASE_BYTES = 2**27  # of the image's part of the hidden units; where they are more, it is computed anew in every step
 NORM_EPS = {"layer": 1e-5, "rms": 1e-6}
 
-# fires(level, step, cells) -> bool (M,): which of these cells, row-major indices in the level's grid, fire in this step
+# fires(level, steps, cells) -> bool (steps, M): which of these cells, row-major indices in its grid, fire in each step
 Fires = Callable[[int, int, np.ndarray], np.ndarray]
 
 
@@ -300,10 +300,11 @@ class _Steps:
         seen = triples(held)
         update = rule.update if fires else rule.update * np.float32(self.nca.fire_rate)
         changes = np.empty((len(self.cells), n_free), np.float32)
+        masks = fires(self.index, self.level.steps, self.cells) if fires else None
         for step in range(self.level.steps):
             if repeats:
                 held[self.border] = held[self.source]
-            chosen = np.flatnonzero(fires(self.index, step, self.cells)) if fires else None
+            chosen = None if masks is None else np.flatnonzero(masks[step])
             count = len(self.cells) if chosen is None else len(chosen)
             for start in range(0, count, ROWS):
                 some = slice(start, start + ROWS) if chosen is None else chosen[start : start + ROWS]

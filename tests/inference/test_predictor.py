@@ -143,8 +143,7 @@ def test_random_runs_draw_the_specified_masks(tmp_path, config, model, monkeypat
     for seen in network.see(np.ones((1, 5, 16, 16), np.float32)):
         if model == "mednca":
             cells = np.arange(math.prod(seen.levels[1].shape))
-            steps = [network._fires(7, 3, seen, 1, step, cells).reshape(seen.levels[1].shape) for step in range(2)]
-            drawn.append(np.stack(steps))
+            drawn.append(network._fires(7, 3, seen, 1, 2, cells).reshape(2, *seen.levels[1].shape))
         else:
             drawn.append(network._fires(7, 3, seen, 1, 2, (16, 16) if config == "2d" else (6, 16, 16)).numpy())
     grid = (5, 16, 16) if config == "2d" else (6, 16, 16)

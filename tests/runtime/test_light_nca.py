@@ -78,7 +78,7 @@ def both(network, image, outline, runs=()):
 
 
 def partial_fires(run, dim):
-    return lambda level, step, cells: fires_at(5, run, level, step, cells, FIRE_RATE)
+    return lambda level, steps, cells: fires_at(5, run, level, steps, cells, FIRE_RATE)
 
 
 def partial_masks(run, dim, batch):
@@ -199,7 +199,7 @@ def test_weights_of_another_plan_are_refused():
 def test_fires_at_are_the_whole_masks_values():
     cells = np.sort(np.random.default_rng(0).choice(330, 100, replace=False))
     for seed in (0, 2**40 + 3):
-        whole = fire_masks(seed, 2, 1, 5, (3, 10, 11), 0.75)[4].reshape(-1)
-        np.testing.assert_array_equal(fires_at(seed, 2, 1, 4, cells, 0.75), whole[cells])
-    assert fires_at(0, 0, 0, 0, cells, 1.0).all() and not fires_at(0, 0, 0, 0, cells, 0.0).any()
-    assert fires_at(0, 0, 0, 0, cells[:0], 0.5).shape == (0,)
+        whole = fire_masks(seed, 2, 1, 5, (3, 10, 11), 0.75).reshape(5, -1)
+        np.testing.assert_array_equal(fires_at(seed, 2, 1, 5, cells, 0.75), whole[:, cells])
+    assert fires_at(0, 0, 0, 2, cells, 1.0).all() and not fires_at(0, 0, 0, 2, cells, 0.0).any()
+    assert fires_at(0, 0, 0, 3, cells[:0], 0.5).shape == (3, 0)
