@@ -83,7 +83,7 @@ def compare(arguments: argparse.Namespace) -> None:
             prepared = prepare(arguments.root.resolve(), dataset, Path(scratch))
             rows.append(measured(prepared, arguments.cases, arguments.rounds, Path(scratch) / "out"))
             print(table(rows), flush=True)
-    write("prediction", rows, table(rows))
+        write("prediction", rows, table(rows))  # after each: the next may take minutes
 
 
 def prepare(root: Path, dataset: str, scratch: Path) -> Prepared:
