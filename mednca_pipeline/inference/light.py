@@ -11,7 +11,8 @@ import numpy as np
 from mednca_runtime.fire_masks import fires_at
 from mednca_runtime.folding import light_nca, read_weights
 from mednca_runtime.light_nca import SeenImage, level_by_level, pyramid
-from mednca_runtime.network_input import Part, parts
+from mednca_runtime.network_input import parts
+from mednca_runtime.padding import CropBack
 from mednca_runtime.quality import Deviation
 
 from ..planning.plans import NCAPlan, Plans
@@ -19,8 +20,11 @@ from .network import Asked, input_format, quality_levels
 
 
 class Seen(NamedTuple):
-    part: Part
+    """What each level sees of a part. inside, first: see Part, whose array is not held."""
+
     levels: list[SeenImage]
+    inside: CropBack
+    first: int
 
 
 class LightNetwork:
@@ -51,7 +55,9 @@ class LightNetwork:
     def see(self, image: np.ndarray) -> Iterator[Seen]:
         for part in parts(image, self.format):
             array = part.array[:, None] if self.format.dim == 3 else part.array  # (channels, N, *spatial)
-            yield Seen(part, pyramid(self.nca, array))
+            seen = Seen(pyramid(self.nca, array), part.inside, part.first)
+            del array, part
+            yield seen
 
     def probabilities(self, seen: Seen, asked: Asked, deviation: Deviation) -> Iterator[np.ndarray]:
         compared = self.random and asked.quality
@@ -66,9 +72,9 @@ class LightNetwork:
         self.computed = outcome.computed
         for run in range(1, count + 1) if asked.runs else [0]:
             probabilities = outcome.probabilities(run)
-            yield (probabilities[:, 0] if self.format.dim == 3 else probabilities)[seen.part.inside]
+            yield (probabilities[:, 0] if self.format.dim == 3 else probabilities)[seen.inside]
 
     def _fires(self, seed: int, run: int, seen: Seen, level: int, steps: int, cells: np.ndarray) -> np.ndarray:
         """cells: indices in the part's grid, whose slices are some of the volume's."""
-        first = 0 if self.format.dim == 3 else seen.part.first * math.prod(seen.levels[level].shape[1:])
+        first = 0 if self.format.dim == 3 else seen.first * math.prod(seen.levels[level].shape[1:])
         return fires_at(seed, run, level, steps, cells + first, self.plan.fire_rate)

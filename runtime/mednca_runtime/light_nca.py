@@ -17,7 +17,7 @@ import numpy as np
 from .outline import Outline, near_open, refined, sure_and_class
 
 ROWS = 1024  # cells at once: their neighbourhoods and hidden units stay in the processor's cache
-BASE_BYTES = 2**27  # of the image's part of the hidden units; where they are more, it is computed anew in every step
+BASE_BYTES = 2**25  # of the image's part of the hidden units; where they are more, it is computed anew in every step
 NORM_EPS = {"layer": 1e-5, "rms": 1e-6}
 
 # fires(level, steps, cells) -> bool (steps, M): which of these cells, row-major indices in its grid, fire in each step

@@ -49,10 +49,14 @@ def parts(image: np.ndarray, seen: InputFormat) -> Iterator[Part]:
     at_once = total if seen.dim == 3 else max(1, CELLS_PER_BATCH // math.prod(padded.shape[2:]))
     for first in range(0, total, at_once):
         last = min(first + at_once, total)
-        array = padded
         if seen.dim == 2:
-            array = with_adjacent(padded, seen.adjacent_slices, range(first, last))
             box[0] = (first, last)
-        if seen.position:
-            array = np.concatenate([array, position_channels(image.shape[1:], box, seen.position)])
-        yield Part(array, inside, first, total)
+        yield Part(_channels(padded, image.shape[1:], box, seen), inside, first, total)  # held by the caller alone
+
+
+def _channels(padded: np.ndarray, shape: tuple[int, ...], box: list[tuple[int, int]], seen: InputFormat) -> np.ndarray:
+    """(channels, slices, H, W) of a padded image: the `box` of an image of `shape` that the network sees."""
+    array = with_adjacent(padded, seen.adjacent_slices, range(*box[0])) if seen.dim == 2 else padded
+    if seen.position:
+        array = np.concatenate([array, position_channels(shape, box, seen.position)])
+    return array

@@ -15,6 +15,7 @@ from mednca_pipeline.planning.plans import Plans
 from mednca_pipeline.training.batches import Sampler
 from mednca_pipeline.training.job import batch_recipe
 from mednca_pipeline.training.options import TrainingOptions
+from mednca_runtime.network_input import parts
 from mednca_runtime.quality import Deviation
 
 sys.path.append(str(Path(__file__).parents[1] / "training"))
@@ -52,7 +53,7 @@ def test_prediction_sees_the_places_that_training_saw(kind, tmp_path):
     plans, config = seeing_position(kind)
     chosen, image = plans.configs[config], np.random.default_rng(1).normal(size=(1, *SHAPES[kind])).astype(np.float32)
     network = Predictor.from_folder(save_model(tmp_path, plans, config=config, folds=(0,))).networks[0]
-    seen = [sample for part in network.see(image) for sample in samples_of(part.part, chosen.dim)]
+    seen = [sample for part in parts(image, network.format) for sample in samples_of(part, chosen.dim)]
     write_store(tmp_path / "store", {"a": (image, np.zeros(SHAPES[kind], np.uint8))}, chosen.dim)
     recipe = batch_recipe(
         tmp_path / "store", plans, chosen, chosen.mednca, ("a",), TrainingOptions("Dataset004_Tiny", 0)
