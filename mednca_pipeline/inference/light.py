@@ -10,7 +10,8 @@ import numpy as np
 
 from mednca_runtime.fire_masks import fires_at
 from mednca_runtime.folding import light_nca, read_weights
-from mednca_runtime.light_nca import SeenImage, level_by_level, pyramid
+from mednca_runtime.grid import SeenImage
+from mednca_runtime.light_nca import level_by_level, pyramid
 from mednca_runtime.network_input import parts
 from mednca_runtime.padding import CropBack
 from mednca_runtime.quality import Deviation

@@ -13,7 +13,7 @@ from mednca_runtime import light_nca
 from mednca_runtime.errors import InputError
 from mednca_runtime.fire_masks import fire_masks, fires_at
 from mednca_runtime.folding import light_nca as folded
-from mednca_runtime.light_nca import level_by_level, predict, pyramid
+from mednca_runtime.light_nca import level_by_level, pyramid
 from mednca_runtime.outline import Outline
 
 FIRE_RATE = 0.6
@@ -151,7 +151,7 @@ def test_nothing_is_computed_where_everything_is_sure():
     network = make(THREE)
     image = np.ones((1, 2, 16, 16), np.float32)
     small = light(network)
-    last = predict(small, pyramid(small, np.moveaxis(image, 0, 1)), OUTLINE)
+    *_, last = level_by_level(small, pyramid(small, np.moveaxis(image, 0, 1)), OUTLINE)
     assert last.computed == (1.0, 0.0, 0.0)
     assert_same(network, image, OUTLINE)
 
@@ -160,7 +160,7 @@ def test_everything_is_computed_where_nothing_is_sure():
     network = make(THREE, sharpness=0.0)
     image = make_image((16, 24))
     small = light(network)
-    last = predict(small, pyramid(small, np.moveaxis(image, 0, 1)), Outline(1e-6, 1))
+    *_, last = level_by_level(small, pyramid(small, np.moveaxis(image, 0, 1)), Outline(1e-6, 1))
     assert last.computed == (1.0, 1.0, 1.0)
     assert_same(network, image, Outline(1e-6, 1))
     assert_same(network, image, None)

@@ -1,0 +1,82 @@
+"""The cells of one level: their indices with and without a border, their neighbours, and what they see of the image."""
+
+import math
+from collections.abc import Sequence
+from itertools import product
+
+import numpy as np
+
+
+class Grid:
+    """The cells of one level, (N, *grid), with a border of one cell around each of the N grids."""
+
+    def __init__(self, shape: tuple[int, ...], dim: int, border: str) -> None:
+        self.shape, self.dim, self.border = shape, dim, border
+        self.padded_shape = (*shape[:-dim], *(side + 2 for side in shape[-dim:]))
+        sides = self.padded_shape[-dim:]
+        self.strides = [math.prod(sides[axis + 1 :]) for axis in range(dim)]
+        self.around = np.array([np.dot(at, self.strides) for at in product((-1, 0, 1), repeat=dim)])
+
+    def padded_index(self, cells: np.ndarray) -> np.ndarray:
+        """Indices without the border -> with it."""
+        places = np.unravel_index(cells, self.shape)
+        first = len(self.shape) - self.dim
+        return np.ravel_multi_index((*places[:first], *(place + 1 for place in places[first:])), self.padded_shape)
+
+    def index(self, cells: np.ndarray) -> np.ndarray:
+        """Indices with the border, of cells inside of it -> without it."""
+        places = np.unravel_index(cells, self.padded_shape)
+        first = len(self.shape) - self.dim
+        return np.ravel_multi_index((*places[:first], *(place - 1 for place in places[first:])), self.shape)
+
+    def with_neighbours(self, cells: np.ndarray) -> np.ndarray:
+        """Sorted padded indices of these cells and of all their neighbours."""
+        mask = np.zeros(math.prod(self.padded_shape), bool)
+        for offset in self.around:
+            mask[cells + offset] = True
+        return np.flatnonzero(mask)
+
+    def border_cells(self, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Which of these cells (positions) are of the border, and the cell inside that each of them repeats."""
+        source = cells.copy()
+        for side, stride in zip(self.shape[-self.dim :], self.strides, strict=True):
+            place = cells // stride % (side + 2)
+            repeats = stride * (2 if self.border == "reflect" else 1)
+            source[place == 0] += repeats
+            source[place == side + 1] -= repeats
+        at = np.flatnonzero(source != cells)
+        return at, source[at]
+
+
+class SeenImage:
+    """The image at one level, of `shape` (N, *grid), as `cells` (all of them with a border of one cell, channels)."""
+
+    def __init__(self, image: np.ndarray, dim: int, border: str) -> None:
+        self.shape = image.shape[1:]
+        mode = {"replicate": "edge", "reflect": "reflect", "zeros": "constant"}[border]
+        self.grid = Grid(self.shape, dim, border)
+        padded = np.pad(image, [(0, 0)] * (image.ndim - dim) + [(1, 1)] * dim, mode=mode)
+        self.cells = np.ascontiguousarray(padded.reshape(len(padded), -1).T)
+
+    def rows(self, cells: np.ndarray) -> np.ndarray:
+        """cells: indices (M,) in the padded grid -> what they see of the image (M, 3^dim * channels)."""
+        return triples(self.cells)[cells[:, None] + self.grid.around[::3]].reshape(len(cells), -1)
+
+
+def triples(cells: np.ndarray) -> np.ndarray:
+    """(N, C), contiguous -> (N - 2, 3 * C), a view: each cell and the two after it."""
+    channels = cells.shape[1]  # not cells.strides: of an axis of length 1 the stride may be anything
+    strides = (channels * cells.itemsize, cells.itemsize)
+    return np.lib.stride_tricks.as_strided(cells, (len(cells) - 2, 3 * channels), strides, writeable=False)
+
+
+def averaged(image: np.ndarray, ratio: Sequence[int]) -> np.ndarray:
+    """(C, N, *spatial) averaged over cells of `ratio` voxels."""
+    if set(ratio) == {1}:
+        return image
+    dim = len(ratio)
+    for axis, count in enumerate(ratio, start=image.ndim - dim):
+        if count > 1:
+            parts = [image[(slice(None),) * axis + (slice(first, None, count),)] for first in range(count)]
+            image = sum(parts[1:], parts[0]) / np.float32(count)
+    return image
