@@ -3,12 +3,13 @@
     python -m benchmarks.recipe.finals --root WORKSPACE -d 4 --models mednca unet_small --budget 15min
     python -m benchmarks.recipe.finals      the tables and the figure again, of what is there
 
-Each training is the command that a user types, in a workspace of its own (WORKSPACE/finals/<budget>) which shares the
-given one's raw data, preprocessed cases, plan and splits. Killed, it goes on where it stopped. `final` weights, the
-validation cases of fold 0, measured as mednca_predict writes them: with the components that the plan keeps; one column
-has the means before any was removed. --threads N computes with N threads and augments in the same process, so that two
-trainings fit side by side. Writes finals.csv, finals.md and finals.png, a curve per training, and
-an automaton's weights. Trainings of plans that have changed since stay in the table, below the others.
+--iterations N instead of --budget trains for as many, whatever else the machine does. Each training is the command
+that a user types, in a workspace of its own (WORKSPACE/finals/<budget>) which shares the given one's raw data,
+preprocessed cases, plan and splits. Killed, it goes on where it stopped. `final` weights, the validation cases of fold
+0, measured as mednca_predict writes them: with the components that the plan keeps; one column has the means before any
+was removed. --threads N computes with N threads and augments in the same process, so that two trainings fit side by
+side. Writes finals.csv, finals.md and finals.png, a curve per training, and an automaton's weights. Trainings of plans
+that have changed since stay in the table, below the others.
 """
 
 import argparse
@@ -41,20 +42,26 @@ def main() -> None:
     parser.add_argument("-d", help="dataset")
     parser.add_argument("--models", nargs="+", default=["mednca", "unet_small"])
     parser.add_argument("--budget")
+    parser.add_argument("--iterations", type=int, help="instead of a budget, where the machine does other work as well")
     parser.add_argument("--threads", type=int, help="of each training, without further processes")
     arguments = parser.parse_args()
-    given = [arguments.root, arguments.d, arguments.budget]
+    budget = f"{arguments.iterations}it" if arguments.iterations else arguments.budget
+    given = [arguments.root, arguments.d, budget]
     if not any(given):
         report()
         return
-    if not all(given):
-        parser.error("--root, -d and --budget go together; without them the tables and the figure are made again")
+    if not all(given) or (arguments.iterations and arguments.budget):
+        parser.error(
+            "--root, -d and one of --budget and --iterations go together; "
+            "without them the tables and the figure are made again"
+        )
     root = Path(arguments.root).resolve()
-    workspace = shared_workspace(root, arguments.budget)
+    workspace = shared_workspace(root, budget)
     dataset = workspace.resolve(arguments.d)
+    schedule = ["--iterations", str(arguments.iterations)] if arguments.iterations else ["--budget", budget]
     for model in arguments.models:
-        folder = train(workspace, dataset, model, arguments.budget, arguments.threads)
-        add(final_of(folder, arguments.budget, workspace), folder)
+        folder = train(workspace, dataset, model, schedule, arguments.threads)
+        add(final_of(folder, budget, workspace), folder)
     report()
 
 
@@ -68,11 +75,11 @@ def shared_workspace(root: Path, budget: str) -> Workspace:
     return Workspace(made)
 
 
-def train(workspace: Workspace, dataset: str, model: str, budget: str, threads: int | None) -> Path:
+def train(workspace: Workspace, dataset: str, model: str, schedule: Sequence[str], threads: int | None) -> Path:
     config = read_plans(workspace.plans_file(dataset)).default_config
     folder = workspace.fold_folder(dataset, model, config, 0)
     if not is_finished(folder):
-        command = ["mednca_train", dataset, "0", "--model", model, "--budget", budget, "--root", str(workspace.root)]
+        command = ["mednca_train", dataset, "0", "--model", model, *schedule, "--root", str(workspace.root)]
         command += ["--threads", str(threads), "-np", "0"] if threads else []
         subprocess.run([*command, "--continue"] if (folder / "run.json").exists() else command, check=True)
     return folder

@@ -24,6 +24,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "ema0.998": {"training.ema_decay": 0.998},
     "batch4": {"training.batch_size": 4},
     "batch16": {"training.batch_size": 16},
+    "decay0.03": {"training.weight_decay": 0.03},
+    "decay0.1": {"training.weight_decay": 0.1},
+    "decay0.3": {"training.weight_decay": 0.3},
     # samples
     "augment0": {"training.augmentation": 0.0},
     "augment0.5": {"training.augmentation": 0.5},

@@ -24,6 +24,7 @@ ADDED = {
     "artefacts": 0.0,
     "artefact_kinds": (),
     "at_outline": False,
+    "weight_decay": 0.0,
 }
 FIRST_OUTLINE = {"eps": 0.02, "halo": 2}  # of a mednca whose plan is older than the field
 MODELS = ("mednca", "mednca_paper", "unet", "unet_small")
@@ -60,6 +61,7 @@ class TrainingPlan:
     artefacts: float = 0.0  # share of the samples that have an image artefact
     artefact_kinds: tuple[str, ...] = ()  # which (evaluation.artefacts.ARTEFACTS), each as likely
     at_outline: bool = False  # fine levels compute the cells that prediction would compute; else all of their patch
+    weight_decay: float = 0.0  # decoupled: each step takes rate * weight_decay of the weights (Muon: of matrices only)
 
 
 @dataclass(frozen=True)

@@ -25,10 +25,13 @@ def orthogonalise(matrix: Tensor, steps: int = 5) -> Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum with Nesterov's look-ahead, orthogonalised per matrix; the update is scaled by sqrt(max(1, m / n))."""
+    """Momentum with Nesterov's look-ahead, orthogonalised per matrix; the update is scaled by sqrt(max(1, m / n)).
 
-    def __init__(self, parameters, lr: float, momentum: float = 0.95) -> None:
-        super().__init__(parameters, {"lr": lr, "momentum": momentum})
+    weight_decay: before each update a matrix loses lr * weight_decay of itself.
+    """
+
+    def __init__(self, parameters, lr: float, momentum: float = 0.95, weight_decay: float = 0.0) -> None:
+        super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:
@@ -40,6 +43,7 @@ class Muon(torch.optim.Optimizer):
                 momentum.lerp_(parameter.grad, 1 - group["momentum"])
                 look_ahead = parameter.grad.lerp(momentum, group["momentum"])
                 matrix = orthogonalise(look_ahead.flatten(1).float())
+                parameter.mul_(1 - group["lr"] * group.get("weight_decay", 0.0))  # absent in older checkpoints
                 scale = max(1.0, matrix.shape[0] / matrix.shape[1]) ** 0.5
                 parameter.add_(matrix.view(parameter.shape).to(parameter.dtype), alpha=-group["lr"] * scale)
 
@@ -48,8 +52,8 @@ def build_optimisers(model: nn.Module, plan: TrainingPlan) -> list[torch.optim.O
     """ "muon": Muon for parameters of two or more dimensions and Adam for the rest; "adam": Adam for all."""
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if plan.optimiser == "adam":
-        return [torch.optim.Adam(parameters, lr=plan.learning_rate, betas=plan.betas)]
+        return [torch.optim.AdamW(parameters, plan.learning_rate, plan.betas, weight_decay=plan.weight_decay)]
     matrices = [parameter for parameter in parameters if parameter.ndim >= 2]
     rest = [parameter for parameter in parameters if parameter.ndim < 2]
     adam = [torch.optim.Adam(rest, lr=plan.learning_rate * ADAM_SHARE, betas=plan.betas)] if rest else []
-    return [Muon(matrices, lr=plan.learning_rate), *adam]
+    return [Muon(matrices, lr=plan.learning_rate, weight_decay=plan.weight_decay), *adam]

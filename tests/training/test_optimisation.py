@@ -44,6 +44,20 @@ def test_muon_takes_matrices_and_adam_the_rest():
     assert len(adam.param_groups[0]["params"]) == 3 and adam.param_groups[0]["lr"] == pytest.approx(0.002)
 
 
+@pytest.mark.parametrize("optimiser", ["muon", "adam"])
+def test_weight_decay_shrinks_a_matrix_by_rate_times_decay_before_the_update(optimiser):
+    ends = []
+    for decay in (0.0, 0.5):
+        weight = torch.nn.Parameter(torch.full((3, 2), 2.0))
+        model = torch.nn.Module()
+        model.register_parameter("weight", weight)
+        weight.grad = torch.eye(3, 2)
+        for chosen in build_optimisers(model, TrainingPlan(optimiser, 0.1, 2, 0.99, {}, weight_decay=decay)):
+            chosen.step()
+        ends.append(weight.detach())
+    assert torch.allclose(ends[0] - ends[1], torch.full((3, 2), 2.0 * 0.1 * 0.5))
+
+
 @pytest.mark.parametrize("loss, magnitude", [(math.nan, 1.0), (math.inf, 1.0), (0.5, 2 * MAX_MAGNITUDE)])
 def test_guard_sees_an_overflow_at_once(loss, magnitude):
     assert Guard().problem(0.9, 1.0) is None
