@@ -43,6 +43,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "artefacts0.3_kspace": _artefacts(0.3, ["bias_field", "ghosts", "spikes"]),
     "artefacts0.3_bias": _artefacts(0.3, ["bias_field"]),
     "everywhere": {"training.at_outline": False},  # training computes every cell of its patches
+    "halo0": {"outline.halo": 0},
     "halo2": {"outline.halo": 2},
     "eps0.05": {"outline.eps": 0.05},
     "foreground0.33": {"training.foreground_share": 0.33},
