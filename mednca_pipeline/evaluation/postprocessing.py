@@ -97,7 +97,7 @@ def apply_postprocessing(
     for index, name in enumerate(labels_def.names):
         if name not in components:
             continue
-        mask = np.isin(result, labels_def.values[index])
+        mask = np.logical_or.reduce([result == value for value in labels_def.values[index]])
         stray, islands = outside_largest(mask, components[name])
         if not islands:
             continue

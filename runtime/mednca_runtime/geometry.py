@@ -118,7 +118,7 @@ def make_geometry(file_shape, spacing_mm, origin_mm, direction, nifti=None) -> G
         )
     affine = np.eye(4)
     affine[:3, :3] = matrix
-    orientation = io_orientation(affine)  # per file axis: the closest world axis and its sense
+    orientation = _orientation(affine)
     kept = [axis for axis in range(len(file_shape)) if file_shape[axis] != 1 or file_shape.count(1) != 1]
     kept = kept if len(file_shape) == 3 else [0, 1]
     axes = sorted(kept, key=lambda axis: -orientation[axis, 0])
@@ -131,6 +131,15 @@ def make_geometry(file_shape, spacing_mm, origin_mm, direction, nifti=None) -> G
         tuple(bool(orientation[axis, 1] < 0) for axis in axes),
         dict(nifti or {}),
     )
+
+
+def _orientation(affine: np.ndarray) -> np.ndarray:
+    """(3, 2) of a (4, 4) matrix: per file axis the closest world axis and its sense, 1 or -1."""
+    matrix = affine[:3, :3]
+    if np.count_nonzero(matrix) > 3:
+        return io_orientation(affine)
+    world = np.abs(matrix).argmax(axis=0)  # axes along those of the world, as in most files and in every picture
+    return np.stack([world, np.sign(matrix[world, range(3)])], axis=1)
 
 
 def geometry_from_affine(file_shape, affine_lps: np.ndarray, nifti=None) -> Geometry:
