@@ -7,9 +7,9 @@ from mednca_pipeline.fingerprint.fingerprint import Fingerprint
 from .plans import describe_components
 from .rule import Chosen
 
-# Of the training labels that show a class, the share that must have the same number of components, and the fewest labels
-# that say anything about all others. An organ is in every label; what is absent from some may be a finding, of which
-# there may be two: that takes more evidence.
+# The share of the training labels showing a class that must have the same number of components, and the fewest labels
+# that say anything. An organ is in every label. A class that some labels lack may be a finding, and findings come in
+# twos now and then: these need more evidence.
 STEADY_SHARE, FEWEST_LABELS = 0.9, 5
 FINDING_SHARE, FEWEST_FINDINGS = 0.95, 20
 MOST_COMPONENTS = 2  # organs are single or paired

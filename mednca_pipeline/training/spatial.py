@@ -1,6 +1,7 @@
 """Rotation and scaling of a sample: batchgenerators' SpatialTransform, drawn alike, in a fraction of its time."""
 
 import math
+import warnings
 
 import numpy as np
 import torch
@@ -79,5 +80,7 @@ def transformed(array: np.ndarray, matrix: np.ndarray, mode: str) -> np.ndarray:
     in_halves = matrix * sides / np.maximum(sides, 1)[:, None]
     theta = np.concatenate([in_halves[::-1, ::-1], np.zeros((len(sides), 1))], axis=1)
     tensor = torch.from_numpy(np.ascontiguousarray(array))[None]
-    grid = F.affine_grid(torch.from_numpy(theta)[None].float(), list(tensor.shape), align_corners=True)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Since version 1.3.0, affine_grid")  # of an axis of one voxel: it stays at 0
+        grid = F.affine_grid(torch.from_numpy(theta)[None].float(), list(tensor.shape), align_corners=True)
     return F.grid_sample(tensor, grid, mode=mode, padding_mode="border", align_corners=True)[0].numpy()

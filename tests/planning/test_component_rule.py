@@ -32,7 +32,10 @@ def with_components(**counts):
         ([2] * 93 + [3] * 6 + [4], {"organ": 2}),
         ([1] * 9 + [2], {"organ": 1}),  # nine tenths are enough
         ([1] * 8 + [2] * 2, {}),
-        ([1] * 83 + [2] * 2 + [0] * 15, {"organ": 1}),  # a finding: absent from some, and single in 97.6 % of the others
+        (
+            [1] * 83 + [2] * 2 + [0] * 15,
+            {"organ": 1},
+        ),  # a finding, single in 97.6 % of its labels
         ([1] * 94 + [2] * 6 + [0], {}),  # 94 % are too few for a finding
         ([1] * 19 + [0] * 81, {}),  # and so are 19 labels
         ([3] * 20, {}),  # more than a pair

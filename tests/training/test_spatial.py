@@ -1,4 +1,5 @@
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -26,6 +27,14 @@ def test_quarter_turn_is_exact():
     np.testing.assert_array_equal(turned, np.rot90(image[0]))
     back = transformed(turned[None], rotation([-math.pi / 2]), "nearest")
     np.testing.assert_array_equal(back, image)
+
+
+def test_a_volume_of_one_slice_turns_as_its_slice_and_without_a_warning():
+    volume = np.random.default_rng(0).random((1, 1, 9, 12), dtype=np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        turned = transformed(volume, rotation([0.3, 0.0, 0.0]), "bilinear")
+    assert np.allclose(turned[:, 0], transformed(volume[:, 0], rotation([0.3]), "bilinear"), atol=1e-6)
 
 
 def test_half_a_scale_shows_half_the_image_and_edges_are_repeated():
