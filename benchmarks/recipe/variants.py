@@ -48,6 +48,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "eps0.05": {"outline.eps": 0.05},
     "foreground0.33": {"training.foreground_share": 0.33},
     "foreground0.8": {"training.foreground_share": 0.8},
+    "coarser0.7": {"training.coarser_share": 0.7},
+    "coarser1": {"training.coarser_share": 1.0},
     # the cell
     "hidden32": {"hidden": 32},
     "hidden96": {"hidden": 96},

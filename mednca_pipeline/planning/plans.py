@@ -25,6 +25,7 @@ ADDED = {
     "artefact_kinds": (),
     "at_outline": False,
     "weight_decay": 0.0,
+    "coarser_share": 0.5,
 }
 FIRST_OUTLINE = {"eps": 0.02, "halo": 2}  # of a mednca whose plan is older than the field
 MODELS = ("mednca", "mednca_paper", "unet", "unet_small")
@@ -62,6 +63,7 @@ class TrainingPlan:
     artefact_kinds: tuple[str, ...] = ()  # which (evaluation.artefacts.ARTEFACTS), each as likely
     at_outline: bool = False  # fine levels compute the cells that prediction would compute; else all of their patch
     weight_decay: float = 0.0  # decoupled: each step takes rate * weight_decay of the weights (Muon: of matrices only)
+    coarser_share: float = 0.5  # of an NCA: each coarser level's loss counts this share of the next finer one's
 
 
 @dataclass(frozen=True)

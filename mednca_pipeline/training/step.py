@@ -35,7 +35,9 @@ def train_step(
     targets, weights = encode_targets(torch.from_numpy(batch.labels).to(device), labels)
     with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
         if isinstance(state.model, MedNCA):
-            loss, magnitude = nca_loss(state.model, image, torch.from_numpy(batch.origin), targets, weights, generator)
+            loss, magnitude = nca_loss(
+                state.model, image, torch.from_numpy(batch.origin), targets, weights, generator, plan.coarser_share
+            )
         else:
             loss, magnitude = unet_loss(state.model, image, torch.from_numpy(batch.origin), targets, weights), 0.0
     if not torch.isfinite(loss):
@@ -59,11 +61,17 @@ def set_learning_rate(optimisers: Sequence[torch.optim.Optimizer], share: float)
 
 
 def nca_loss(
-    model: MedNCA, image: Tensor, origin: Tensor, targets: Tensor, weights: Tensor | None, generator: torch.Generator
+    model: MedNCA,
+    image: Tensor,
+    origin: Tensor,
+    targets: Tensor,
+    weights: Tensor | None,
+    generator: torch.Generator,
+    coarser_share: float = 0.5,
 ) -> tuple[Tensor, Tensor]:
-    """Mean of the levels' losses, each coarser level counting half as much as the next finer."""
+    """Mean of the levels' losses, each coarser level's counting `coarser_share` of the next finer one's."""
     outputs, magnitude = model(image, origin, generator)
-    shares = [0.5 ** (len(outputs) - 1 - index) for index in range(len(outputs))]
+    shares = [coarser_share ** (len(outputs) - 1 - index) for index in range(len(outputs))]
     losses = [
         dice_and_cross_entropy(
             output.logits,
