@@ -1,4 +1,7 @@
-"""Installs mednca_pipeline, dataset_conversion and mednca_runtime, and the mednca_* commands."""
+"""Installs mednca_pipeline, dataset_conversion and the mednca_* commands.
+
+`pip install mednca_pipeline` is light: what prediction needs. The extra `train` brings everything else.
+"""
 
 import re
 from pathlib import Path
@@ -10,6 +13,21 @@ VERSION = re.search(r'__version__ = "(.+)"', (HERE / "mednca_pipeline" / "__init
 README = HERE / "README.md"
 
 COMMANDS = ("convert", "check", "plan_and_preprocess", "train", "crossval", "predict", "evaluate", "plot")
+TRAIN = [
+    "torch>=2.13",
+    "SimpleITK>=2.4",
+    "scipy>=1.14",
+    "pandas>=2.2",
+    "scikit-learn>=1.5",
+    "monai>=1.5",
+    "batchgenerators>=0.25.1",
+    "acvl_utils>=0.2.5",
+    "blosc2>=3.0",
+    "matplotlib>=3.9",
+    "threadpoolctl>=3.5",
+    "filelock>=3.16",
+    "psutil>=6; sys_platform == 'win32'",
+]
 
 setup(
     name="mednca_pipeline",
@@ -20,32 +38,14 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.11",
-    package_dir={"mednca_runtime": "runtime/mednca_runtime"},
     packages=find_packages(
         include=["mednca_pipeline", "mednca_pipeline.*", "dataset_conversion", "dataset_conversion.*"]
-    )
-    + find_packages("runtime"),
-    install_requires=[
-        "torch>=2.13",
-        "numpy>=2.0",
-        "nibabel>=5.3",
-        "Pillow>=11",
-        "SimpleITK>=2.4",
-        "scipy>=1.14",
-        "pandas>=2.2",
-        "scikit-learn>=1.5",
-        "monai>=1.5",
-        "batchgenerators>=0.25.1",
-        "acvl_utils>=0.2.5",
-        "blosc2>=3.0",
-        "safetensors>=0.5",
-        "rich>=13",
-        "matplotlib>=3.9",
-        "threadpoolctl>=3.5",
-        "filelock>=3.16",
-        "psutil>=6; sys_platform == 'win32'",
-    ],
-    extras_require={"test": ["pytest>=8", "ruff>=0.9"]},
+    ),
+    install_requires=["numpy>=2.0", "nibabel>=5.3", "Pillow>=11", "safetensors>=0.5", "rich>=13"],
+    extras_require={
+        "train": TRAIN,
+        "test": [*TRAIN, "pytest>=8", "ruff>=0.9"],
+    },
     entry_points={
         "console_scripts": [f"mednca_{command} = mednca_pipeline.cli.{command}:main" for command in COMMANDS],
     },

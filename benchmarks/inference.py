@@ -34,9 +34,9 @@ from mednca_pipeline.models.registry import build_model
 from mednca_pipeline.models.weights import save_weights
 from mednca_pipeline.planning.plans import Plans, read_plans, write_plans
 from mednca_pipeline.processes import cores
+from mednca_pipeline.runtime.files import write_json
+from mednca_pipeline.runtime.quality import Deviation
 from mednca_pipeline.workspace import Workspace
-from mednca_runtime.files import write_json
-from mednca_runtime.quality import Deviation
 
 from . import timing
 from .authors import IMAGE_SIZE, published, with_weights_of

@@ -160,8 +160,8 @@ def held_bytes(device: torch.device) -> int:
 def measure_planned(arguments: argparse.Namespace) -> None:
     """What the planner expects of each planned network, and what it takes."""
     from mednca_pipeline.evaluation.provenance import provenance
+    from mednca_pipeline.runtime.files import write_json, write_text
     from mednca_pipeline.workspace import Workspace
-    from mednca_runtime.files import write_json, write_text
 
     workspace, rows = Workspace(Path(arguments.root).resolve()), []
     for given in arguments.d:

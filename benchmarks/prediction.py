@@ -94,8 +94,8 @@ def prepare(root: Path, dataset: str, scratch: Path) -> Prepared:
     from mednca_pipeline.models.weights import save_weights
     from mednca_pipeline.planning.plans import read_plans, write_plans
     from mednca_pipeline.planning.splits import read_splits
+    from mednca_pipeline.runtime.files import write_json
     from mednca_pipeline.workspace import Workspace
-    from mednca_runtime.files import write_json
 
     workspace = Workspace(root)
     name = workspace.resolve(dataset)
@@ -173,7 +173,7 @@ def measured(prepared: Prepared, n_cases: int, rounds: int, out: Path) -> dict:
 def predict(predictor, case, out: Path) -> None:
     from mednca_pipeline.inference.cases import predict_case
     from mednca_pipeline.inference.inputs import InputCase
-    from mednca_runtime.images import split_ending
+    from mednca_pipeline.runtime.images import split_ending
 
     predict_case(predictor, InputCase(case.name, tuple(case.images), split_ending(case.images[0])[1]), out)
 
@@ -183,7 +183,7 @@ def mean_dice(predictor, cases: Sequence) -> float:
     from statistics import mean
 
     from mednca_pipeline.evaluation.metrics import dice
-    from mednca_runtime.images import read_image, read_labels
+    from mednca_pipeline.runtime.images import read_image, read_labels
 
     found, labels = [], predictor.plans.labels
     for case in cases:
@@ -272,7 +272,7 @@ def enlarged_model(folder: Path, scratch: Path, scale: int) -> Path:
     from safetensors.numpy import load_file, save_file
 
     from mednca_pipeline.planning.plans import LevelPlan, read_plans, write_plans
-    from mednca_runtime.files import write_json
+    from mednca_pipeline.runtime.files import write_json
 
     plans = read_plans(folder / "plans.json")
     config = plans.configs["2d"]
@@ -314,7 +314,7 @@ def scaling_table(rows: Sequence[dict]) -> str:
 
 def write(name: str, rows: list[dict], text: str) -> None:
     from mednca_pipeline.evaluation.provenance import provenance
-    from mednca_runtime.files import write_json, write_text
+    from mednca_pipeline.runtime.files import write_json, write_text
 
     from .timing import OUT, command_line
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from mednca_pipeline.models import dense, nca, steps
 from mednca_pipeline.models.mednca import MedNCA, draw_fires
 from mednca_pipeline.models.nca import CHANNELS_LAST
-from mednca_runtime.fire_masks import fire_masks
+from mednca_pipeline.runtime.fire_masks import fire_masks
 
 from . import timing
 from .authors import AuthorsCell, published, with_weights_of

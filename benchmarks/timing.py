@@ -21,7 +21,7 @@ from mednca_pipeline.device import choose_device
 from mednca_pipeline.evaluation.provenance import provenance
 from mednca_pipeline.planning.plans import NCAPlan
 from mednca_pipeline.processes import cores
-from mednca_runtime.files import write_json, write_text
+from mednca_pipeline.runtime.files import write_json, write_text
 
 OUT = Path(__file__).parents[1] / "results" / "benchmarks"
 OURS, PRODUCT = "ours", "matrix product"

@@ -4,7 +4,7 @@ import re
 from functools import partial
 from pathlib import Path
 
-from mednca_runtime.errors import InputError
+from mednca_pipeline.runtime.errors import InputError
 
 from .conversion import Conversion, Options, RawCase
 from .images import is_coloured, write_grey, write_mask

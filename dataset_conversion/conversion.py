@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mednca_pipeline.runtime.errors import InputError
+from mednca_pipeline.runtime.files import write_text
 from mednca_pipeline.workspace import Workspace
-from mednca_runtime.errors import InputError
-from mednca_runtime.files import write_text
 
 Write = Callable[[Path], None]
 

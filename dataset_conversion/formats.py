@@ -6,8 +6,8 @@ from functools import partial
 from pathlib import Path
 
 from mednca_pipeline.datasets.description import PICTURES
-from mednca_runtime.errors import InputError
-from mednca_runtime.images import read_header, split_ending
+from mednca_pipeline.runtime.errors import InputError
+from mednca_pipeline.runtime.images import read_header, split_ending
 
 from .conversion import Write
 from .images import Source, copy, is_coloured, place, write_channel, write_colour, write_grey

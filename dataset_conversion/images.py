@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mednca_runtime.errors import InputError
-from mednca_runtime.files import replacing
-from mednca_runtime.geometry import Geometry
-from mednca_runtime.images import read_header, read_image, read_labels, to_grey, write_labels, write_volume
+from mednca_pipeline.runtime.errors import InputError
+from mednca_pipeline.runtime.files import replacing
+from mednca_pipeline.runtime.geometry import Geometry
+from mednca_pipeline.runtime.images import read_header, read_image, read_labels, to_grey, write_labels, write_volume
 
 Source = Path | tuple[Path, ...]  # a file, or the files of a DICOM series
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from mednca_runtime.errors import InputError
-from mednca_runtime.files import read_json, replacing
-from mednca_runtime.images import read_header
+from mednca_pipeline.runtime.errors import InputError
+from mednca_pipeline.runtime.files import read_json, replacing
+from mednca_pipeline.runtime.images import read_header
 
 from .conversion import Conversion, Options, RawCase
 from .images import copy

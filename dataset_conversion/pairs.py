@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from mednca_pipeline.datasets.channels import group_channels
-from mednca_runtime.errors import InputError
-from mednca_runtime.formats.dicom import choose_series, find_series
-from mednca_runtime.images import read_labels, split_ending
+from mednca_pipeline.runtime.errors import InputError
+from mednca_pipeline.runtime.formats.dicom import choose_series, find_series
+from mednca_pipeline.runtime.images import read_labels, split_ending
 
 from .conversion import Conversion, Options, RawCase, Write
 from .formats import choose_format

@@ -4,8 +4,8 @@ import re
 from functools import partial
 from pathlib import Path
 
-from mednca_runtime.errors import InputError
-from mednca_runtime.images import read_header, split_ending
+from mednca_pipeline.runtime.errors import InputError
+from mednca_pipeline.runtime.images import read_header, split_ending
 
 from .conversion import Conversion, Options, RawCase
 from .images import copy, write_channel, write_mapped_labels

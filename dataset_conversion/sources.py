@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from mednca_runtime.errors import InputError
-from mednca_runtime.images import SUPPORTED, split_ending
+from mednca_pipeline.runtime.errors import InputError
+from mednca_pipeline.runtime.images import SUPPORTED, split_ending
 
 
 def existing_folder(path: Path, what: str) -> Path:

@@ -4,7 +4,7 @@ import sys
 
 import torch
 
-from mednca_runtime.errors import InputError
+from .runtime.errors import InputError
 
 
 def choose_device(name: str = "auto") -> torch.device:

@@ -14,8 +14,8 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from mednca_runtime.errors import InputError
-from mednca_runtime.files import write_text
+from .runtime.errors import InputError
+from .runtime.files import write_text
 
 ANTERIOR, POSTERIOR, IGNORE = 1, 2, 3
 SIZE = (36, 50, 35)  # (z, y, x), as in the Decathlon's hippocampus task

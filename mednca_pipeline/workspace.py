@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mednca_runtime.errors import InputError
+from .runtime.errors import InputError
 
 _NAME = re.compile(r"Dataset(\d{3,})_.+")
 

@@ -10,7 +10,7 @@ import pytest
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as every command does, and before any test imports torch
 ROOT = Path(__file__).resolve().parents[1]
 
-for package, folder in (("mednca_pipeline", ROOT), ("mednca_runtime", ROOT / "runtime")):
+for package, folder in (("mednca_pipeline", ROOT), ("mednca_pipeline.runtime", ROOT / "runtime")):
     if importlib.util.find_spec(package) is None:
         sys.path.insert(0, str(folder))
 

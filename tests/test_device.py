@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mednca_pipeline.device import choose_device, peak_memory_bytes
-from mednca_runtime.errors import InputError
+from mednca_pipeline.runtime.errors import InputError
 
 
 def test_auto_is_the_best_that_is_there():

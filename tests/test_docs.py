@@ -18,15 +18,15 @@ from mednca_pipeline.inference.network import Asked
 from mednca_pipeline.models.registry import build_model
 from mednca_pipeline.models.weights import save_weights
 from mednca_pipeline.planning.plans import read_plans
-from mednca_runtime.outline import Outline
-from mednca_runtime.quality import Deviation
+from mednca_pipeline.runtime.outline import Outline
+from mednca_pipeline.runtime.quality import Deviation
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 COMMANDS = ("convert", "check", "plan_and_preprocess", "train", "crossval", "predict", "evaluate", "plot")
 SOURCES = [
     path
-    for folder in ("mednca_pipeline", "runtime/mednca_runtime", "dataset_conversion")
+    for folder in ("mednca_pipeline", "mednca_pipeline/runtime", "dataset_conversion")
     for path in sorted((ROOT / folder).rglob("*.py"))
 ]
 COMPLAINTS = 25

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from mednca_runtime.errors import InputError
-from mednca_runtime.files import from_dict, read_json, replacing, write_json, write_text
+from mednca_pipeline.runtime.errors import InputError
+from mednca_pipeline.runtime.files import from_dict, read_json, replacing, write_json, write_text
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = {
     "mednca_pipeline": ROOT / "mednca_pipeline",
     "dataset_conversion": ROOT / "dataset_conversion",
-    "mednca_runtime": ROOT / "runtime" / "mednca_runtime",
 }
 COMMANDS = ("convert", "check", "plan_and_preprocess", "train", "crossval", "predict", "evaluate", "plot")
 HEAVY = ("torch", "monai", "batchgenerators", "acvl_utils", "blosc2", "pandas", "sklearn", "skimage", "matplotlib")
@@ -49,7 +48,7 @@ def setup_arguments():
 
 
 def _python(*arguments, **options):
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "runtime")]), "COLUMNS": "120"}
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "120"}
     return subprocess.run(
         [sys.executable, *arguments], capture_output=True, text=True, encoding="utf-8", env=environment, **options
     )
@@ -57,6 +56,10 @@ def _python(*arguments, **options):
 
 def _requirement_names(requirements):
     return {re.split(r"[<>=!~; ]", requirement)[0].lower() for requirement in requirements}
+
+
+def _declared(setup_arguments, extra):
+    return [*setup_arguments["install_requires"], *setup_arguments["extras_require"][extra]]
 
 
 def _imported(folder):
@@ -92,34 +95,22 @@ def test_help_has_an_example_and_imports_nothing_heavy(module):
     assert "exit codes" in text
 
 
-def test_the_runtime_imports_numpy_nibabel_pillow_and_safetensors_only():
-    third_party = _imported(PACKAGES["mednca_runtime"]) - set(sys.stdlib_module_names) - {"mednca_runtime"}
-    assert third_party <= {"numpy", "nibabel", "PIL", "SimpleITK", "safetensors"}
-    names = [path.stem for path in PACKAGES["mednca_runtime"].glob("*.py") if path.stem != "__init__"]
-    lines = "; ".join(f"import mednca_runtime.{name}" for name in names)
-    done = _python(
-        "-c", f"{lines}; import sys; print([n for n in ('torch', 'SimpleITK', 'pandas') if n in sys.modules])"
-    )
-    assert done.stdout.strip() == "[]", done.stderr
-
-
 def test_every_import_is_declared_and_every_declared_dependency_imported(setup_arguments):
     imported = set().union(*(_imported(folder) for folder in PACKAGES.values()))
     third_party = imported - set(sys.stdlib_module_names) - set(PACKAGES)
     needed = {DISTRIBUTION_OF.get(name, name).lower() for name in third_party}
-    assert needed == _requirement_names(setup_arguments["install_requires"])
+    assert needed == _requirement_names(_declared(setup_arguments, "train"))
 
 
 def test_every_dependency_is_pinned_and_torch_is_the_tested_one(setup_arguments):
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     pins = dict(line.lower().split("==") for line in lines if "==" in line)
     assert pins["torch"] == "2.13.0"
-    everywhere = [line for line in setup_arguments["install_requires"] if "sys_platform" not in line]
-    assert set(pins) == _requirement_names([*everywhere, *setup_arguments["extras_require"]["test"]])
+    everywhere = [line for line in _declared(setup_arguments, "test") if "sys_platform" not in line]
+    assert set(pins) == _requirement_names(everywhere)
 
 
-def test_setup_packs_every_module_of_the_three_packages(setup_arguments):
-    assert setup_arguments["package_dir"] == {"mednca_runtime": "runtime/mednca_runtime"}
+def test_setup_packs_every_module_of_both_packages(setup_arguments):
     expected = {
         ".".join([name, *path.parent.relative_to(folder).parts])
         for name, folder in PACKAGES.items()
@@ -153,3 +144,45 @@ def test_installed_commands_hand_on_the_exit_code(tmp_path):
     )
     assert done.returncode == 2, done.stderr
     assert "99" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.fixture(scope="module")
+def light(tmp_path_factory):
+    """The interpreter of an empty environment with the light installation."""
+    folder = tmp_path_factory.mktemp("light")
+    made = subprocess.run([sys.executable, "-m", "venv", str(folder)], capture_output=True, text=True)
+    if made.returncode:
+        pytest.skip(f"no virtual environment can be made here: {made.stderr[-200:]}")
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    install = [python, "-m", "pip", "install", "--quiet", "-c", ROOT / "constraints.txt", ROOT]
+    done = subprocess.run(list(map(str, install)), capture_output=True, text=True)
+    if done.returncode and re.search("connection|resolve|network|timed out", done.stderr, re.IGNORECASE):
+        pytest.skip("no package index can be reached")
+    assert done.returncode == 0, done.stderr
+    return python
+
+
+def test_the_light_installation_has_the_runtime_and_the_help_of_every_command(light, tmp_path):
+    script = """
+import pkgutil, sys
+from importlib import import_module, metadata
+import mednca_pipeline.runtime
+for module in pkgutil.walk_packages(mednca_pipeline.runtime.__path__, "mednca_pipeline.runtime."):
+    import_module(module.name)
+for name in sys.argv[1:]:
+    try:
+        import_module(f"mednca_pipeline.cli.{name}").main(["--help"])
+    except SystemExit as stop:
+        assert stop.code == 0, name
+print(*sorted(distribution.name.lower() for distribution in metadata.distributions()))
+"""
+    done = subprocess.run([light, "-c", script, *COMMANDS], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert not {"torch", "scipy", "pandas", "simpleitk"} & set(done.stdout.splitlines()[-1].split())
+
+
+def test_a_command_that_needs_more_says_which_extra(light, tmp_path):
+    command = [light, "-m", "mednca_pipeline.cli.train", "4", "0", "--root", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 2
+    assert 'pip install "mednca_pipeline[train]"' in done.stderr and "Traceback" not in done.stderr

@@ -9,7 +9,7 @@ from PIL import Image
 from scipy.ndimage import binary_dilation, label
 
 from mednca_pipeline.phantom import ANTERIOR, IGNORE, POSTERIOR, make_phantom, write_phantom_dataset
-from mednca_runtime.errors import InputError
+from mednca_pipeline.runtime.errors import InputError
 
 SMALL = (24, 32, 24)
 

@@ -17,8 +17,8 @@ from mednca_pipeline.datasets.dataset import load_dataset
 from mednca_pipeline.fingerprint.extract import raw_sha256
 from mednca_pipeline.fingerprint.fingerprint import read_fingerprint
 from mednca_pipeline.planning.splits import workspace_splits
+from mednca_pipeline.runtime.files import read_json
 from mednca_pipeline.workspace import Workspace
-from mednca_runtime.files import read_json
 
 PLANS = Path(__file__).resolve().parents[1] / "plans"
 SOURCES = {  # converter: dataset, source folder, files of three cases or a few more

@@ -2,8 +2,8 @@
 
 import pytest
 
+from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.workspace import Workspace, fold_name, open_workspace
-from mednca_runtime.errors import InputError
 
 HIPPOCAMPUS = "Dataset004_Hippocampus"
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mednca_runtime.preprocessing import PreprocessingPlan, preprocess_image, preprocess_labels, restore_labels
+from mednca_pipeline.runtime.preprocessing import PreprocessingPlan, preprocess_image, preprocess_labels, restore_labels
 
 
 def dice_of_grid(labels, spacing_mm, definition, plan: PreprocessingPlan) -> dict[str, float]:

@@ -21,11 +21,11 @@ from mednca_pipeline.evaluation.metrics import evaluate_case
 from mednca_pipeline.evaluation.provenance import provenance
 from mednca_pipeline.inference import light
 from mednca_pipeline.inference.predictor import Predictor
+from mednca_pipeline.runtime.files import read_json, write_text
+from mednca_pipeline.runtime.images import read_image, read_labels
+from mednca_pipeline.runtime.outline import Outline
+from mednca_pipeline.runtime.quality import FOREGROUND
 from mednca_pipeline.workspace import Workspace
-from mednca_runtime.files import read_json, write_text
-from mednca_runtime.images import read_image, read_labels
-from mednca_runtime.outline import Outline
-from mednca_runtime.quality import FOREGROUND
 
 OUT = Path(__file__).parents[2] / "results" / "recipe" / "outline.md"
 EPS, HALOS = (0.01, 0.02, 0.05, 0.1), (1, 2)

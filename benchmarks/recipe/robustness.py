@@ -28,10 +28,10 @@ from mednca_pipeline.evaluation.provenance import commit
 from mednca_pipeline.inference.predictor import Predictor
 from mednca_pipeline.planning.augmentation import artefact_kinds
 from mednca_pipeline.planning.splits import read_splits
+from mednca_pipeline.runtime.files import read_json
+from mednca_pipeline.runtime.images import read_image, read_labels
+from mednca_pipeline.runtime.labels import Labels
 from mednca_pipeline.workspace import Workspace
-from mednca_runtime.files import read_json
-from mednca_runtime.images import read_image, read_labels
-from mednca_runtime.labels import Labels
 
 ROOT = Path(__file__).parents[2]
 OUT = ROOT / "results" / "recipe" / "robustness.csv"

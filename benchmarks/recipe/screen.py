@@ -57,11 +57,11 @@ def screen(arguments: argparse.Namespace, variant: str, seed: int) -> dict[str, 
     """One run, as a row of runs.csv."""
     from mednca_pipeline.evaluation.provenance import commit
     from mednca_pipeline.evaluation.results import read_run
+    from mednca_pipeline.runtime.files import read_json
     from mednca_pipeline.training.fold import train_fold
     from mednca_pipeline.training.options import TrainingOptions
     from mednca_pipeline.training.schedule import parse_budget
     from mednca_pipeline.workspace import Workspace
-    from mednca_runtime.files import read_json
 
     from .variants import VARIANTS
 
@@ -116,7 +116,7 @@ def robustness_of(folder: Path, workspace: Any, dataset: str, count: int) -> dic
     """The columns of --robust, of `count` of the held-out cases; each artefact's Dice is the mean of its severities."""
     from mednca_pipeline.datasets.dataset import load_dataset
     from mednca_pipeline.inference.predictor import Predictor
-    from mednca_runtime.files import read_json
+    from mednca_pipeline.runtime.files import read_json
 
     from .robustness import measure, spread
 

@@ -64,7 +64,7 @@ def plan_of(arguments: argparse.Namespace, dataset: str) -> str:
 
 def seeds_of(dataset: str, plan: str) -> set[int]:
     """The seeds that are there already. Raises InputError when they are of another plan."""
-    from mednca_runtime.errors import InputError
+    from mednca_pipeline.runtime.errors import InputError
 
     rows = read(dataset)
     others = {row["plan"] for row in rows} - {plan}
@@ -88,12 +88,12 @@ def one_seed(arguments: argparse.Namespace, dataset: str, seed: int) -> list[dic
     from mednca_pipeline.evaluation.provenance import commit
     from mednca_pipeline.evaluation.results import read_run
     from mednca_pipeline.evaluation.summary import raw_means
+    from mednca_pipeline.runtime.files import read_json
     from mednca_pipeline.training.fold import train_fold
     from mednca_pipeline.training.loop import TrainingDiverged
     from mednca_pipeline.training.options import TrainingOptions
     from mednca_pipeline.training.schedule import parse_budget
     from mednca_pipeline.workspace import Workspace
-    from mednca_runtime.files import read_json
 
     from .screen import prepare
 
@@ -181,7 +181,7 @@ def report(command: str) -> None:
     """stability.png and stability.md of all curves that are there; command: the one that was run last."""
     from matplotlib.figure import Figure
 
-    from mednca_runtime.files import replacing, write_text
+    from mednca_pipeline.runtime.files import replacing, write_text
 
     datasets = sorted(file.stem.removeprefix("stability_") for file in OUT.glob("stability_*.csv"))
     figure = Figure(figsize=(9, 3.2 * len(datasets)), layout="constrained")

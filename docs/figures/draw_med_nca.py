@@ -23,11 +23,11 @@ from mednca_pipeline.models.weights import load_weights
 from mednca_pipeline.phantom import SIZE, draw_anatomy, render
 from mednca_pipeline.planning.levels import describe_factors
 from mednca_pipeline.planning.plans import Plans, read_plans
-from mednca_runtime.files import replacing
-from mednca_runtime.padding import pad_to
-from mednca_runtime.position import position_channels
-from mednca_runtime.preprocessing import preprocess_image
-from mednca_runtime.slices import with_adjacent
+from mednca_pipeline.runtime.files import replacing
+from mednca_pipeline.runtime.padding import pad_to
+from mednca_pipeline.runtime.position import position_channels
+from mednca_pipeline.runtime.preprocessing import preprocess_image
+from mednca_pipeline.runtime.slices import with_adjacent
 
 ROOT = Path(__file__).resolve().parents[2]
 PLANS = ROOT / "plans" / "Dataset004_Hippocampus" / "plans.json"

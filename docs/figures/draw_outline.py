@@ -23,11 +23,11 @@ from mednca_pipeline.inference.light import LightNetwork
 from mednca_pipeline.phantom import write_phantom_dataset
 from mednca_pipeline.planning.levels import describe_factors
 from mednca_pipeline.planning.plans import read_plans
-from mednca_runtime.files import replacing
-from mednca_runtime.images import read_image
-from mednca_runtime.light_nca import level_by_level
-from mednca_runtime.outline import Outline
-from mednca_runtime.preprocessing import preprocess_image
+from mednca_pipeline.runtime.files import replacing
+from mednca_pipeline.runtime.images import read_image
+from mednca_pipeline.runtime.light_nca import level_by_level
+from mednca_pipeline.runtime.outline import Outline
+from mednca_pipeline.runtime.preprocessing import preprocess_image
 
 ROOT = Path(__file__).resolve().parents[2]
 DATASET = "Dataset001_Phantom"

@@ -23,10 +23,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from mednca_runtime.errors import InputError
-
     from ..datasets.check import check_dataset
     from ..datasets.dataset import load_dataset
+    from ..runtime.errors import InputError
     from ..workspace import open_workspace
     from .findings import print_report
     from .progress import progress_bar

@@ -8,10 +8,11 @@ import sys
 import traceback
 from collections.abc import Callable
 
-from mednca_runtime.errors import InputError
+from ..runtime.errors import InputError
 
 DONE, OUR_FAULT, INPUT_FAULT, INTERRUPTED = 0, 1, 2, 130
-OUR_PACKAGES = ("mednca_pipeline", "mednca_runtime", "dataset_conversion")
+OUR_PACKAGES = ("mednca_pipeline", "dataset_conversion")
+EXTRAS = {"distributed": "cluster", "dask": "cluster"}  # import name -> the extra that brings it; all others: train
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 LARGEST_KEPT = 2**25  # bytes of an array; the most that glibc allows
 
@@ -50,10 +51,15 @@ def run_command(parser: argparse.ArgumentParser, action: Callable[[argparse.Name
         return _fail(arguments, str(error), INPUT_FAULT)
     except KeyboardInterrupt as error:
         return _fail(arguments, str(error) or "Interrupted.", INTERRUPTED)
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").split(".")[0]
+        if missing in ("", *OUR_PACKAGES):
+            return _our_fault(arguments, error)
+        extra = EXTRAS.get(missing, "train")
+        message = f'{parser.prog} needs {missing}, which is not installed: pip install "mednca_pipeline[{extra}]"'
+        return _fail(arguments, message, INPUT_FAULT)
     except Exception as error:
-        arguments.debug = True  # the cause, often in a worker and with its case's name, shows in the traceback alone
-        message = f"{type(error).__name__}: {error}. This is a fault of ours: please report it with the lines above."
-        return _fail(arguments, message, OUR_FAULT)
+        return _our_fault(arguments, error)
 
 
 def wait_briefly() -> None:
@@ -79,6 +85,12 @@ def keep_freed_memory() -> None:
     if mallopt:
         mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT)
         mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def _our_fault(arguments: argparse.Namespace, error: Exception) -> int:
+    arguments.debug = True  # the cause, often in a worker and with its case's name, shows in the traceback alone
+    message = f"{type(error).__name__}: {error}. This is a fault of ours: please report it with the lines above."
+    return _fail(arguments, message, OUR_FAULT)
 
 
 def _fail(arguments: argparse.Namespace, message: str, code: int) -> int:

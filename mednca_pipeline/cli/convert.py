@@ -69,7 +69,8 @@ def _convert(arguments: argparse.Namespace) -> None:
 
 def _options(arguments: argparse.Namespace):
     from dataset_conversion.conversion import Options
-    from mednca_runtime.errors import InputError
+
+    from ..runtime.errors import InputError
 
     if arguments.converter != "pairs" and any(
         value is not None for value in (arguments.l, arguments.threshold, arguments.map, arguments.series)
@@ -81,7 +82,7 @@ def _options(arguments: argparse.Namespace):
 
 
 def _mapping(pairs: list[str] | None) -> dict[int, int] | None:
-    from mednca_runtime.errors import InputError
+    from ..runtime.errors import InputError
 
     if pairs is None:
         return None

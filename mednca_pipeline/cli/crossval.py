@@ -60,8 +60,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _crossvalidate(arguments: argparse.Namespace, command: str) -> int:
-    from mednca_runtime.errors import InputError
-
+    from ..runtime.errors import InputError
     from ..training.crossval import CrossvalOptions, crossvalidate
     from ..workspace import fold_name, open_workspace
 

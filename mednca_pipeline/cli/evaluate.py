@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .common import DONE, INPUT_FAULT, command_parser, run_command
 
 if TYPE_CHECKING:
-    from mednca_runtime.labels import Labels
+    from ..runtime.labels import Labels
 
 EXAMPLES = """\
   mednca_evaluate -p out -l raw/Dataset004_Hippocampus/labelsTs -d 4    labels and spacing as in dataset 4
@@ -34,9 +34,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
-    from mednca_runtime.files import write_json
-
     from ..evaluation.summary import evaluate_folder
+    from ..runtime.files import write_json
     from .progress import progress_bar
 
     predictions, references = Path(arguments.p).expanduser(), Path(arguments.l).expanduser()
@@ -76,8 +75,8 @@ def _labels(arguments: argparse.Namespace, predictions: Path, references: Path) 
 
 
 def _labels_of(file: Path, spacing_known: bool) -> tuple["Labels", bool]:
-    from mednca_runtime.files import read_json
-    from mednca_runtime.labels import Labels
+    from ..runtime.files import read_json
+    from ..runtime.labels import Labels
 
     content = read_json(file)
     labels = Labels.from_dataset_json(content.get("labels"), content.get("regions_class_order"), file)

@@ -48,9 +48,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _plan_and_preprocess(arguments: argparse.Namespace) -> int:
-    from mednca_runtime.errors import InputError
-
     from ..datasets.dataset import load_dataset
+    from ..runtime.errors import InputError
     from ..workspace import open_workspace
 
     options = _options(arguments)
@@ -71,11 +70,10 @@ def _plan_and_preprocess(arguments: argparse.Namespace) -> int:
 def _options(arguments: argparse.Namespace) -> "PlanOptions":
     from pathlib import Path
 
-    from mednca_runtime.errors import InputError
-
     from ..planning.memory import parse_memory
     from ..planning.run import PlanOptions
     from ..processes import cores
+    from ..runtime.errors import InputError
 
     if arguments.np is not None and arguments.np < 0:
         raise InputError(f"-np: expected 0 or more worker processes, found {arguments.np}.")

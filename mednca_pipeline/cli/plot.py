@@ -28,9 +28,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _plot(arguments: argparse.Namespace) -> int:
-    from mednca_runtime.errors import InputError
-
     from ..evaluation.pictures import plot_folder
+    from ..runtime.errors import InputError
     from .progress import progress_bar
 
     if arguments.slices < 1:

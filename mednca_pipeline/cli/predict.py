@@ -72,13 +72,12 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _predict(arguments: argparse.Namespace, command: list[str]) -> int:
-    from mednca_runtime.errors import InputError
-
     from ..inference.batch import predict_inputs
     from ..inference.inputs import check_output_folder, find_inputs
     from ..inference.report import write_report
     from ..inference.trained import find_models
     from ..planning.plans import read_plans
+    from ..runtime.errors import InputError
     from ..workspace import open_workspace
     from .progress import progress_bar
 
@@ -109,10 +108,9 @@ def _predict(arguments: argparse.Namespace, command: list[str]) -> int:
 
 
 def _settings(arguments: argparse.Namespace, trained: "list[TrainedModel]") -> "Settings":
-    from mednca_runtime.errors import InputError
-
     from ..inference.batch import Settings
     from ..inference.trained import choose_folds
+    from ..runtime.errors import InputError
 
     each = [choose_folds(model.folder, arguments.folds) for model in trained]
     single = len(trained) == 1 and (len(each[0]) == 1 or arguments.fast)
@@ -137,7 +135,7 @@ def _settings(arguments: argparse.Namespace, trained: "list[TrainedModel]") -> "
 
 
 def _conclude(outcome: "Outcome", out: Path, quiet: bool) -> int:
-    from mednca_runtime.errors import InputError
+    from ..runtime.errors import InputError
 
     if not quiet:
         kept = f", {len(outcome.kept)} kept from before (--overwrite makes them again)" if outcome.kept else ""

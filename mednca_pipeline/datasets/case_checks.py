@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mednca_runtime.errors import InputError
-from mednca_runtime.geometry import Geometry, differences
-from mednca_runtime.images import Image, read_image, read_labels
-from mednca_runtime.labels import Labels
-
+from ..runtime.errors import InputError
+from ..runtime.geometry import Geometry, differences
+from ..runtime.images import Image, read_image, read_labels
+from ..runtime.labels import Labels
 from .dataset import Case, Dataset
 from .findings import FATAL, NOTE, WARNING, Finding, from_error
 
@@ -96,7 +95,7 @@ def check_arrays(case: Case, image: Image | None, label: Image | None, dataset: 
 
 
 def compare_geometry(case: Case, file: Path, found: Geometry, reference: Path, expected: Geometry) -> Iterator[Finding]:
-    """One finding per quantity in which two files of a case differ beyond the tolerances of mednca_runtime.geometry.
+    """One finding per quantity in which two files of a case differ beyond the tolerances of runtime.geometry.
 
     Shape and spacing are fatal. Origin and direction are a warning, as in nnU-Net, while both files store their axes
     in the same order and direction, so that voxel still lies on voxel; otherwise fatal: reading both in LPS would

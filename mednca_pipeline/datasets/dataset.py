@@ -5,10 +5,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mednca_runtime.errors import InputError
-from mednca_runtime.images import output_ending, split_ending
-from mednca_runtime.labels import Labels
-
+from ..runtime.errors import InputError
+from ..runtime.images import output_ending, split_ending
+from ..runtime.labels import Labels
 from .channels import group_channels
 from .description import Description, read_description
 

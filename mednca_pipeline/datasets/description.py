@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mednca_runtime.errors import InputError
-from mednca_runtime.files import read_json
-from mednca_runtime.images import SUPPORTED, split_ending
-from mednca_runtime.labels import Labels
+from ..runtime.errors import InputError
+from ..runtime.files import read_json
+from ..runtime.images import SUPPORTED, split_ending
+from ..runtime.labels import Labels
 
 NAME = "dataset.json"
 PICTURES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")  # formats whose pixels have no known size

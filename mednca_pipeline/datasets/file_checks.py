@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from mednca_runtime.images import output_ending, split_ending
-
+from ..runtime.images import output_ending, split_ending
 from .dataset import Case, Dataset, label_files, visible_files
 from .findings import FATAL, WARNING, Finding
 

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from mednca_runtime.errors import InputError
+from ..runtime.errors import InputError
 
 FATAL, WARNING, NOTE = "fatal", "warning", "note"
 SEVERITIES = (FATAL, WARNING, NOTE)

@@ -5,9 +5,8 @@ from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
-from mednca_pipeline.processes import worker_pool
-from mednca_runtime.errors import InputError
-
+from ..processes import worker_pool
+from ..runtime.errors import InputError
 from .dataset import Case, Dataset
 
 Task = tuple[Callable[[Case, Dataset], Any], Case]

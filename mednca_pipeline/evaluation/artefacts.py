@@ -14,7 +14,7 @@ import numpy as np
 import scipy.fft
 from scipy.ndimage import gaussian_filter
 
-from mednca_runtime.resampling import LINEAR, resample
+from ..runtime.resampling import LINEAR, resample
 
 Change = Callable[[np.ndarray, Sequence[float], float, np.random.Generator], np.ndarray]
 

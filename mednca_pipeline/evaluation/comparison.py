@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from mednca_runtime.quality import FOREGROUND
-
 from ..planning.plans import describe_components
+from ..runtime.quality import FOREGROUND
 from .results import ModelResults
 from .statistics import bootstrap_interval, holm, wilcoxon_p
 

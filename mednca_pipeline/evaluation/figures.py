@@ -5,8 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mednca_runtime.files import replacing
-
+from ..runtime.files import replacing
 from .comparison import class_names, class_values
 from .results import ModelResults
 

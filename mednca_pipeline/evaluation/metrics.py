@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mednca_runtime.errors import InputError
-from mednca_runtime.labels import Labels
-from mednca_runtime.quality import FOREGROUND
+from ..runtime.errors import InputError
+from ..runtime.labels import Labels
+from ..runtime.quality import FOREGROUND
 
 METRICS = ("dice", "hd95", "nsd", "volume_predicted", "volume_reference")
 TOLERANCE_MM = 1.0

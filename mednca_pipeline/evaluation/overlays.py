@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mednca_runtime.files import replacing
+from ..runtime.files import replacing
 
 _FILL, _PANEL_INCHES = 0.35, 3.2
 

@@ -3,10 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from mednca_runtime.errors import InputError
-from mednca_runtime.formats import split_ending
-from mednca_runtime.images import SUPPORTED, read_image, read_labels
-
+from ..runtime.errors import InputError
+from ..runtime.formats import split_ending
+from ..runtime.images import SUPPORTED, read_image, read_labels
 from .overlays import overlay_figure
 from .summary import label_files
 

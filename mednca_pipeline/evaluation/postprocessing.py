@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from mednca_runtime.cropping import nonzero_box
-from mednca_runtime.errors import InputError
-from mednca_runtime.files import from_dict, read_json
-from mednca_runtime.images import read_labels
-from mednca_runtime.labels import Labels
-from mednca_runtime.quality import FOREGROUND
-
+from ..runtime.cropping import nonzero_box
+from ..runtime.errors import InputError
+from ..runtime.files import from_dict, read_json
+from ..runtime.images import read_labels
+from ..runtime.labels import Labels
+from ..runtime.quality import FOREGROUND
 from .metrics import dice, evaluate_case
 
 SCHEMA = 2

@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mednca_runtime.files import write_text
-from mednca_runtime.quality import FOREGROUND
-
+from ..runtime.files import write_text
+from ..runtime.quality import FOREGROUND
 from .comparison import COMPARED, Comparison, compare
 from .figures import comparison_figure
 from .metrics import POLICY

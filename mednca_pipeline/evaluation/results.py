@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mednca_runtime.errors import InputError
-from mednca_runtime.files import read_json
-
 from ..planning.plans import MODELS, Plans, describe_components, read_plans
 from ..planning.splits import Fold
+from ..runtime.errors import InputError
+from ..runtime.files import read_json
 from .postprocessing import Postprocessing, raw_sha256, read_postprocessing
 from .summary import SCHEMA as SUMMARY_SCHEMA
 from .summary import raw_metrics

@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from mednca_runtime.errors import InputError
-from mednca_runtime.formats import WRITABLE, split_ending
-from mednca_runtime.geometry import differences
-from mednca_runtime.images import Image, read_labels
-from mednca_runtime.labels import Labels
-
 from ..processes import worker_pool
+from ..runtime.errors import InputError
+from ..runtime.formats import WRITABLE, split_ending
+from ..runtime.geometry import differences
+from ..runtime.images import Image, read_labels
+from ..runtime.labels import Labels
 from .metrics import METRICS, POLICY, TOLERANCE_MM, TOLERANCE_VOXELS, evaluate_case
 
 SCHEMA = 1

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 import numpy as np
 from scipy import ndimage
 
-from mednca_runtime.cropping import Box, crop_to, nonzero_box
-from mednca_runtime.labels import Labels
-
+from ..runtime.cropping import Box, crop_to, nonzero_box
+from ..runtime.labels import Labels
 from .ceilings import label_ceilings
 from .drawn import label_jumps
 from .fingerprint import CaseFingerprint, ClassStatistics

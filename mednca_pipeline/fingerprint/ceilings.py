@@ -7,11 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mednca_runtime.cropping import Box, nonzero_box
-from mednca_runtime.labels import Labels
-from mednca_runtime.preprocessing import PreprocessingPlan
-from mednca_runtime.resampling import LINEAR, interpolation_matrix, label_orders, most_covering, multiply_along
-
+from ..runtime.cropping import Box, nonzero_box
+from ..runtime.labels import Labels
+from ..runtime.preprocessing import PreprocessingPlan
+from ..runtime.resampling import LINEAR, interpolation_matrix, label_orders, most_covering, multiply_along
 from .fingerprint import LabelCeilings
 
 AXIS_SETS = {2: ("yx",), 3: ("yx", "zx", "zy", "zyx")}  # axes that a configuration of 2D or 3D images may resample

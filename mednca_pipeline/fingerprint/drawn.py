@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mednca_runtime.cropping import nonzero_box
+from ..runtime.cropping import nonzero_box
 
 
 def label_jumps(labels: np.ndarray, ignore: int | None = None) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -8,15 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from mednca_pipeline.datasets.case_checks import CaseCheck, check_case, check_loaded, load_case
-from mednca_pipeline.datasets.check import make_report
-from mednca_pipeline.datasets.dataset import Case, Dataset
-from mednca_pipeline.datasets.findings import FATAL, Report
-from mednca_pipeline.datasets.parallel import run_in_order
-from mednca_pipeline.processes import cores
-from mednca_runtime.errors import InputError
-from mednca_runtime.images import stored_files
-
+from ..datasets.case_checks import CaseCheck, check_case, check_loaded, load_case
+from ..datasets.check import make_report
+from ..datasets.dataset import Case, Dataset
+from ..datasets.findings import FATAL, Report
+from ..datasets.parallel import run_in_order
+from ..processes import cores
+from ..runtime.errors import InputError
+from ..runtime.images import stored_files
 from .case import case_fingerprint, sampled_foreground
 from .fingerprint import CaseFingerprint, Fingerprint
 from .intensities import intensity_statistics

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from mednca_runtime.files import from_dict, read_json, write_json
-from mednca_runtime.labels import Labels
+from ..runtime.files import from_dict, read_json, write_json
+from ..runtime.labels import Labels
 
 SCHEMA = 2
 

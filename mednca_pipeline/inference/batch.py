@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from mednca_runtime.errors import InputError
-
 from ..processes import worker_pool
+from ..runtime.errors import InputError
 from .cases import map_files, predict_case
 from .combination import Combination
 from .inputs import InputCase

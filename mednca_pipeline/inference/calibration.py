@@ -4,10 +4,9 @@ import math
 from dataclasses import asdict
 from pathlib import Path
 
-from mednca_runtime.files import read_json, write_json
-from mednca_runtime.quality import FOREGROUND, Threshold, learn_threshold
-
 from ..evaluation.results import current_digest, read_run
+from ..runtime.files import read_json, write_json
+from ..runtime.quality import FOREGROUND, Threshold, learn_threshold
 from .trained import trained_folds
 
 SCHEMA = 2  # 1: thresholds of the standard deviation of random runs

@@ -11,8 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from mednca_runtime.errors import InputError
-from mednca_runtime.images import (
+from ..datasets.dataset import Case
+from ..datasets.description import PICTURES
+from ..planning.normalisation import is_colour
+from ..runtime.errors import InputError
+from ..runtime.images import (
     Image,
     output_ending,
     read_image,
@@ -22,10 +25,6 @@ from mednca_runtime.images import (
     write_labels,
     write_volume,
 )
-
-from ..datasets.dataset import Case
-from ..datasets.description import PICTURES
-from ..planning.normalisation import is_colour
 from .inputs import InputCase
 from .prediction import ImagePredictor, Prediction, output_names
 from .ranges import range_warnings

@@ -6,11 +6,10 @@ from operator import itemgetter
 
 import numpy as np
 
-from mednca_runtime.ensemble import Moments
-from mednca_runtime.errors import InputError
-from mednca_runtime.labels import Labels
-
 from ..planning.plans import Plans
+from ..runtime.ensemble import Moments
+from ..runtime.errors import InputError
+from ..runtime.labels import Labels
 from .prediction import Maps, ModelMaps, Prediction, segment
 from .predictor import Predictor, describe_kept
 

@@ -5,10 +5,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mednca_runtime.ensemble import Moments
-from mednca_runtime.labels import Labels
-from mednca_runtime.quality import Deviation
-
+from ..runtime.ensemble import Moments
+from ..runtime.labels import Labels
+from ..runtime.quality import Deviation
 from .network import Asked, Network
 
 

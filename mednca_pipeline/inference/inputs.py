@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mednca_runtime.errors import InputError
-from mednca_runtime.formats.dicom import Series, choose_series, find_series, is_dicom
-from mednca_runtime.images import SUPPORTED, output_ending, split_ending
-
 from ..datasets.dataset import group_channels
+from ..runtime.errors import InputError
+from ..runtime.formats.dicom import Series, choose_series, find_series, is_dicom
+from ..runtime.images import SUPPORTED, output_ending, split_ending
 
 DICOM = ".dcm"
 _CHANNEL = re.compile(r"(.+)_\d{4}")

@@ -1,4 +1,4 @@
-"""An automaton's fold on a CPU, in NumPy (mednca_runtime.light_nca)."""
+"""An automaton's fold on a CPU, in NumPy (runtime.light_nca)."""
 
 import math
 from collections.abc import Iterator
@@ -8,15 +8,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mednca_runtime.fire_masks import fires_at
-from mednca_runtime.folding import light_nca, read_weights
-from mednca_runtime.grid import SeenImage
-from mednca_runtime.light_nca import level_by_level, pyramid
-from mednca_runtime.network_input import parts
-from mednca_runtime.padding import CropBack
-from mednca_runtime.quality import Deviation
-
 from ..planning.plans import NCAPlan, Plans
+from ..runtime.fire_masks import fires_at
+from ..runtime.folding import light_nca, read_weights
+from ..runtime.grid import SeenImage
+from ..runtime.light_nca import level_by_level, pyramid
+from ..runtime.network_input import parts
+from ..runtime.padding import CropBack
+from ..runtime.quality import Deviation
 from .network import Asked, input_format, quality_levels
 
 

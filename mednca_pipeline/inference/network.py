@@ -7,10 +7,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from mednca_runtime.network_input import InputFormat
-from mednca_runtime.quality import Deviation
-
 from ..planning.plans import ConfigPlan, NCAPlan, Plans, UNetPlan
+from ..runtime.network_input import InputFormat
+from ..runtime.quality import Deviation
 from .trained import WEIGHTS, Fold
 
 

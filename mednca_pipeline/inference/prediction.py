@@ -8,12 +8,11 @@ from typing import Protocol
 
 import numpy as np
 
-from mednca_runtime.labels import Labels
-from mednca_runtime.preprocessing import Frame, PreprocessingPlan, restore_labels, restore_volume
-from mednca_runtime.quality import FOREGROUND, Threshold, flag
-
 from ..evaluation.postprocessing import Removed, apply_postprocessing
 from ..planning.plans import Plans
+from ..runtime.labels import Labels
+from ..runtime.preprocessing import Frame, PreprocessingPlan, restore_labels, restore_volume
+from ..runtime.quality import FOREGROUND, Threshold, flag
 
 BACKGROUND = "background"
 
@@ -73,7 +72,7 @@ class ModelMaps:
 class Prediction:
     """The segmentation of one image.
 
-    labels: integer, (z, y, x) or (y, x) as the image. flag: one of mednca_runtime.quality.FLAGS.
+    labels: integer, (z, y, x) or (y, x) as the image. flag: one of runtime.quality.FLAGS.
     quality: "foreground" or class -> quality score, 0 where a random run agrees with the expected update; empty where
         none was asked for and for a UNet.
     removed: the components that were taken out of `labels`, per class that lost any.

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from mednca_runtime.errors import InputError
-from mednca_runtime.preprocessing import preprocess_image
-from mednca_runtime.quality import Threshold
-
 from ..evaluation.postprocessing import read_postprocessing
 from ..planning.plans import Plans, describe_components, read_plans
+from ..runtime.errors import InputError
+from ..runtime.preprocessing import preprocess_image
+from ..runtime.quality import Threshold
 from .calibration import read_threshold
 from .ensemble import predict_ensemble
 from .network import Asked, Network, load_network

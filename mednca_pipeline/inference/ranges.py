@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from mednca_runtime.cropping import crop_to, nonzero_box
-
 from ..planning.plans import Plans
+from ..runtime.cropping import crop_to, nonzero_box
 
 TOLERANCE = 1e-3  # relative; headers store spacings as float32
 

@@ -6,8 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from mednca_runtime.files import write_json
-
+from ..runtime.files import write_json
 from .batch import Outcome, Settings
 
 SCHEMA = 2  # 1: one folder of a model

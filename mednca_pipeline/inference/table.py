@@ -4,9 +4,8 @@ import csv
 import io
 from pathlib import Path
 
-from mednca_runtime.files import write_text
-
 from ..planning.plans import Plans
+from ..runtime.files import write_text
 
 Row = dict[str, str]
 

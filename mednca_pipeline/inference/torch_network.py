@@ -11,16 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mednca_runtime.fire_masks import fire_masks
-from mednca_runtime.network_input import Part, parts
-from mednca_runtime.quality import Deviation
-
 from ..device import choose_device
 from ..models.prediction import level_states
 from ..models.registry import build_model
 from ..models.tiles import Box, tiled_logits
 from ..models.weights import load_weights
 from ..planning.plans import NCAPlan, Plans, UNetPlan
+from ..runtime.fire_masks import fire_masks
+from ..runtime.network_input import Part, parts
+from ..runtime.quality import Deviation
 from .network import Asked, input_format, quality_levels
 
 # An automaton takes larger images in tiles of so many cells. The halos of planned levels then add a tenth to the work

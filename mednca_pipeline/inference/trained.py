@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mednca_runtime.errors import InputError
-from mednca_runtime.files import read_json
-
 from ..planning.plans import MODELS, Plans, read_plans
+from ..runtime.errors import InputError
+from ..runtime.files import read_json
 from ..workspace import Workspace, fold_name
 
 WEIGHTS = "final.safetensors"

@@ -1,10 +1,10 @@
-"""Which cells the level above leaves open, in torch; mednca_runtime/outline.py says what that means."""
+"""Which cells the level above leaves open, in torch; runtime/outline.py says what that means."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mednca_runtime.outline import Outline
+from ..runtime.outline import Outline
 
 
 def near_open(logits: Tensor, sigmoid: bool, outline: Outline) -> Tensor:

@@ -1,9 +1,9 @@
-"""What a Med-NCA predicts, in its plain form: the definition of what mednca_runtime/light_nca.py computes.
+"""What a Med-NCA predicts, in its plain form: the definition of what runtime/light_nca.py computes.
 
 - Expected update: in every step each cell applies its update times the fire rate, the mean of what training's random
   masks do. One pass, no randomness. Random runs draw masks instead.
 - Only at the outline: a level after the first computes the cells near where the level above is not sure, and all other
-  cells keep the state that they were given (mednca_runtime/outline.py says which these are).
+  cells keep the state that they were given (runtime/outline.py says which these are).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch.nn.functional as F
 from torch import Tensor
 
-from mednca_runtime.outline import Outline
-
+from ..runtime.outline import Outline
 from .mednca import MedNCA, whole_window
 from .near_outline import near_open
 from .steps import run_steps

@@ -5,8 +5,8 @@ from pathlib import Path
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from mednca_runtime.errors import InputError
-from mednca_runtime.files import replacing
+from ..runtime.errors import InputError
+from ..runtime.files import replacing
 
 
 def save_weights(path: Path, model: nn.Module) -> None:

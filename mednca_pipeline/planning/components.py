@@ -2,8 +2,7 @@
 
 from collections import Counter
 
-from mednca_pipeline.fingerprint.fingerprint import Fingerprint
-
+from ..fingerprint.fingerprint import Fingerprint
 from .plans import describe_components
 from .rule import Chosen
 

@@ -8,7 +8,7 @@ class Facts:
     """dim axes each: (H, W) or (S, H, W).
 
     n_image: image channels that a network sees, those of `adjacent_slices` on either side and of its position included.
-    position: sides of a typical image, where the network sees the position of its voxels (mednca_runtime.position).
+    position: sides of a typical image, where the network sees the position of its voxels (runtime.position).
     large_shape: 95th percentile of the preprocessed shapes. extents: working voxels of the smallest structure.
     spacing_mm: of the preprocessed images; in pixels where the dataset's is not known.
     """

@@ -9,8 +9,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 
-from mednca_runtime.errors import InputError
-
+from ..runtime.errors import InputError
 from .levels import Factor, grid_shape
 from .plans import LevelPlan
 

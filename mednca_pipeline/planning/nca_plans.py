@@ -3,10 +3,9 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from mednca_runtime.errors import InputError
-from mednca_runtime.outline import Outline
-
 from ..models.firing import computed_share
+from ..runtime.errors import InputError
+from ..runtime.outline import Outline
 from .facts import Facts
 from .levels import Factor, describe_factors, level_factors, level_steps
 from .memory import available_bytes, largest_batch, nca_step_bytes

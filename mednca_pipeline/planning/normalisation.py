@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from mednca_pipeline.fingerprint.fingerprint import Fingerprint, IntensityStatistics
-
+from ..fingerprint.fingerprint import Fingerprint, IntensityStatistics
 from .rule import Chosen
 
 SCHEMES = {"ct": "ct", "nonorm": "none", "rgb_to_0_1": "rgb"}  # nnU-Net's names, compared in lower case

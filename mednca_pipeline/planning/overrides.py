@@ -4,8 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from mednca_runtime.errors import InputError
-
+from ..runtime.errors import InputError
 from .levels import Factor
 
 FLAGS = ("levels", "steps", "spacing", "patch", "channels", "position")

@@ -3,8 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from mednca_runtime.errors import InputError
-
+from ..runtime.errors import InputError
 from .levels import WHOLE_CELLS, Factor, grid_shape
 from .rule import Chosen, times
 

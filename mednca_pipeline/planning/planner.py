@@ -6,10 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from mednca_pipeline.fingerprint.fingerprint import Fingerprint
-from mednca_runtime.errors import InputError
-from mednca_runtime.preprocessing import PreprocessingPlan
-
+from ..fingerprint.fingerprint import Fingerprint
+from ..runtime.errors import InputError
+from ..runtime.preprocessing import PreprocessingPlan
 from .augmentation import augmentation_decisions, augmented
 from .components import components_decision, steady_components
 from .cost import default_config, nca_pass_flop

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from mednca_runtime.errors import InputError
-from mednca_runtime.files import from_dict, read_json, write_json
-from mednca_runtime.labels import Labels
-from mednca_runtime.outline import Outline
-from mednca_runtime.preprocessing import PreprocessingPlan
+from ..runtime.errors import InputError
+from ..runtime.files import from_dict, read_json, write_json
+from ..runtime.labels import Labels
+from ..runtime.outline import Outline
+from ..runtime.preprocessing import PreprocessingPlan
 
 SCHEMA = 1
 # Fields younger than the first trained models, which were trained as these values say: with them a digest stays as it
@@ -79,7 +79,7 @@ class NCAPlan:
     levels: tuple[LevelPlan, ...]
     training: TrainingPlan
     adjacent_slices: int = 0  # on either side, seen by a 2D network of a volume as further image channels
-    position: tuple[float, ...] = ()  # sides of a typical image, if voxels' places are seen (mednca_runtime.position)
+    position: tuple[float, ...] = ()  # sides of a typical image, if voxels' places are seen (runtime.position)
     keep_every: int = 0  # of the states, for the backward pass, which computes the rest again; 0: everything is kept
     outline: Outline | None = None  # which cells prediction computes; None: all, where coarse levels have no loss
 

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from mednca_pipeline.fingerprint.fingerprint import Fingerprint
-
+from ..fingerprint.fingerprint import Fingerprint
 from .rule import Chosen
 
 STEADY = 0.1  # of a side: by how much (SD over the cases) the centre of a class that keeps its place may vary

@@ -5,9 +5,8 @@ from itertools import takewhile
 
 import numpy as np
 
-from mednca_pipeline.fingerprint.ceilings import coarser_spacings
-from mednca_pipeline.fingerprint.fingerprint import CaseFingerprint, Fingerprint
-
+from ..fingerprint.ceilings import coarser_spacings
+from ..fingerprint.fingerprint import CaseFingerprint, Fingerprint
 from .rule import Chosen
 from .sizes import reordered
 

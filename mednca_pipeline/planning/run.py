@@ -10,15 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mednca_pipeline.datasets.check import check_dataset
-from mednca_pipeline.datasets.dataset import Dataset
-from mednca_pipeline.datasets.findings import Report
-from mednca_pipeline.fingerprint.extract import check_and_extract, raw_sha256
-from mednca_pipeline.fingerprint.fingerprint import Fingerprint, read_fingerprint, write_fingerprint
-from mednca_pipeline.workspace import Workspace
-from mednca_runtime.errors import InputError
-from mednca_runtime.files import read_json, write_json
-
+from ..datasets.check import check_dataset
+from ..datasets.dataset import Dataset
+from ..datasets.findings import Report
+from ..fingerprint.extract import check_and_extract, raw_sha256
+from ..fingerprint.fingerprint import Fingerprint, read_fingerprint, write_fingerprint
+from ..runtime.errors import InputError
+from ..runtime.files import read_json, write_json
+from ..workspace import Workspace
 from .memory import DEFAULT_BYTES, parse_memory
 from .overrides import merged
 from .planner import make_plans, possible_configs

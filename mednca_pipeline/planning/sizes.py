@@ -4,9 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mednca_pipeline.fingerprint.fingerprint import Fingerprint
-from mednca_runtime.errors import InputError
-
+from ..fingerprint.fingerprint import Fingerprint
+from ..runtime.errors import InputError
 from .rule import Chosen, round_up, times
 
 SMALLEST_PERCENTILE = 10

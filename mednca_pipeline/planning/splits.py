@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from mednca_pipeline.fingerprint.fingerprint import read_fingerprint
-from mednca_pipeline.workspace import Workspace
-from mednca_runtime.errors import InputError
-from mednca_runtime.files import read_json, write_json
+from ..fingerprint.fingerprint import read_fingerprint
+from ..runtime.errors import InputError
+from ..runtime.files import read_json, write_json
+from ..workspace import Workspace
 
 SCHEMA = 1
 SEED = 12345  # and shuffling as in nnU-Net: without groups the folds are the same as nnU-Net's

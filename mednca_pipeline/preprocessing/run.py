@@ -10,15 +10,15 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from mednca_pipeline.datasets.dataset import Case, Dataset
-from mednca_pipeline.planning.plans import Plans
-from mednca_pipeline.preprocessing.store import SCHEMA, CaseProperties, CaseStore, foreground_index
-from mednca_pipeline.processes import worker_pool
-from mednca_runtime.errors import InputError
-from mednca_runtime.files import from_dict
-from mednca_runtime.images import read_image, read_labels, stored_files
-from mednca_runtime.labels import Labels
-from mednca_runtime.preprocessing import PreprocessingPlan, preprocess_image, preprocess_labels
+from ..datasets.dataset import Case, Dataset
+from ..planning.plans import Plans
+from ..preprocessing.store import SCHEMA, CaseProperties, CaseStore, foreground_index
+from ..processes import worker_pool
+from ..runtime.errors import InputError
+from ..runtime.files import from_dict
+from ..runtime.images import read_image, read_labels, stored_files
+from ..runtime.labels import Labels
+from ..runtime.preprocessing import PreprocessingPlan, preprocess_image, preprocess_labels
 
 log = logging.getLogger(__name__)
 

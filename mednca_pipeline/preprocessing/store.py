@@ -10,10 +10,10 @@ from pathlib import Path
 import blosc2
 import numpy as np
 
-from mednca_runtime.errors import InputError
-from mednca_runtime.files import from_dict, read_json, replacing, write_text
-from mednca_runtime.labels import Labels
-from mednca_runtime.preprocessing import Frame
+from ..runtime.errors import InputError
+from ..runtime.files import from_dict, read_json, replacing, write_text
+from ..runtime.labels import Labels
+from ..runtime.preprocessing import Frame
 
 SCHEMA = 1
 SAMPLED_VOXELS = 1000  # per output and case

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mednca_pipeline.evaluation.artefacts import ARTEFACTS, SEVERITIES, distorted
-from mednca_runtime.errors import InputError
+from ..evaluation.artefacts import ARTEFACTS, SEVERITIES, distorted
+from ..runtime.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from batchgenerators.transforms.noise_transforms import GaussianBlurTransform, G
 from batchgenerators.transforms.resample_transforms import SimulateLowResolutionTransform
 from batchgenerators.transforms.spatial_transforms import MirrorTransform
 
-from mednca_pipeline.training.spatial import RotateAndScale
+from ..training.spatial import RotateAndScale
 
 
 def training_transforms(
@@ -24,7 +24,7 @@ def training_transforms(
     """The transforms for samples of `image_size` (2 or 3 axes); `mirror_axes` are flipped with probability 0.5 each.
 
     frequency: how often each of the others is applied, relative to nnU-Net. slices: how many slices of each
-    image channel a sample holds (see mednca_runtime.slices); their intensities change alike.
+    image channel a sample holds (see runtime.slices); their intensities change alike.
     Edges are replicated where a transform looks outside the image, in image and labels alike.
     """
     per_channel = slices == 1

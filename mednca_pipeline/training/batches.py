@@ -7,14 +7,14 @@ from typing import NamedTuple
 import numpy as np
 from acvl_utils.cropping_and_padding.bounding_boxes import crop_and_pad_nd
 
-from mednca_pipeline.preprocessing.store import CaseProperties, CaseStore
-from mednca_pipeline.training import sampling
-from mednca_pipeline.training.artefacts import ArtefactRecipe, with_artefacts
-from mednca_pipeline.training.augmentation import augment, training_transforms
-from mednca_runtime.errors import InputError
-from mednca_runtime.labels import Labels
-from mednca_runtime.position import position_channels
-from mednca_runtime.slices import centred_slice
+from ..preprocessing.store import CaseProperties, CaseStore
+from ..runtime.errors import InputError
+from ..runtime.labels import Labels
+from ..runtime.position import position_channels
+from ..runtime.slices import centred_slice
+from ..training import sampling
+from ..training.artefacts import ArtefactRecipe, with_artefacts
+from ..training.augmentation import augment, training_transforms
 
 POSITION_SHIFT = 0.1  # SD, in half sides, by which a sample's position is moved: other scans are framed otherwise
 
@@ -27,7 +27,7 @@ class BatchRecipe:
     this. foreground_share: of the samples, how many are forced to show foreground. augmentation: how often,
     relative to nnU-Net; 0: never. mirror_axes: flipped at random. artefacts: None for none. adjacent_slices: on either
     side, which are further channels of a 2D sample. position: sides of a typical image, if the last channels of a
-    sample are to tell where in their image its voxels lie (mednca_runtime.position); else (). No transform flips or
+    sample are to tell where in their image its voxels lie (runtime.position); else (). No transform flips or
     turns these; each sample's are moved as a whole, by POSITION_SHIFT times `augmentation`.
     """
 

@@ -7,9 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mednca_runtime.errors import InputError
-from mednca_runtime.files import write_json
-
 from ..datasets.dataset import load_dataset
 from ..device import choose_device
 from ..evaluation.postprocessing import FILE as POSTPROCESSING
@@ -21,6 +18,8 @@ from ..inference.calibration import calibrate
 from ..planning.plans import MODELS, Plans, read_plans
 from ..planning.splits import Fold, workspace_splits
 from ..processes import augmenting_workers, cores
+from ..runtime.errors import InputError
+from ..runtime.files import write_json
 from ..workspace import Workspace
 from .ensemble import update_ensemble
 from .fold_jobs import FoldJob, Outcome, run_jobs

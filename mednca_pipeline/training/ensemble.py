@@ -4,15 +4,14 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mednca_runtime.errors import InputError
-from mednca_runtime.files import write_json
-
 from ..evaluation.provenance import commit
 from ..evaluation.results import RUN_SCHEMA, FoldResult, collect_results, is_finished, members_of, read_run, run_digests
 from ..inference.combination import Combination
 from ..inference.predictor import Predictor
 from ..planning.plans import Plans
 from ..planning.splits import Fold
+from ..runtime.errors import InputError
+from ..runtime.files import write_json
 from ..workspace import Workspace
 from .lock import only_writer
 from .validation import validate

@@ -10,15 +10,14 @@ from pathlib import Path
 
 import torch
 
-from mednca_runtime.errors import InputError
-from mednca_runtime.files import write_json
-
 from ..device import choose_device
 from ..evaluation.results import read_run
 from ..models.registry import build_model, count_parameters
 from ..models.weights import load_weights, save_weights
 from ..planning.plans import write_plans
 from ..processes import cores
+from ..runtime.errors import InputError
+from ..runtime.files import write_json
 from ..workspace import Workspace
 from .batches import Batch, make_batch
 from .job import Job, prepare

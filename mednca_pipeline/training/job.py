@@ -7,10 +7,6 @@ from pathlib import Path
 
 import torch
 
-from mednca_runtime.errors import InputError
-from mednca_runtime.files import read_json
-from mednca_runtime.preprocessing import PreprocessingPlan
-
 from ..device import choose_device
 from ..evaluation.results import other_plans, other_splits
 from ..fingerprint.fingerprint import read_fingerprint
@@ -19,6 +15,9 @@ from ..planning.splits import Fold, workspace_splits
 from ..preprocessing.run import preprocessing_digest
 from ..preprocessing.store import CaseStore
 from ..processes import augmenting_workers, cores
+from ..runtime.errors import InputError
+from ..runtime.files import read_json
+from ..runtime.preprocessing import PreprocessingPlan
 from ..workspace import Workspace
 from .artefacts import ArtefactRecipe
 from .batches import BatchRecipe

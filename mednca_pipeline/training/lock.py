@@ -6,7 +6,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from mednca_runtime.errors import InputError
+from ..runtime.errors import InputError
 
 
 @contextmanager

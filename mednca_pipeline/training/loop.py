@@ -12,11 +12,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mednca_runtime.labels import Labels
-
 from ..device import peak_memory_bytes
 from ..models.weights import save_weights
 from ..planning.plans import TrainingPlan
+from ..runtime.labels import Labels
 from .batches import BatchRecipe
 from .guard import MAX_RESTORES
 from .schedule import cosine, epoch_length

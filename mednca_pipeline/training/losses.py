@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mednca_runtime.labels import Labels
+from ..runtime.labels import Labels
 
 DICE_SMOOTHING = 1e-5
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from mednca_runtime.errors import InputError
+from ..runtime.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,12 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from mednca_runtime.files import replacing, write_text
-
 from ..device import peak_memory_bytes
 from ..evaluation.provenance import commit, cpu_model
 from ..evaluation.results import RUN_SCHEMA
 from ..models.registry import count_parameters
 from ..processes import cores
+from ..runtime.files import replacing, write_text
 from .job import Job
 from .state import TrainingState
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from mednca_pipeline.preprocessing.store import CaseProperties
-from mednca_runtime.labels import Labels
+from ..preprocessing.store import CaseProperties
+from ..runtime.labels import Labels
 
 Box = list[list[int]]  # [start, stop) per axis; may reach outside the image
 

@@ -3,7 +3,7 @@
 import math
 import re
 
-from mednca_runtime.errors import InputError
+from ..runtime.errors import InputError
 
 _UNITS = {"s": 1, "sec": 1, "min": 60, "m": 60, "h": 3600}
 N_TIMED, N_WARMUP = 20, 5

@@ -3,11 +3,10 @@
 import torch
 from torch import Tensor
 
-from mednca_runtime.labels import Labels
-
 from ..models.mednca import MedNCA
 from ..models.prediction import predict_logits
 from ..models.windows import crop_boxes
+from ..runtime.labels import Labels
 from .batches import Batch
 from .losses import encode_targets
 from .state import TrainingState

@@ -8,10 +8,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from mednca_runtime.errors import InputError
-from mednca_runtime.files import replacing
-
 from ..planning.plans import TrainingPlan
+from ..runtime.errors import InputError
+from ..runtime.files import replacing
 from .guard import Guard
 from .muon import build_optimisers
 

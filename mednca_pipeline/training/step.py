@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from mednca_runtime.labels import Labels
-
 from ..models.mednca import MedNCA
 from ..models.windows import crop_boxes
 from ..planning.plans import TrainingPlan
+from ..runtime.labels import Labels
 from .batches import Batch
 from .losses import dice_and_cross_entropy, encode_targets
 from .schedule import cosine

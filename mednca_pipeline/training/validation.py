@@ -4,10 +4,6 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from mednca_runtime.files import write_json
-from mednca_runtime.formats import split_ending
-from mednca_runtime.images import output_ending, read_labels
-
 from ..datasets.dataset import Case, load_dataset
 from ..evaluation.metrics import evaluate_case
 from ..evaluation.postprocessing import Metrics, postprocessed_metrics
@@ -17,6 +13,9 @@ from ..inference.cases import predict_cases
 from ..inference.prediction import ImagePredictor
 from ..inference.predictor import Predictor
 from ..planning.plans import Plans, describe_components
+from ..runtime.files import write_json
+from ..runtime.formats import split_ending
+from ..runtime.images import output_ending, read_labels
 from ..workspace import Workspace
 
 log = logging.getLogger(__name__)

@@ -5,9 +5,9 @@ from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache
 
-from mednca_pipeline.processes import worker_pool
-from mednca_pipeline.training.batches import Batch, BatchRecipe, Sampler
-from mednca_runtime.errors import InputError
+from ..processes import worker_pool
+from ..runtime.errors import InputError
+from ..training.batches import Batch, BatchRecipe, Sampler
 
 
 class BatchSource:

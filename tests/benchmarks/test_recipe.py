@@ -17,9 +17,9 @@ from mednca_pipeline.phantom import write_phantom_dataset
 from mednca_pipeline.planning.plans import read_plans
 from mednca_pipeline.planning.splits import read_splits
 from mednca_pipeline.preprocessing.store import CaseStore
+from mednca_pipeline.runtime.errors import InputError
+from mednca_pipeline.runtime.files import write_json
 from mednca_pipeline.workspace import Workspace
-from mednca_runtime.errors import InputError
-from mednca_runtime.files import write_json
 
 PLANS = Path(__file__).parents[2] / "plans" / "Dataset012_PROMISE12" / "plans.json"
 

@@ -8,7 +8,7 @@ from benchmarks.recipe.robustness import Robustness, class_dice, measure, spread
 from mednca_pipeline.datasets.dataset import load_dataset
 from mednca_pipeline.inference.predictor import Predictor
 from mednca_pipeline.phantom import write_phantom_dataset
-from mednca_runtime.labels import Labels
+from mednca_pipeline.runtime.labels import Labels
 
 FOUND = Robustness(2, 0.9, {"noise": {1: 0.9, 3: 0.8, 5: 0.7}, "zoom": {1: 0.6, 3: 0.6, 5: 0.6}})
 

@@ -5,7 +5,7 @@ from conversions import box, converted, noise, pixels, run, save_nifti, save_pic
 from dicom_series import UID, write_series
 
 from mednca_pipeline.inference.inputs import find_inputs
-from mednca_runtime.images import read_image, read_labels, write_labels
+from mednca_pipeline.runtime.images import read_image, read_labels, write_labels
 
 
 def _pairs(folder, ending=".png", mask_ending=".png", mask_value=255, names=("b", "a"), mask_name="{}"):

@@ -2,7 +2,7 @@ import numpy as np
 import SimpleITK as sitk
 from conversions import box, converted, noise, run, save_nifti
 
-from mednca_runtime.images import read_image, read_labels
+from mednca_pipeline.runtime.images import read_image, read_labels
 
 
 def test_the_resampled_layout_has_lost_its_spacing(tmp_path, capsys):

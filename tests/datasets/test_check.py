@@ -11,7 +11,7 @@ from mednca_pipeline.datasets.case_checks import check_arrays
 from mednca_pipeline.datasets.check import check_dataset
 from mednca_pipeline.datasets.dataset import load_dataset
 from mednca_pipeline.fingerprint.extract import extract_fingerprint
-from mednca_runtime.images import read_image, read_labels, write_labels
+from mednca_pipeline.runtime.images import read_image, read_labels, write_labels
 
 
 def _check(folder, **options):

@@ -5,8 +5,8 @@ import pytest
 from raw_folders import describe, image_array, label_array, make_raw, save
 
 from mednca_pipeline.datasets.dataset import load_dataset
-from mednca_runtime.errors import InputError
-from mednca_runtime.labels import Labels
+from mednca_pipeline.runtime.errors import InputError
+from mednca_pipeline.runtime.labels import Labels
 
 
 def test_a_dataset_as_nnunet_has_it(tmp_path):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from mednca_pipeline.evaluation.metrics import evaluate_case, mask_metrics
-from mednca_runtime.errors import InputError
-from mednca_runtime.labels import Labels
+from mednca_pipeline.runtime.errors import InputError
+from mednca_pipeline.runtime.labels import Labels
 
 ONE = Labels(("organ",), ((1,),))
 TWO = Labels(("front", "back"), ((1,), (2,)))

@@ -12,9 +12,9 @@ from mednca_pipeline.evaluation.postprocessing import (
     postprocessed_metrics,
     read_postprocessing,
 )
-from mednca_runtime.errors import InputError
-from mednca_runtime.files import write_json
-from mednca_runtime.labels import Labels
+from mednca_pipeline.runtime.errors import InputError
+from mednca_pipeline.runtime.files import write_json
+from mednca_pipeline.runtime.labels import Labels
 
 TWO = Labels(("one", "two"), ((1,), (2,)))
 NESTED = Labels(("whole", "core", "enhancing"), ((1, 2, 3), (2, 3), (3,)), (1, 2, 3))

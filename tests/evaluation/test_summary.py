@@ -16,8 +16,8 @@ from mednca_pipeline.evaluation.summary import (
     raw_means,
     raw_metrics,
 )
-from mednca_runtime.errors import InputError
-from mednca_runtime.labels import Labels
+from mednca_pipeline.runtime.errors import InputError
+from mednca_pipeline.runtime.labels import Labels
 
 LABELS = Labels(("organ",), ((1,),))
 

@@ -3,7 +3,7 @@ import pytest
 
 from mednca_pipeline.fingerprint.case import case_fingerprint, class_statistics, sampled_foreground
 from mednca_pipeline.fingerprint.intensities import intensity_statistics, significant
-from mednca_runtime.labels import Labels
+from mednca_pipeline.runtime.labels import Labels
 
 LABELS = Labels(("a", "b"), ((1,), (2,)))
 REGIONS = Labels(("whole", "core"), ((1, 2), (2,)), region_order=(1, 2), ignore=3)

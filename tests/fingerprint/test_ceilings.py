@@ -5,7 +5,7 @@ from way_to_the_grid import dice_of_grid, grid_plan
 
 from mednca_pipeline.fingerprint import ceilings
 from mednca_pipeline.fingerprint.ceilings import coarser_spacings, label_ceilings
-from mednca_runtime.labels import Labels
+from mednca_pipeline.runtime.labels import Labels
 
 ONE = Labels(("a",), ((1,),))
 TWO = Labels(("a", "b"), ((1,), (2,)))

@@ -11,8 +11,8 @@ from mednca_pipeline.fingerprint import extract
 from mednca_pipeline.fingerprint.extract import check_and_extract, extract_fingerprint, raw_sha256
 from mednca_pipeline.fingerprint.fingerprint import read_fingerprint, write_fingerprint
 from mednca_pipeline.phantom import write_phantom_dataset
-from mednca_runtime.errors import InputError
-from mednca_runtime.images import read_labels
+from mednca_pipeline.runtime.errors import InputError
+from mednca_pipeline.runtime.images import read_labels
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 
 from mednca_pipeline.inference.predictor import Predictor
 from mednca_pipeline.planning.plans import read_plans, write_plans
-from mednca_runtime.images import read_image, read_labels
+from mednca_pipeline.runtime.images import read_image, read_labels
 
 CASES = 6
 NAME = "Dataset004_Hippocampus"

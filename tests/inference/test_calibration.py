@@ -5,7 +5,7 @@ from tiny_model import make_plans, save_model
 
 from mednca_pipeline.inference.calibration import calibrate, read_threshold
 from mednca_pipeline.planning.plans import write_plans
-from mednca_runtime.files import write_json
+from mednca_pipeline.runtime.files import write_json
 
 
 def _summary(folder, fold, points):

@@ -12,10 +12,10 @@ from mednca_pipeline.cli.predict import main
 from mednca_pipeline.inference.combination import Combination
 from mednca_pipeline.inference.predictor import Predictor
 from mednca_pipeline.inference.trained import find_models
+from mednca_pipeline.runtime.errors import InputError
+from mednca_pipeline.runtime.files import write_json
+from mednca_pipeline.runtime.images import read_image
 from mednca_pipeline.workspace import Workspace
-from mednca_runtime.errors import InputError
-from mednca_runtime.files import write_json
-from mednca_runtime.images import read_image
 
 
 def sliced_otherwise():

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from mednca_pipeline.inference.inputs import find_inputs
-from mednca_runtime.errors import InputError
+from mednca_pipeline.runtime.errors import InputError
 
 UID = "1.2.826.0.1.3680043.2.1125.7"
 

@@ -16,8 +16,8 @@ from tiny_model import SHAPE, SPACING, make_image, make_plans, save_model, two_d
 from mednca_pipeline.cli.predict import main
 from mednca_pipeline.inference.cases import predict_cases
 from mednca_pipeline.inference.predictor import Predictor
-from mednca_runtime.files import write_json
-from mednca_runtime.images import read_image
+from mednca_pipeline.runtime.files import write_json
+from mednca_pipeline.runtime.images import read_image
 
 
 @pytest.fixture(scope="module")

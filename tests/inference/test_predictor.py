@@ -14,12 +14,12 @@ from mednca_pipeline.inference.light import LightNetwork
 from mednca_pipeline.inference.network import Asked
 from mednca_pipeline.inference.predictor import Predictor
 from mednca_pipeline.inference.torch_network import TorchNetwork, load_module
-from mednca_runtime.errors import InputError
-from mednca_runtime.files import write_json
-from mednca_runtime.fire_masks import fire_masks
-from mednca_runtime.outline import Outline
-from mednca_runtime.preprocessing import preprocess_image
-from mednca_runtime.quality import Deviation
+from mednca_pipeline.runtime.errors import InputError
+from mednca_pipeline.runtime.files import write_json
+from mednca_pipeline.runtime.fire_masks import fire_masks
+from mednca_pipeline.runtime.outline import Outline
+from mednca_pipeline.runtime.preprocessing import preprocess_image
+from mednca_pipeline.runtime.quality import Deviation
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +139,7 @@ def test_random_runs_draw_the_specified_masks(tmp_path, config, model, monkeypat
     """The masks' grid is that of all slices in 2D, also when the slices go through in several batches."""
     predictor = Predictor.from_folder(save_model(tmp_path, make_plans(), model, config, folds=(0,)))
     network, drawn = predictor.networks[0], []
-    monkeypatch.setattr("mednca_runtime.network_input.CELLS_PER_BATCH", 16 * 16 * 2)
+    monkeypatch.setattr("mednca_pipeline.runtime.network_input.CELLS_PER_BATCH", 16 * 16 * 2)
     for seen in network.see(np.ones((1, 5, 16, 16), np.float32)):
         if model == "mednca":
             cells = np.arange(math.prod(seen.levels[1].shape))
@@ -156,7 +156,7 @@ def test_random_runs_draw_the_specified_masks(tmp_path, config, model, monkeypat
 def test_batches_of_slices_change_nothing(tmp_path, image, model, monkeypatch):
     folder = save_model(tmp_path, make_plans(), model, folds=(0, 1))
     whole = Predictor.from_folder(folder, runs=2).predict(image, SPACING)
-    monkeypatch.setattr("mednca_runtime.network_input.CELLS_PER_BATCH", 1)
+    monkeypatch.setattr("mednca_pipeline.runtime.network_input.CELLS_PER_BATCH", 1)
     sliced = Predictor.from_folder(folder, runs=2).predict(image, SPACING)
     np.testing.assert_allclose(whole.maps.mean, sliced.maps.mean, atol=1e-5)
     assert whole.quality == pytest.approx(sliced.quality, rel=1e-3)

@@ -12,11 +12,11 @@ from mednca_pipeline.inference import torch_network
 from mednca_pipeline.inference.network import Asked
 from mednca_pipeline.inference.predictor import Predictor
 from mednca_pipeline.planning.plans import Plans
+from mednca_pipeline.runtime.network_input import parts
+from mednca_pipeline.runtime.quality import Deviation
 from mednca_pipeline.training.batches import Sampler
 from mednca_pipeline.training.job import batch_recipe
 from mednca_pipeline.training.options import TrainingOptions
-from mednca_runtime.network_input import parts
-from mednca_runtime.quality import Deviation
 
 sys.path.append(str(Path(__file__).parents[1] / "training"))
 from preprocessed_store import write_store  # noqa: E402
@@ -75,7 +75,7 @@ def test_batches_and_tiles_see_their_part_of_the_places(config, tmp_path, monkey
     image = np.random.default_rng(0).standard_normal((1, 5, 22, 17), dtype=np.float32)
     networks = [Predictor.from_folder(folder, everywhere=everywhere).networks[0] for everywhere in (False, True)]
     whole = [probabilities(network, image) for network in networks]
-    monkeypatch.setattr("mednca_runtime.network_input.CELLS_PER_BATCH", 22 * 18 * 2)
+    monkeypatch.setattr("mednca_pipeline.runtime.network_input.CELLS_PER_BATCH", 22 * 18 * 2)
     monkeypatch.setattr(torch_network, "TILE_CELLS", {2: 50, 3: 200})
     for network, expected in zip(networks, whole, strict=True):
         np.testing.assert_allclose(probabilities(network, image), expected, atol=1e-5)

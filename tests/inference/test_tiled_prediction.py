@@ -8,8 +8,8 @@ from tiny_model import SPACING, make_plans, save_model
 from mednca_pipeline.inference import torch_network
 from mednca_pipeline.inference.network import Asked
 from mednca_pipeline.inference.predictor import Predictor
-from mednca_runtime.fire_masks import fire_masks
-from mednca_runtime.quality import Deviation
+from mednca_pipeline.runtime.fire_masks import fire_masks
+from mednca_pipeline.runtime.quality import Deviation
 
 SEED, RUN, STEPS = 7, 0, 2  # STEPS: of the tiny model's finest level
 SLICES, PADDED = 5, (22, 18)
@@ -51,7 +51,7 @@ def test_tiles_draw_their_part_of_the_whole_masks_and_give_the_whole_result(tmp_
     image = np.random.default_rng(0).standard_normal((1, SLICES, 22, 17), dtype=np.float32)
     whole = first_run(network, image)
     assert recorded == []  # a small image runs whole
-    monkeypatch.setattr("mednca_runtime.network_input.CELLS_PER_BATCH", 22 * 18 * 2)
+    monkeypatch.setattr("mednca_pipeline.runtime.network_input.CELLS_PER_BATCH", 22 * 18 * 2)
     monkeypatch.setattr(torch_network, "TILE_CELLS", {2: 50, 3: 200})
     tiled = first_run(network, image)
     np.testing.assert_allclose(tiled, whole, atol=1e-5)

@@ -6,8 +6,8 @@ import pytest
 from tiny_model import DATASET, make_plans, save_model
 
 from mednca_pipeline.inference.trained import choose_folds, find_model, trained_folds
+from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.workspace import Workspace
-from mednca_runtime.errors import InputError
 
 
 def test_the_only_trained_dataset_and_the_plans_configuration(tmp_path):

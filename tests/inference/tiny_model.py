@@ -19,10 +19,10 @@ from mednca_pipeline.planning.plans import (
     UNetPlan,
     write_plans,
 )
-from mednca_runtime.files import write_json
-from mednca_runtime.labels import Labels
-from mednca_runtime.outline import Outline
-from mednca_runtime.preprocessing import PreprocessingPlan
+from mednca_pipeline.runtime.files import write_json
+from mednca_pipeline.runtime.labels import Labels
+from mednca_pipeline.runtime.outline import Outline
+from mednca_pipeline.runtime.preprocessing import PreprocessingPlan
 
 DATASET = "Dataset004_Tiny"
 SPACING = (2.0, 1.0, 1.5)  # (z, y, x) mm

@@ -13,7 +13,7 @@ from mednca_pipeline.models.nca import Cell, run_steps
 from mednca_pipeline.models.prediction import level_states, predict_logits
 from mednca_pipeline.models.registry import count_parameters
 from mednca_pipeline.planning.plans import LevelPlan, NCAPlan, TrainingPlan
-from mednca_runtime.outline import Outline
+from mednca_pipeline.runtime.outline import Outline
 
 TRAINING = TrainingPlan("muon", 0.02, 2, 0.99, {"cpu": 1.0})
 PLAN = NCAPlan(

@@ -9,7 +9,7 @@ import torch
 from mednca_pipeline.models.prediction import predict_logits
 from mednca_pipeline.models.registry import build_model, count_parameters
 from mednca_pipeline.models.weights import load_weights, save_weights
-from mednca_runtime.errors import InputError
+from mednca_pipeline.runtime.errors import InputError
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "inference"))
 from tiny_model import make_plans  # noqa: E402

@@ -5,7 +5,7 @@ from scipy.ndimage import gaussian_filter
 
 from mednca_pipeline.fingerprint.case import case_fingerprint, sampled_foreground
 from mednca_pipeline.fingerprint.fingerprint import Fingerprint
-from mednca_runtime.labels import Labels
+from mednca_pipeline.runtime.labels import Labels
 
 ONE = Labels(("structure",), ((1,),))
 

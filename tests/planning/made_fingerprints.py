@@ -7,7 +7,7 @@ from mednca_pipeline.fingerprint.fingerprint import (
     IntensityStatistics,
     LabelCeilings,
 )
-from mednca_runtime.labels import Labels
+from mednca_pipeline.runtime.labels import Labels
 
 PLAIN = IntensityStatistics(100.0, 20.0, 100.0, 40.0, 160.0, 0.0, 200.0)
 

@@ -12,7 +12,7 @@ from mednca_pipeline.planning.memory import (
 )
 from mednca_pipeline.planning.nca_plans import step_bytes_of
 from mednca_pipeline.planning.plans import LevelPlan
-from mednca_runtime.errors import InputError
+from mednca_pipeline.runtime.errors import InputError
 
 NCA = {
     "size": (64, 64),

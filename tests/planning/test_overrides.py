@@ -1,7 +1,7 @@
 import pytest
 
 from mednca_pipeline.planning.overrides import merged, parse_overrides
-from mednca_runtime.errors import InputError
+from mednca_pipeline.runtime.errors import InputError
 
 
 def parse(dim=2, axes=None, **texts):

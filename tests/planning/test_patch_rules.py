@@ -3,7 +3,7 @@ import math
 import pytest
 
 from mednca_pipeline.planning.patch import aligned_patch, containing, patch_sizes
-from mednca_runtime.errors import InputError
+from mednca_pipeline.runtime.errors import InputError
 
 THREE = ((4, 4), (2, 2), (1, 1))
 

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from mednca_pipeline.planning.splits import Fold, make_folds, read_groups, read_splits, unused_cases, write_splits
-from mednca_runtime.errors import InputError
+from mednca_pipeline.runtime.errors import InputError
 
 NAMES = [f"case_{i:02d}" for i in range(23)]
 

@@ -11,10 +11,10 @@ from dicom_series import write_series
 from mednca_pipeline.datasets.dataset import Case
 from mednca_pipeline.preprocessing.run import preprocess_dataset, preprocessing_digest
 from mednca_pipeline.preprocessing.store import CaseStore
-from mednca_runtime.errors import InputError
-from mednca_runtime.images import read_image, write_labels
-from mednca_runtime.labels import Labels
-from mednca_runtime.preprocessing import PreprocessingPlan
+from mednca_pipeline.runtime.errors import InputError
+from mednca_pipeline.runtime.images import read_image, write_labels
+from mednca_pipeline.runtime.labels import Labels
+from mednca_pipeline.runtime.preprocessing import PreprocessingPlan
 
 LABELS = Labels(names=("front", "back"), values=((1,), (2,)))
 PLAN = PreprocessingPlan(axis_order=(0, 1, 2), spacing_mm=(None, 1.0, 1.0), normalisation=("zscore",))

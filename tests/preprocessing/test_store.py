@@ -9,9 +9,9 @@ from mednca_pipeline.preprocessing.store import (
     chunks_and_blocks,
     foreground_index,
 )
-from mednca_runtime.errors import InputError
-from mednca_runtime.labels import Labels
-from mednca_runtime.preprocessing import Frame
+from mednca_pipeline.runtime.errors import InputError
+from mednca_pipeline.runtime.labels import Labels
+from mednca_pipeline.runtime.preprocessing import Frame
 
 LABELS = Labels(names=("liver", "tumour"), values=((1,), (2,)))
 

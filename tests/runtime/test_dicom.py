@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from dicom_series import PATIENT, UID, write_series
 
-from mednca_runtime.errors import InputError
-from mednca_runtime.formats.dicom import choose_series, find_series, read_series
-from mednca_runtime.images import output_ending, read_header, read_image, write_labels
+from mednca_pipeline.runtime.errors import InputError
+from mednca_pipeline.runtime.formats.dicom import choose_series, find_series, read_series
+from mednca_pipeline.runtime.images import output_ending, read_header, read_image, write_labels
 
 sitk = pytest.importorskip("SimpleITK")
 

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from mednca_runtime.ensemble import Moments
-from mednca_runtime.labels import Labels
-from mednca_runtime.quality import Deviation, Threshold, flag, learn_threshold
+from mednca_pipeline.runtime.ensemble import Moments
+from mednca_pipeline.runtime.labels import Labels
+from mednca_pipeline.runtime.quality import Deviation, Threshold, flag, learn_threshold
 
 CLASSES = Labels(("a", "b"), ((1,), (2,)))
 REGIONS = Labels(("whole", "core"), ((1, 2), (2,)), (1, 2))

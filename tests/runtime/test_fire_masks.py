@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from mednca_runtime.fire_masks import fire_mask, fire_masks, philox4x32
+from mednca_pipeline.runtime.fire_masks import fire_mask, fire_masks, philox4x32
 
 ONES = 0xFFFFFFFF
 SEED = 0x1234_5678_9ABC_DEF0

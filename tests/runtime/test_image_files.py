@@ -11,9 +11,9 @@ import pytest
 from nifti_files import AFFINES, affine_of, save_nifti
 from PIL import Image as PillowImage
 
-from mednca_runtime.errors import InputError
-from mednca_runtime.geometry import plain_geometry
-from mednca_runtime.images import (
+from mednca_pipeline.runtime.errors import InputError
+from mednca_pipeline.runtime.geometry import plain_geometry
+from mednca_pipeline.runtime.images import (
     output_ending,
     read_header,
     read_image,

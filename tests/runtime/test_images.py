@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from nifti_files import AFFINES, SHEARED, rotation, save_nifti
 
-from mednca_runtime.geometry import plain_geometry
-from mednca_runtime.images import (
+from mednca_pipeline.runtime.geometry import plain_geometry
+from mednca_pipeline.runtime.images import (
     read_header,
     read_image,
     read_labels,

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from mednca_runtime.errors import InputError
-from mednca_runtime.geometry import plain_geometry
-from mednca_runtime.images import (
+from mednca_pipeline.runtime.errors import InputError
+from mednca_pipeline.runtime.geometry import plain_geometry
+from mednca_pipeline.runtime.images import (
     output_ending,
     read_header,
     read_image,

@@ -7,15 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-import mednca_runtime
+import mednca_pipeline.runtime
 
 BLOCKED = ("torch", "scipy", "SimpleITK", "monai", "pandas", "skimage", "sklearn", "batchgenerators", "blosc2", "rich")
 IMPORT_ALL = f"""
 import importlib, pkgutil, sys
 for name in {BLOCKED}:
     sys.modules[name] = None  # importing it fails, as on a machine without it
-import mednca_runtime
-for module in pkgutil.walk_packages(mednca_runtime.__path__, "mednca_runtime."):
+import mednca_pipeline.runtime
+for module in pkgutil.walk_packages(mednca_pipeline.runtime.__path__, "mednca_pipeline.runtime."):
     importlib.import_module(module.name)
 loaded = [name for name in {BLOCKED} if sys.modules[name] is not None]
 assert not loaded, loaded
@@ -23,7 +23,7 @@ assert not loaded, loaded
 
 
 def test_the_runtime_can_be_imported_without_torch_and_the_other_libraries():
-    environment = {**os.environ, "PYTHONPATH": str(Path(mednca_runtime.__path__[0]).parent)}
+    environment = {**os.environ, "PYTHONPATH": str(Path(mednca_pipeline.runtime.__path__[0]).parents[1])}
     run = subprocess.run([sys.executable, "-c", IMPORT_ALL], capture_output=True, text=True, env=environment)
     assert run.returncode == 0, run.stderr
 
@@ -41,4 +41,4 @@ def test_the_runtime_names_only_numpy_nibabel_and_pillow_at_import():
 
 
 def _modules():
-    return list(pkgutil.walk_packages(mednca_runtime.__path__, "mednca_runtime."))
+    return list(pkgutil.walk_packages(mednca_pipeline.runtime.__path__, "mednca_pipeline.runtime."))

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mednca_runtime.errors import InputError
-from mednca_runtime.files import from_dict
-from mednca_runtime.labels import Labels
+from mednca_pipeline.runtime.errors import InputError
+from mednca_pipeline.runtime.files import from_dict
+from mednca_pipeline.runtime.labels import Labels
 
 SOURCE = Path("raw/dataset.json")
 CLASSES = Labels(("anterior", "posterior"), ((1,), (2,)))

@@ -9,12 +9,12 @@ import torch
 from mednca_pipeline.models import prediction
 from mednca_pipeline.models.mednca import MedNCA
 from mednca_pipeline.planning.plans import LevelPlan, NCAPlan, TrainingPlan
-from mednca_runtime import light_nca
-from mednca_runtime.errors import InputError
-from mednca_runtime.fire_masks import fire_masks, fires_at
-from mednca_runtime.folding import light_nca as folded
-from mednca_runtime.light_nca import level_by_level, pyramid
-from mednca_runtime.outline import Outline
+from mednca_pipeline.runtime import light_nca
+from mednca_pipeline.runtime.errors import InputError
+from mednca_pipeline.runtime.fire_masks import fire_masks, fires_at
+from mednca_pipeline.runtime.folding import light_nca as folded
+from mednca_pipeline.runtime.light_nca import level_by_level, pyramid
+from mednca_pipeline.runtime.outline import Outline
 
 FIRE_RATE = 0.6
 THREE = (LevelPlan((4, 4), 3), LevelPlan((2, 2), 3), LevelPlan((1, 1), 2))

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from mednca_pipeline.models.near_outline import near_open as near_open_in_torch
-from mednca_runtime.errors import InputError
-from mednca_runtime.outline import Outline, grown, near_open, refined, sure_and_class
+from mednca_pipeline.runtime.errors import InputError
+from mednca_pipeline.runtime.outline import Outline, grown, near_open, refined, sure_and_class
 
 
 def test_a_cell_is_sure_if_its_largest_probability_is_at_least_1_minus_eps():

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mednca_runtime.position import position_channels
+from mednca_pipeline.runtime.position import position_channels
 
 
 def whole(*shape):

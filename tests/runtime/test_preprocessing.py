@@ -7,12 +7,12 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from mednca_runtime.cropping import crop_to, nonzero_box, put_back
-from mednca_runtime.errors import InputError
-from mednca_runtime.files import from_dict
-from mednca_runtime.labels import Labels
-from mednca_runtime.normalisation import normalise, percentiles
-from mednca_runtime.preprocessing import (
+from mednca_pipeline.runtime.cropping import crop_to, nonzero_box, put_back
+from mednca_pipeline.runtime.errors import InputError
+from mednca_pipeline.runtime.files import from_dict
+from mednca_pipeline.runtime.labels import Labels
+from mednca_pipeline.runtime.normalisation import normalise, percentiles
+from mednca_pipeline.runtime.preprocessing import (
     Frame,
     PreprocessingPlan,
     preprocess_image,

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mednca_runtime.padding import pad_to, padded_shape
-from mednca_runtime.resampling import (
+from mednca_pipeline.runtime.padding import pad_to, padded_shape
+from mednca_pipeline.runtime.resampling import (
     CUBIC,
     LINEAR,
     NEAREST,

@@ -3,7 +3,7 @@
 import numpy as np
 from acvl_utils.cropping_and_padding.bounding_boxes import crop_and_pad_nd
 
-from mednca_runtime.slices import centred_slice, with_adjacent
+from mednca_pipeline.runtime.slices import centred_slice, with_adjacent
 
 VOLUME = np.arange(2 * 4 * 1 * 1, dtype=np.float32).reshape(2, 4, 1, 1)  # channel 0: slices 0..3, channel 1: 4..7
 

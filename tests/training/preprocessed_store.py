@@ -3,8 +3,8 @@
 import numpy as np
 
 from mednca_pipeline.preprocessing.store import CaseProperties, CaseStore, foreground_index
-from mednca_runtime.labels import Labels
-from mednca_runtime.preprocessing import Frame
+from mednca_pipeline.runtime.labels import Labels
+from mednca_pipeline.runtime.preprocessing import Frame
 
 TWO_CLASSES = Labels(names=("front", "back"), values=((1,), (2,)))
 

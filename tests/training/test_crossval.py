@@ -29,13 +29,13 @@ from mednca_pipeline.planning.plans import (
     write_plans,
 )
 from mednca_pipeline.planning.splits import read_splits
+from mednca_pipeline.runtime.errors import InputError
+from mednca_pipeline.runtime.files import read_json, write_json
+from mednca_pipeline.runtime.images import read_image, read_labels
+from mednca_pipeline.runtime.labels import Labels
+from mednca_pipeline.runtime.preprocessing import PreprocessingPlan
 from mednca_pipeline.training.crossval import CrossvalOptions, crossvalidate, missing_jobs
 from mednca_pipeline.workspace import open_workspace
-from mednca_runtime.errors import InputError
-from mednca_runtime.files import read_json, write_json
-from mednca_runtime.images import read_image, read_labels
-from mednca_runtime.labels import Labels
-from mednca_runtime.preprocessing import PreprocessingPlan
 
 DATASET = "Dataset004_Hippocampus"
 TRAIN = """

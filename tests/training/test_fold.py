@@ -20,10 +20,10 @@ from mednca_pipeline.evaluation.postprocessing import apply_postprocessing
 from mednca_pipeline.evaluation.summary import evaluate_folder, label_files
 from mednca_pipeline.models.registry import build_model
 from mednca_pipeline.planning.plans import read_plans, write_plans
+from mednca_pipeline.runtime.images import read_labels
 from mednca_pipeline.training import fold, loop
 from mednca_pipeline.training.lock import only_writer
 from mednca_pipeline.workspace import open_workspace
-from mednca_runtime.images import read_labels
 
 ITERATIONS, SEED = 12, 3
 BEGIN = ("--iterations", str(ITERATIONS), "--seed", str(SEED))

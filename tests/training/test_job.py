@@ -13,12 +13,12 @@ from mednca_pipeline.cli.train import main as train_main
 from mednca_pipeline.planning.plans import read_plans, write_plans
 from mednca_pipeline.planning.splits import workspace_splits
 from mednca_pipeline.preprocessing.store import CaseStore
+from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.training.crossval import CrossvalOptions, crossvalidate
 from mednca_pipeline.training.fold import scoring_batch
 from mednca_pipeline.training.job import prepare
 from mednca_pipeline.training.options import TrainingOptions
 from mednca_pipeline.workspace import Workspace
-from mednca_runtime.errors import InputError
 
 DATASET = "Dataset001_Phantom"
 

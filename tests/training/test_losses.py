@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from mednca_pipeline.runtime.labels import Labels
 from mednca_pipeline.training.losses import dice_and_cross_entropy, encode_targets
 from mednca_pipeline.training.step import nca_loss
-from mednca_runtime.labels import Labels
 
 CLASSES = Labels(("front", "back"), ((1,), (2,)))
 REGIONS = Labels(("whole", "core"), ((1, 2), (2,)), (1, 2))

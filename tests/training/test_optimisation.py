@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from mednca_pipeline.planning.plans import TrainingPlan
+from mednca_pipeline.runtime.errors import InputError
+from mednca_pipeline.runtime.labels import Labels
 from mednca_pipeline.training import step
 from mednca_pipeline.training.batches import Batch
 from mednca_pipeline.training.guard import MAX_MAGNITUDE, STRIKES, WARMUP, Guard
@@ -14,8 +16,6 @@ from mednca_pipeline.training.loop import go_back
 from mednca_pipeline.training.muon import Muon, build_optimisers, orthogonalise
 from mednca_pipeline.training.schedule import cosine, epoch_length, iterations_for, parse_budget
 from mednca_pipeline.training.state import load_checkpoint, new_state, save_checkpoint
-from mednca_runtime.errors import InputError
-from mednca_runtime.labels import Labels
 
 
 def test_orthogonalise_brings_singular_values_near_one():

@@ -10,10 +10,10 @@ import torch
 
 from mednca_pipeline.models.prediction import predict_logits
 from mednca_pipeline.models.registry import build_model
+from mednca_pipeline.runtime.labels import Labels
 from mednca_pipeline.training import score as score_module
 from mednca_pipeline.training.batches import Batch
 from mednca_pipeline.training.score import score_samples
-from mednca_runtime.labels import Labels
 
 sys.path.append(str(Path(__file__).parents[1] / "inference"))
 from tiny_model import make_plans  # noqa: E402

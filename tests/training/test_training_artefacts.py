@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from mednca_pipeline.evaluation.artefacts import ARTEFACTS
+from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.training.artefacts import ArtefactRecipe, with_artefacts
-from mednca_runtime.errors import InputError
 
 ALWAYS = ArtefactRecipe(1.0, tuple(ARTEFACTS), (math.inf, 1.0, 1.0), standardised=True)
 
