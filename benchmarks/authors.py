@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from mednca_pipeline.models.mednca import LevelOutput, MedNCA
 from mednca_pipeline.models.nca import Cell
 from mednca_pipeline.models.windows import Window, crop_boxes
-from mednca_pipeline.planning.plans import LevelPlan, NCAPlan, TrainingPlan
+from mednca_pipeline.plans.plans import LevelPlan, NCAPlan, TrainingPlan
 
 IMAGE_SIZE = (64, 64)  # of the published hippocampus network
 

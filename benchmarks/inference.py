@@ -32,7 +32,7 @@ from mednca_pipeline.inference.torch_network import TorchNetwork
 from mednca_pipeline.inference.trained import WEIGHTS
 from mednca_pipeline.models.registry import build_model
 from mednca_pipeline.models.weights import save_weights
-from mednca_pipeline.planning.plans import Plans, read_plans, write_plans
+from mednca_pipeline.plans.plans import Plans, read_plans, write_plans
 from mednca_pipeline.processes import cores
 from mednca_pipeline.runtime.files import write_json
 from mednca_pipeline.runtime.quality import Deviation

@@ -30,7 +30,7 @@ from mednca_pipeline.models.firing import computed_share
 from mednca_pipeline.models.mednca import MedNCA
 from mednca_pipeline.planning.memory import PROCESS_BYTES, nca_step_bytes, unet_step_bytes
 from mednca_pipeline.planning.nca_plans import leanest
-from mednca_pipeline.planning.plans import LevelPlan, NCAPlan, read_plans
+from mednca_pipeline.plans.plans import LevelPlan, NCAPlan, read_plans
 
 from . import timing
 from .authors import AuthorsMedNCA

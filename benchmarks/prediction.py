@@ -92,8 +92,8 @@ def prepare(root: Path, dataset: str, scratch: Path) -> Prepared:
     from mednca_pipeline.datasets.dataset import load_dataset
     from mednca_pipeline.models.registry import build_model
     from mednca_pipeline.models.weights import save_weights
-    from mednca_pipeline.planning.plans import read_plans, write_plans
-    from mednca_pipeline.planning.splits import read_splits
+    from mednca_pipeline.plans.plans import read_plans, write_plans
+    from mednca_pipeline.plans.splits import read_splits
     from mednca_pipeline.runtime.files import write_json
     from mednca_pipeline.workspace import Workspace
 
@@ -230,7 +230,7 @@ def one_size(root: Path, weights: Path, side: int) -> dict:
 
     from mednca_pipeline.datasets.dataset import load_dataset
     from mednca_pipeline.inference.predictor import Predictor
-    from mednca_pipeline.planning.splits import read_splits
+    from mednca_pipeline.plans.splits import read_splits
     from mednca_pipeline.workspace import Workspace
 
     workspace = Workspace(root)
@@ -271,7 +271,7 @@ def enlarged_model(folder: Path, scratch: Path, scale: int) -> Path:
     """The model for images `scale` times as large: log2(scale) more levels, with the finest level's weights."""
     from safetensors.numpy import load_file, save_file
 
-    from mednca_pipeline.planning.plans import LevelPlan, read_plans, write_plans
+    from mednca_pipeline.plans.plans import LevelPlan, read_plans, write_plans
     from mednca_pipeline.runtime.files import write_json
 
     plans = read_plans(folder / "plans.json")

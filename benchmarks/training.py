@@ -21,7 +21,7 @@ from torch import Tensor
 from mednca_pipeline.models import nca
 from mednca_pipeline.models.mednca import MedNCA
 from mednca_pipeline.models.registry import build_model
-from mednca_pipeline.planning.plans import NCAPlan, read_plans
+from mednca_pipeline.plans.plans import NCAPlan, read_plans
 from mednca_pipeline.training.batches import Batch
 from mednca_pipeline.training.state import new_state
 from mednca_pipeline.training.step import nca_loss, train_step

@@ -50,7 +50,7 @@ def milliseconds(iterations: int) -> float:
     import torch
 
     from mednca_pipeline.models.registry import build_model
-    from mednca_pipeline.planning.plans import read_plans
+    from mednca_pipeline.plans.plans import read_plans
 
     plans = read_plans(PLANS)
     chosen = plans.config("2d")

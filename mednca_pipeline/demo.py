@@ -110,7 +110,7 @@ def _print_results(root: Path, predictions: Path, pictures: Path) -> None:
     from .datasets.dataset import load_dataset
     from .evaluation.comparison import compare
     from .evaluation.results import collect_results
-    from .planning.splits import workspace_splits
+    from .fingerprint.leakage import workspace_splits
     from .workspace import open_workspace
 
     workspace = open_workspace(root)

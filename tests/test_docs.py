@@ -17,7 +17,7 @@ import pytest
 from mednca_pipeline.inference.network import Asked
 from mednca_pipeline.models.registry import build_model
 from mednca_pipeline.models.weights import save_weights
-from mednca_pipeline.planning.plans import read_plans
+from mednca_pipeline.plans.plans import read_plans
 from mednca_pipeline.runtime.outline import Outline
 from mednca_pipeline.runtime.quality import Deviation
 

@@ -154,7 +154,12 @@ def light(tmp_path_factory):
     if made.returncode:
         pytest.skip(f"no virtual environment can be made here: {made.stderr[-200:]}")
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    install = [python, "-m", "pip", "install", "--quiet", "-c", ROOT / "constraints.txt", ROOT]
+    source = folder / "source"  # pip builds in the folder that it is given
+    for name in ("mednca_pipeline", "dataset_conversion"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    install = [python, "-m", "pip", "install", "--quiet", "-c", ROOT / "constraints.txt", source]
     done = subprocess.run(list(map(str, install)), capture_output=True, text=True)
     if done.returncode and re.search("connection|resolve|network|timed out", done.stderr, re.IGNORECASE):
         pytest.skip("no package index can be reached")

@@ -16,7 +16,7 @@ from mednca_pipeline.cli.train import main as train
 from mednca_pipeline.datasets.dataset import load_dataset
 from mednca_pipeline.fingerprint.extract import raw_sha256
 from mednca_pipeline.fingerprint.fingerprint import read_fingerprint
-from mednca_pipeline.planning.splits import workspace_splits
+from mednca_pipeline.fingerprint.leakage import workspace_splits
 from mednca_pipeline.runtime.files import read_json
 from mednca_pipeline.workspace import Workspace
 

@@ -27,7 +27,7 @@ from mednca_pipeline.evaluation.metrics import dice
 from mednca_pipeline.evaluation.provenance import commit
 from mednca_pipeline.inference.predictor import Predictor
 from mednca_pipeline.planning.augmentation import artefact_kinds
-from mednca_pipeline.planning.splits import read_splits
+from mednca_pipeline.plans.splits import read_splits
 from mednca_pipeline.runtime.files import read_json
 from mednca_pipeline.runtime.images import read_image, read_labels
 from mednca_pipeline.runtime.labels import Labels

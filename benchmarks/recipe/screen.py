@@ -144,8 +144,9 @@ def prepare(
 
     held_out: of the held-out cases, how many are predicted; None: all.
     """
-    from mednca_pipeline.planning.plans import read_plans, write_plans
-    from mednca_pipeline.planning.splits import groups_in, make_folds, read_splits, write_splits
+    from mednca_pipeline.planning.folds import make_folds
+    from mednca_pipeline.plans.plans import read_plans, write_plans
+    from mednca_pipeline.plans.splits import groups_in, read_splits, write_splits
     from mednca_pipeline.preprocessing.store import CaseStore
     from mednca_pipeline.workspace import Workspace
 
@@ -185,7 +186,7 @@ def suited(changes: dict[str, Any], channel_names: Sequence[str], dim: int) -> d
 def changed(plan: Any, changes: dict[str, Any]) -> Any:
     """`plan` with the fields named by paths, such as "training.batch_size"; "levels" is [[factor, steps, patch], ...]
     with one number per axis or for all axes, coarsest first."""
-    from mednca_pipeline.planning.plans import LevelPlan
+    from mednca_pipeline.plans.plans import LevelPlan
 
     dim = len(plan.levels[0].factor) if hasattr(plan, "levels") else 0
     for path, value in changes.items():

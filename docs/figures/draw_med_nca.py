@@ -22,7 +22,7 @@ from mednca_pipeline.models.registry import build_model
 from mednca_pipeline.models.weights import load_weights
 from mednca_pipeline.phantom import SIZE, draw_anatomy, render
 from mednca_pipeline.planning.levels import describe_factors
-from mednca_pipeline.planning.plans import Plans, read_plans
+from mednca_pipeline.plans.plans import Plans, read_plans
 from mednca_pipeline.runtime.files import replacing
 from mednca_pipeline.runtime.padding import pad_to
 from mednca_pipeline.runtime.position import position_channels

@@ -22,7 +22,7 @@ from mednca_pipeline.cli import plan_and_preprocess, train
 from mednca_pipeline.inference.light import LightNetwork
 from mednca_pipeline.phantom import write_phantom_dataset
 from mednca_pipeline.planning.levels import describe_factors
-from mednca_pipeline.planning.plans import read_plans
+from mednca_pipeline.plans.plans import read_plans
 from mednca_pipeline.runtime.files import replacing
 from mednca_pipeline.runtime.images import read_image
 from mednca_pipeline.runtime.light_nca import level_by_level

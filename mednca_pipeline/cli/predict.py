@@ -76,7 +76,7 @@ def _predict(arguments: argparse.Namespace, command: list[str]) -> int:
     from ..inference.inputs import check_output_folder, find_inputs
     from ..inference.report import write_report
     from ..inference.trained import find_models
-    from ..planning.plans import read_plans
+    from ..plans.plans import read_plans
     from ..runtime.errors import InputError
     from ..workspace import open_workspace
     from .progress import progress_bar

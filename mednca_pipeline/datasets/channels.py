@@ -1,11 +1,17 @@
-"""Which files are the channels of one image: nnU-Net's suffixes _0000, _0001, ... and names without them."""
+"""The channels of an image: which files they are (nnU-Net's suffixes _0000, _0001, ... or none), and colours."""
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
+RGB_NAMES = {"r", "g", "b", "red", "green", "blue"}
 _SUFFIXED = re.compile(r"(.+)_(\d{4})")
+
+
+def is_colour(channel_names: Sequence[str]) -> bool:
+    """Whether the channels are red, green and blue."""
+    return len(channel_names) == 3 and {name.strip().lower() for name in channel_names} <= RGB_NAMES
 
 
 def group_channels(

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..planning.plans import describe_components
+from ..plans.plans import describe_components
 from ..runtime.quality import FOREGROUND
 from .results import ModelResults
 from .statistics import bootstrap_interval, holm, wilcoxon_p

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..planning.plans import MODELS, Plans, describe_components, read_plans
-from ..planning.splits import Fold
+from ..plans.plans import MODELS, Plans, describe_components, read_plans
+from ..plans.splits import Fold
 from ..runtime.errors import InputError
 from ..runtime.files import read_json
 from .postprocessing import Postprocessing, raw_sha256, read_postprocessing

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from ..datasets.channels import is_colour
 from ..datasets.dataset import Case
 from ..datasets.description import PICTURES
-from ..planning.normalisation import is_colour
 from ..runtime.errors import InputError
 from ..runtime.images import (
     Image,

@@ -6,7 +6,7 @@ from operator import itemgetter
 
 import numpy as np
 
-from ..planning.plans import Plans
+from ..plans.plans import Plans
 from ..runtime.ensemble import Moments
 from ..runtime.errors import InputError
 from ..runtime.labels import Labels

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..planning.plans import NCAPlan, Plans
+from ..plans.plans import NCAPlan, Plans
 from ..runtime.fire_masks import fires_at
 from ..runtime.folding import light_nca, read_weights
 from ..runtime.grid import SeenImage

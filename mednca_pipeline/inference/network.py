@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..planning.plans import ConfigPlan, NCAPlan, Plans, UNetPlan
+from ..plans.plans import ConfigPlan, NCAPlan, Plans, UNetPlan
 from ..runtime.network_input import InputFormat
 from ..runtime.quality import Deviation
 from .trained import WEIGHTS, Fold

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from ..evaluation.postprocessing import Removed, apply_postprocessing
-from ..planning.plans import Plans
+from ..plans.plans import Plans
 from ..runtime.labels import Labels
 from ..runtime.preprocessing import Frame, PreprocessingPlan, restore_labels, restore_volume
 from ..runtime.quality import FOREGROUND, Threshold, flag

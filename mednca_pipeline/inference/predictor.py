@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..evaluation.postprocessing import read_postprocessing
-from ..planning.plans import Plans, describe_components, read_plans
+from ..plans.plans import Plans, describe_components, read_plans
 from ..runtime.errors import InputError
 from ..runtime.preprocessing import preprocess_image
 from ..runtime.quality import Threshold

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..planning.plans import Plans
+from ..plans.plans import Plans
 from ..runtime.cropping import crop_to, nonzero_box
 
 TOLERANCE = 1e-3  # relative; headers store spacings as float32

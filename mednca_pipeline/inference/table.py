@@ -4,7 +4,7 @@ import csv
 import io
 from pathlib import Path
 
-from ..planning.plans import Plans
+from ..plans.plans import Plans
 from ..runtime.files import write_text
 
 Row = dict[str, str]

@@ -16,7 +16,7 @@ from ..models.prediction import level_states
 from ..models.registry import build_model
 from ..models.tiles import Box, tiled_logits
 from ..models.weights import load_weights
-from ..planning.plans import NCAPlan, Plans, UNetPlan
+from ..plans.plans import NCAPlan, Plans, UNetPlan
 from ..runtime.fire_masks import fire_masks
 from ..runtime.network_input import Part, parts
 from ..runtime.quality import Deviation

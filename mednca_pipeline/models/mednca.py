@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..planning.plans import LevelPlan, NCAPlan
+from ..plans.plans import LevelPlan, NCAPlan
 from .graphs import GraphedSteps
 from .nca import CHANNELS_LAST, Cell
 from .near_outline import near_open

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from ..planning.plans import NCAPlan, Plans
+from ..plans.plans import NCAPlan, Plans
 from .mednca import MedNCA
 
 

@@ -4,7 +4,7 @@ import torch
 from monai.networks.nets import DynUNet
 from torch import Tensor, nn
 
-from ..planning.plans import UNetPlan
+from ..plans.plans import UNetPlan
 
 
 class UNet(nn.Module):

@@ -4,8 +4,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from .normalisation import SCHEMES, is_colour
-from .plans import TrainingPlan
+from ..datasets.channels import is_colour
+from ..plans.plans import TrainingPlan
+from .normalisation import SCHEMES
 from .rule import Chosen
 
 ARTEFACTS = 0.15  # share of the samples

@@ -3,7 +3,7 @@
 from collections import Counter
 
 from ..fingerprint.fingerprint import Fingerprint
-from .plans import describe_components
+from ..plans.plans import describe_components
 from .rule import Chosen
 
 # The share of the training labels showing a class that must have the same number of components, and the fewest labels

@@ -3,8 +3,8 @@
 import math
 from collections.abc import Sequence
 
+from ..plans.plans import NCAPlan
 from .levels import grid_shape
-from .plans import NCAPlan
 from .rule import Chosen, power_of_two_below
 from .unet_topology import Topology
 

@@ -9,9 +9,9 @@ import math
 import re
 from collections.abc import Callable, Sequence
 
+from ..plans.plans import LevelPlan
 from ..runtime.errors import InputError
 from .levels import Factor, grid_shape
-from .plans import LevelPlan
 
 FLOAT_BYTES = 4
 DEFAULT_BYTES = 4_000_000_000

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from ..models.firing import computed_share
+from ..plans.plans import LevelPlan, NCAPlan, TrainingPlan
 from ..runtime.errors import InputError
 from ..runtime.outline import Outline
 from .facts import Facts
@@ -11,7 +12,6 @@ from .levels import Factor, describe_factors, level_factors, level_steps
 from .memory import available_bytes, largest_batch, nca_step_bytes
 from .overrides import Overrides
 from .patch import PATCH_LIMITS, containing, patch_sizes
-from .plans import LevelPlan, NCAPlan, TrainingPlan
 from .rule import Chosen, round_up
 from .schedule import training_minutes
 

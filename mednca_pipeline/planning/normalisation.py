@@ -1,13 +1,11 @@
 """Normalisation of intensities per channel."""
 
-from collections.abc import Sequence
-
+from ..datasets.channels import is_colour
 from ..fingerprint.fingerprint import Fingerprint, IntensityStatistics
 from .rule import Chosen
 
 SCHEMES = {"ct": "ct", "nonorm": "none", "rgb_to_0_1": "rgb"}  # nnU-Net's names, compared in lower case
 RESCALED = "rescale_to_0_1"  # nnU-Net's too: each image by its own minimum and maximum
-RGB_NAMES = {"r", "g", "b", "red", "green", "blue"}
 OUTLIER_RATIO = 3.0  # how far an extreme lies beyond its percentile, in widths of the 0.5 to 99.5 percentile range
 OUTLIER_SHARE = 0.1  # of the cases
 _REASONS = {
@@ -42,11 +40,6 @@ def schemes(fingerprint: Fingerprint) -> Chosen:
         chosen.append(scheme)
         named.setdefault(because, []).append(given)
     return Chosen(tuple(chosen), "; ".join(f"{', '.join(names)}: {because}" for because, names in named.items()))
-
-
-def is_colour(channel_names: Sequence[str]) -> bool:
-    """Whether the channels are red, green and blue."""
-    return len(channel_names) == 3 and {name.strip().lower() for name in channel_names} <= RGB_NAMES
 
 
 def has_outliers(channel: IntensityStatistics) -> bool:

@@ -6,12 +6,12 @@ Source: Kalkhof, González, Mukhopadhyay, Med-NCA, IPMI 2023, section 3.
 from collections.abc import Sequence
 from functools import partial
 
+from ..plans.plans import NCAPlan, TrainingPlan
 from .facts import Facts
 from .levels import Factor, describe_factors, grid_shape
 from .memory import available_bytes
 from .nca_plans import batch_in_memory, channels, levels_of, states_kept, step_bytes_of
 from .patch import aligned_patch
-from .plans import NCAPlan, TrainingPlan
 from .rule import Chosen, round_up, times
 from .schedule import training_minutes
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..fingerprint.fingerprint import Fingerprint
+from ..plans.plans import ConfigPlan, Decision, Plans, TrainingRange
 from ..runtime.errors import InputError
 from ..runtime.preprocessing import PreprocessingPlan
 from .augmentation import augmentation_decisions, augmented
@@ -29,7 +30,6 @@ from .nca_plans import (
 from .normalisation import clipping, ct_statistics, schemes
 from .overrides import FLAGS, Overrides, parse_overrides
 from .paper_plan import paper_factors, plan_paper
-from .plans import ConfigPlan, Decision, Plans, TrainingRange
 from .position import sees_position
 from .resolution import working_spacing
 from .rule import Chosen, times

@@ -15,25 +15,15 @@ from ..datasets.dataset import Dataset
 from ..datasets.findings import Report
 from ..fingerprint.extract import check_and_extract, raw_sha256
 from ..fingerprint.fingerprint import Fingerprint, read_fingerprint, write_fingerprint
+from ..plans.plans import Plans, read_plans, write_plans
+from ..plans.splits import Fold, add_groups, groups_in, joined_groups, read_splits, unused_cases, write_splits
 from ..runtime.errors import InputError
 from ..runtime.files import read_json, write_json
 from ..workspace import Workspace
+from .folds import DEFAULT_FOLDS, make_folds, read_groups
 from .memory import DEFAULT_BYTES, parse_memory
 from .overrides import merged
 from .planner import make_plans, possible_configs
-from .plans import Plans, read_plans, write_plans
-from .splits import (
-    DEFAULT_FOLDS,
-    Fold,
-    add_groups,
-    groups_in,
-    joined_groups,
-    make_folds,
-    read_groups,
-    read_splits,
-    unused_cases,
-    write_splits,
-)
 
 log = logging.getLogger(__name__)
 

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from ..plans.plans import TrainingPlan, UNetPlan
 from .cost import small_unet_batch
 from .facts import Facts
 from .memory import available_bytes, largest_batch, unet_step_bytes
-from .plans import TrainingPlan, UNetPlan
 from .rule import Chosen, times
 from .schedule import training_minutes
 from .unet_topology import FEATURES, MOST_FEATURES, SMALL_POOLS, Topology, features, fitting, parameters, small_features

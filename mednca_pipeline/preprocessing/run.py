@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..datasets.dataset import Case, Dataset
-from ..planning.plans import Plans
+from ..plans.plans import Plans
 from ..preprocessing.store import SCHEMA, CaseProperties, CaseStore, foreground_index
 from ..processes import worker_pool
 from ..runtime.errors import InputError

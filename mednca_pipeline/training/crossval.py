@@ -14,9 +14,10 @@ from ..evaluation.postprocessing import Postprocessing, choose_postprocessing, p
 from ..evaluation.report import write_comparison
 from ..evaluation.results import ModelResults, collect_results, is_finished, other_plans, other_splits, read_run
 from ..evaluation.summary import label_files
+from ..fingerprint.leakage import workspace_splits
 from ..inference.calibration import calibrate
-from ..planning.plans import MODELS, Plans, read_plans
-from ..planning.splits import Fold, workspace_splits
+from ..plans.plans import MODELS, Plans, read_plans
+from ..plans.splits import Fold
 from ..processes import augmenting_workers, cores
 from ..runtime.errors import InputError
 from ..runtime.files import write_json

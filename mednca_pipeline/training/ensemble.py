@@ -8,8 +8,8 @@ from ..evaluation.provenance import commit
 from ..evaluation.results import RUN_SCHEMA, FoldResult, collect_results, is_finished, members_of, read_run, run_digests
 from ..inference.combination import Combination
 from ..inference.predictor import Predictor
-from ..planning.plans import Plans
-from ..planning.splits import Fold
+from ..plans.plans import Plans
+from ..plans.splits import Fold
 from ..runtime.errors import InputError
 from ..runtime.files import write_json
 from ..workspace import Workspace

@@ -14,7 +14,7 @@ from ..device import choose_device
 from ..evaluation.results import read_run
 from ..models.registry import build_model, count_parameters
 from ..models.weights import load_weights, save_weights
-from ..planning.plans import write_plans
+from ..plans.plans import write_plans
 from ..processes import cores
 from ..runtime.errors import InputError
 from ..runtime.files import write_json

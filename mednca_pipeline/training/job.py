@@ -10,8 +10,9 @@ import torch
 from ..device import choose_device
 from ..evaluation.results import other_plans, other_splits
 from ..fingerprint.fingerprint import read_fingerprint
-from ..planning.plans import ConfigPlan, NCAPlan, Plans, TrainingPlan, UNetPlan, read_plans
-from ..planning.splits import Fold, workspace_splits
+from ..fingerprint.leakage import workspace_splits
+from ..plans.plans import ConfigPlan, NCAPlan, Plans, TrainingPlan, UNetPlan, read_plans
+from ..plans.splits import Fold
 from ..preprocessing.run import preprocessing_digest
 from ..preprocessing.store import CaseStore
 from ..processes import augmenting_workers, cores

@@ -14,7 +14,7 @@ import torch
 
 from ..device import peak_memory_bytes
 from ..models.weights import save_weights
-from ..planning.plans import TrainingPlan
+from ..plans.plans import TrainingPlan
 from ..runtime.labels import Labels
 from .batches import BatchRecipe
 from .guard import MAX_RESTORES

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..planning.plans import TrainingPlan
+from ..plans.plans import TrainingPlan
 from ..runtime.errors import InputError
 from ..runtime.files import replacing
 from .guard import Guard

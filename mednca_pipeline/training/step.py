@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..models.mednca import MedNCA
 from ..models.windows import crop_boxes
-from ..planning.plans import TrainingPlan
+from ..plans.plans import TrainingPlan
 from ..runtime.labels import Labels
 from .batches import Batch
 from .losses import dice_and_cross_entropy, encode_targets

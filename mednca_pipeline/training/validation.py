@@ -12,7 +12,7 @@ from ..inference.calibration import calibrate
 from ..inference.cases import predict_cases
 from ..inference.prediction import ImagePredictor
 from ..inference.predictor import Predictor
-from ..planning.plans import Plans, describe_components
+from ..plans.plans import Plans, describe_components
 from ..runtime.files import write_json
 from ..runtime.formats import split_ending
 from ..runtime.images import output_ending, read_labels

@@ -14,8 +14,8 @@ from benchmarks.recipe.variants import VARIANTS
 from mednca_pipeline.cli.plan_and_preprocess import main as plan
 from mednca_pipeline.evaluation.summary import make_summary
 from mednca_pipeline.phantom import write_phantom_dataset
-from mednca_pipeline.planning.plans import read_plans
-from mednca_pipeline.planning.splits import read_splits
+from mednca_pipeline.plans.plans import read_plans
+from mednca_pipeline.plans.splits import read_splits
 from mednca_pipeline.preprocessing.store import CaseStore
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.files import write_json

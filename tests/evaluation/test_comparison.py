@@ -12,7 +12,7 @@ from mednca_pipeline.evaluation.postprocessing import Postprocessing, raw_sha256
 from mednca_pipeline.evaluation.report import write_comparison
 from mednca_pipeline.evaluation.results import collect_results, is_finished
 from mednca_pipeline.evaluation.summary import make_summary
-from mednca_pipeline.planning.splits import Fold
+from mednca_pipeline.plans.splits import Fold
 from mednca_pipeline.runtime.files import read_json, write_json
 
 CLASSES = ("organ", "lesion", "foreground")

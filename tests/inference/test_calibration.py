@@ -4,7 +4,7 @@ import pytest
 from tiny_model import make_plans, save_model
 
 from mednca_pipeline.inference.calibration import calibrate, read_threshold
-from mednca_pipeline.planning.plans import write_plans
+from mednca_pipeline.plans.plans import write_plans
 from mednca_pipeline.runtime.files import write_json
 
 

@@ -11,7 +11,7 @@ from tiny_model import make_plans, save_model, two_dimensional
 from mednca_pipeline.inference import torch_network
 from mednca_pipeline.inference.network import Asked
 from mednca_pipeline.inference.predictor import Predictor
-from mednca_pipeline.planning.plans import Plans
+from mednca_pipeline.plans.plans import Plans
 from mednca_pipeline.runtime.network_input import parts
 from mednca_pipeline.runtime.quality import Deviation
 from mednca_pipeline.training.batches import Sampler

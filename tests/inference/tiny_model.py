@@ -9,7 +9,7 @@ import torch
 
 from mednca_pipeline.models.registry import build_model
 from mednca_pipeline.models.weights import save_weights
-from mednca_pipeline.planning.plans import (
+from mednca_pipeline.plans.plans import (
     ConfigPlan,
     LevelPlan,
     NCAPlan,

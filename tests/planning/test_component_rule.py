@@ -8,7 +8,7 @@ from made_fingerprints import alike, make_case, make_fingerprint
 from mednca_pipeline.fingerprint.fingerprint import ClassStatistics
 from mednca_pipeline.planning.components import components_decision, steady_components
 from mednca_pipeline.planning.planner import make_plans
-from mednca_pipeline.planning.plans import Plans, describe_components, read_plans, write_plans
+from mednca_pipeline.plans.plans import Plans, describe_components, read_plans, write_plans
 from mednca_pipeline.runtime.files import read_json, write_json
 
 

@@ -1,9 +1,9 @@
 import pytest
 
 from mednca_pipeline.planning.cost import default_config, nca_pass_flop, small_unet_batch
-from mednca_pipeline.planning.plans import LevelPlan, NCAPlan
 from mednca_pipeline.planning.schedule import MINUTES, stretch, training_minutes
 from mednca_pipeline.planning.unet_topology import topology
+from mednca_pipeline.plans.plans import LevelPlan, NCAPlan
 
 
 def nca(*levels):

@@ -11,7 +11,7 @@ from mednca_pipeline.planning.memory import (
     unet_step_bytes,
 )
 from mednca_pipeline.planning.nca_plans import step_bytes_of
-from mednca_pipeline.planning.plans import LevelPlan
+from mednca_pipeline.plans.plans import LevelPlan
 from mednca_pipeline.runtime.errors import InputError
 
 NCA = {

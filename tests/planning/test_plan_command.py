@@ -5,7 +5,7 @@ import pytest
 
 from mednca_pipeline.cli.plan_and_preprocess import main
 from mednca_pipeline.phantom import write_phantom_dataset
-from mednca_pipeline.planning.plans import read_plans
+from mednca_pipeline.plans.plans import read_plans
 from mednca_pipeline.preprocessing.store import CaseStore
 from mednca_pipeline.workspace import Workspace
 

@@ -7,7 +7,7 @@ from made_fingerprints import alike, hippocampus, make_case, make_fingerprint
 
 from mednca_pipeline.planning.nca_plans import channels, hidden_units, parameters
 from mednca_pipeline.planning.planner import make_plans
-from mednca_pipeline.planning.plans import MODELS, read_plans, write_plans
+from mednca_pipeline.plans.plans import MODELS, read_plans, write_plans
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.files import read_json, write_json
 from mednca_pipeline.runtime.outline import Outline

@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from mednca_pipeline.planning.splits import Fold, make_folds, read_groups, read_splits, unused_cases, write_splits
+from mednca_pipeline.planning.folds import make_folds, read_groups
+from mednca_pipeline.plans.splits import Fold, read_splits, unused_cases, write_splits
 from mednca_pipeline.runtime.errors import InputError
 
 NAMES = [f"case_{i:02d}" for i in range(23)]

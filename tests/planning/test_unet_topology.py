@@ -49,7 +49,7 @@ def test_small_unet_has_about_half_a_million_parameters(size, spacing):
 )
 def test_parameters_are_those_of_the_built_network(size, spacing, n_image):
     from mednca_pipeline.models.unet import UNet
-    from mednca_pipeline.planning.plans import UNetPlan
+    from mednca_pipeline.plans.plans import UNetPlan
 
     made = topology(size, spacing)
     widths = features(len(made.strides), 4, 16)

@@ -18,7 +18,7 @@ from mednca_pipeline.evaluation.metrics import dice
 from mednca_pipeline.inference.predictor import Predictor
 from mednca_pipeline.models.registry import build_model
 from mednca_pipeline.models.weights import save_weights
-from mednca_pipeline.planning.plans import (
+from mednca_pipeline.plans.plans import (
     ConfigPlan,
     LevelPlan,
     NCAPlan,
@@ -28,7 +28,7 @@ from mednca_pipeline.planning.plans import (
     UNetPlan,
     write_plans,
 )
-from mednca_pipeline.planning.splits import read_splits
+from mednca_pipeline.plans.splits import read_splits
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.files import read_json, write_json
 from mednca_pipeline.runtime.images import read_image, read_labels

@@ -19,7 +19,7 @@ from mednca_pipeline.evaluation.metrics import evaluate_case
 from mednca_pipeline.evaluation.postprocessing import apply_postprocessing
 from mednca_pipeline.evaluation.summary import evaluate_folder, label_files
 from mednca_pipeline.models.registry import build_model
-from mednca_pipeline.planning.plans import read_plans, write_plans
+from mednca_pipeline.plans.plans import read_plans, write_plans
 from mednca_pipeline.runtime.images import read_labels
 from mednca_pipeline.training import fold, loop
 from mednca_pipeline.training.lock import only_writer

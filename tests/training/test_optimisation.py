@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mednca_pipeline.planning.plans import TrainingPlan
+from mednca_pipeline.plans.plans import TrainingPlan
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.labels import Labels
 from mednca_pipeline.training import step

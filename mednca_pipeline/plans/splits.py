@@ -4,7 +4,6 @@ splits.json is {"schema": 1, "folds": [{"train": [...], "val": [...]}, ...], "gr
 `groups` are the cases that share a fold. nnU-Net's splits_final.json, a list of such folds, is read as well.
 """
 
-import csv
 import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -12,16 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ..fingerprint.fingerprint import read_fingerprint
 from ..runtime.errors import InputError
 from ..runtime.files import read_json, write_json
-from ..workspace import Workspace
 
 SCHEMA = 1
-SEED = 12345  # and shuffling as in nnU-Net: without groups the folds are the same as nnU-Net's
-DEFAULT_FOLDS = 5
+SEED = 12345  # of planning.folds
 
 Groups = Sequence[Collection[str]]
 
@@ -40,23 +34,6 @@ class Fold:
         return hashlib.sha256(json.dumps(cases).encode()).hexdigest()[:16]
 
 
-def make_folds(cases: Iterable[str], n_folds: int = DEFAULT_FOLDS, groups: Groups = ()) -> tuple[Fold, ...]:
-    """Folds over the sorted cases that keep every group together and have about equally many cases.
-
-    groups: cases of one patient, or with identical images; they may overlap (then they are one group).
-    Raises InputError when there are fewer groups than folds.
-    """
-    names = sorted(cases)
-    units = joined_groups(names, groups)
-    if n_folds < 2 or len(units) < n_folds:
-        apart = f"{len(units)} groups of cases to keep apart" if len(units) < len(names) else f"{len(names)} cases"
-        raise InputError(
-            f"--folds {n_folds}: expected from 2 folds up to one per case, found {apart}. Choose another number."
-        )
-    parts = _shuffled_parts(units, n_folds)
-    return tuple(Fold(tuple(name for name in names if name not in part), tuple(sorted(part))) for part in parts)
-
-
 def joined_groups(names: Sequence[str], groups: Groups) -> list[tuple[str, ...]]:
     """Every name once, alone or with all that it shares a group with, directly or through others."""
     group_of = {name: {name} for name in names}
@@ -65,20 +42,6 @@ def joined_groups(names: Sequence[str], groups: Groups) -> list[tuple[str, ...]]
         for name in joined:
             group_of[name] = joined
     return sorted({tuple(sorted(group)) for group in group_of.values()})
-
-
-def _shuffled_parts(units: list[tuple[str, ...]], n_folds: int) -> list[set[str]]:
-    """Validation cases of each fold."""
-    if all(len(unit) == 1 for unit in units):
-        from sklearn.model_selection import KFold
-
-        shuffled = KFold(n_folds, shuffle=True, random_state=SEED).split(units)
-        return [{units[index][0] for index in part} for _, part in shuffled]
-    order = np.random.default_rng(SEED).permutation(len(units))
-    parts: list[set[str]] = [set() for _ in range(n_folds)]
-    for index in sorted(order, key=lambda index: -len(units[index])):  # stable: the largest first, each to the least
-        min(parts, key=len).update(units[index])
-    return parts
 
 
 def write_splits(path: Path, folds: Sequence[Fold], groups: Groups = ()) -> None:
@@ -109,13 +72,6 @@ def read_splits(path: Path, cases: Iterable[str], groups: Groups = ()) -> tuple[
     return folds
 
 
-def workspace_splits(workspace: Workspace, dataset: str, cases: Iterable[str]) -> tuple[Fold, ...]:
-    """The folds of a dataset as `read_splits` checks them, and for identical images where there is a fingerprint."""
-    fingerprint = workspace.fingerprint_file(dataset)
-    identical = read_fingerprint(fingerprint).identical_images() if fingerprint.exists() else ()
-    return read_splits(workspace.splits_file(dataset), cases, identical)
-
-
 def add_groups(path: Path, groups: Groups) -> bool:
     """Stores groups in a splits.json that is there, whose folds stay; nnU-Net's list becomes our form.
 
@@ -141,67 +97,6 @@ def unused_cases(folds: Iterable[Fold], cases: Iterable[str]) -> tuple[str, ...]
     """Cases that no fold trains on or validates."""
     used = {name for fold in folds for name in (*fold.train, *fold.val)}
     return tuple(sorted(set(cases) - used))
-
-
-def read_groups(path: Path, cases: Collection[str], notes: list[str] | None = None) -> list[tuple[str, ...]]:
-    """Groups of patients from a file: JSON {"case": "patient"}, or CSV with a case and its patient per line.
-
-    notes: gets a sentence on cases that the file does not name, and one on its lines of no case; the first line of a
-    CSV may be a header. Raises InputError when the file names none of the cases, or is neither.
-    """
-    path = Path(path)
-    patient_of = _json_groups(path) if path.suffix.lower() == ".json" else _csv_groups(path)
-    groups: dict[str, list[str]] = {}
-    for case, patient in patient_of.items():
-        if case in cases:
-            groups.setdefault(patient, []).append(case)
-    if not groups:
-        raise InputError(
-            f"{path}: expected a case and its patient per line, such as {min(cases)},patient1; found no case of this "
-            f"dataset in its {len(patient_of)} lines."
-        )
-    if notes is not None:
-        notes += _unmatched(path, patient_of, cases)
-    return [tuple(sorted(group)) for _, group in sorted(groups.items()) if len(group) > 1]
-
-
-def _unmatched(path: Path, patient_of: Mapping[str, str], cases: Collection[str]) -> Iterable[str]:
-    """Sentences on the cases that a file of patients leaves out, and on its lines of no case (often a misspelt one)."""
-    unnamed = sorted(set(cases) - set(patient_of))
-    strangers = [name for name in patient_of if name not in cases]
-    if path.suffix.lower() != ".json" and strangers[:1] == list(patient_of)[:1]:
-        del strangers[0]  # a header
-    if unnamed:
-        yield (
-            f"{path} leaves out {len(unnamed)} of {len(cases)} cases ({_first(unnamed)}): each counts as a patient of "
-            "its own."
-        )
-    if strangers:
-        yield f"{path}: {len(strangers)} of its lines name no case of this dataset ({_first(strangers)})."
-
-
-def _first(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-
-
-def _json_groups(path: Path) -> dict[str, str]:
-    data = read_json(path)
-    if not isinstance(data, Mapping):
-        raise InputError(f'{path}: expected {{"case": "patient", ...}}, found {type(data).__name__}.')
-    return {str(case): str(patient) for case, patient in data.items()}
-
-
-def _csv_groups(path: Path) -> dict[str, str]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"--groups {path}: expected a CSV or JSON file, found {error}.") from error
-    separator = next((mark for mark in "\t;" if mark in text), ",")
-    rows = [[cell.strip() for cell in row] for row in csv.reader(text.splitlines(), delimiter=separator) if row]
-    short = next((row for row in rows if len(row) < 2), None)
-    if short:
-        raise InputError(f"{path}: expected a case and its patient per line, found {short}.")
-    return {row[0]: row[1] for row in rows}
 
 
 def _entries(path: Path, data: Any) -> list[Any]:
