@@ -6,7 +6,6 @@ Arrays as read are (C, z, y, x) or (C, y, x) in LPS, `spacing_mm` in that axis o
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import chain
 
 import numpy as np
 
@@ -78,17 +77,11 @@ def restore_labels(
 ) -> np.ndarray:
     """Probabilities (K, S, H, W), or an iterable of its K maps -> label values of the original shape.
 
-    The maps are resampled one after the other into a running argmax: two are held at full resolution at most. Of
-    classes it is that of their differences from the background, one map less to resample. What was cropped away is
-    background.
+    The maps are resampled one after the other into a running argmax: two are held at full resolution at most.
+    What was cropped away is background.
     """
-    shape, maps = _plan_shape(frame, plan), iter(probabilities)
-    if labels_def.has_regions:
-        labels = labels_def.decode(resample(probability, shape, LINEAR) for probability in maps)
-    else:
-        background = next(maps)
-        differences = (resample(probability - background, shape, LINEAR) for probability in maps)
-        labels = labels_def.decode(chain([np.zeros(shape, np.float32)], differences))
+    shape = _plan_shape(frame, plan)
+    labels = labels_def.decode(resample(probability, shape, LINEAR) for probability in probabilities)
     return put_back(_from_plan_axes(labels, plan), frame.crop, frame.original_shape)
 
 
