@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from mednca_pipeline.models.mednca import LevelOutput, MedNCA
 from mednca_pipeline.models.nca import Cell
 from mednca_pipeline.models.windows import Window, crop_boxes
-from mednca_pipeline.plans.plans import LevelPlan, NCAPlan, TrainingPlan
+from mednca_pipeline.plans.model_plans import LevelPlan, NCAPlan, TrainingPlan
 
 IMAGE_SIZE = (64, 64)  # of the published hippocampus network
 
@@ -84,8 +84,12 @@ class AuthorsMedNCA(nn.Module):
         self, image: Tensor, origin: Tensor, generator: torch.Generator | None = None
     ) -> tuple[list[LevelOutput], Tensor]:
         """As MedNCA.forward, but that the masks come from torch's own generator and no magnitude is measured."""
-        levels = zip(self._states(image, origin, None), self.plan.levels, strict=True)
-        outputs = [LevelOutput(self._logits(state), window, level.factor) for (state, window), level in levels]
+        levels, last = zip(self._states(image, origin, None), self.plan.levels, strict=True), len(self.stages) - 1
+        shares = [self.plan.training.coarser_share ** (last - index) for index in range(last + 1)]
+        outputs = [
+            LevelOutput(self._logits(state), window, level.factor, share)
+            for ((state, window), level), share in zip(levels, shares, strict=True)
+        ]
         return outputs, image.new_zeros(())
 
     def _states(

@@ -27,7 +27,7 @@ import torch
 
 from mednca_pipeline.cli.common import DONE, OUR_FAULT, command_parser, run_command
 from mednca_pipeline.evaluation.results import is_finished, read_run
-from mednca_pipeline.plans.plans import read_plans
+from mednca_pipeline.models.registry import read_plans
 from mednca_pipeline.preprocessing.store import CaseStore
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.files import read_json, write_json, write_text

@@ -28,11 +28,11 @@ from mednca_pipeline.inference.batch import Settings
 from mednca_pipeline.inference.cases import predict_case
 from mednca_pipeline.inference.inputs import find_inputs
 from mednca_pipeline.inference.network import Asked
-from mednca_pipeline.inference.torch_network import TorchNetwork
+from mednca_pipeline.inference.torch_nca import TorchNCA
 from mednca_pipeline.inference.trained import WEIGHTS
-from mednca_pipeline.models.registry import build_model
+from mednca_pipeline.models.registry import build_model, read_plans
 from mednca_pipeline.models.weights import save_weights
-from mednca_pipeline.plans.plans import Plans, read_plans, write_plans
+from mednca_pipeline.plans.plans import Plans, write_plans
 from mednca_pipeline.processes import cores
 from mednca_pipeline.runtime.files import write_json
 from mednca_pipeline.runtime.quality import Deviation
@@ -50,7 +50,7 @@ IMPORTED = "mednca_pipeline.inference.batch, mednca_pipeline.inference.report, m
 NOTES = """\
 GFLOP/s counts firing cells only, and the image channel once per level: of a level's cell 0.5 * steps * 2 * (9 + 1) *
 (C - 1) * hidden, and 2 * 9 * hidden, with the perception folded into one matrix. The matrix product is (cells of the
-finest level, 9*C) @ (9*C, hidden). Ours is TorchNetwork.probabilities: padding, masks, logits, softmax. In a running
+finest level, 9*C) @ (9*C, hidden). Ours is TorchNCA.probabilities: padding, masks, logits, softmax. In a running
 process: reading the image, predicting and writing labels, with the weights loaded before. "Start-up of the command" is
 its wall clock less the seconds that it reports for the case, in which it reads, predicts for the first time in its
 process, and writes."""
@@ -75,8 +75,8 @@ def main() -> None:
 
 def works(device: torch.device) -> dict[str, Work]:
     plans = published_plans()
-    model, plan = build_model("mednca_paper", plans, "2d"), plans.config("2d").mednca_paper
-    network = TorchNetwork(model, plans, "2d", plan, str(device), everywhere=True)
+    model, plan = build_model("mednca_paper", plans, "2d"), plans.config("2d").models["mednca_paper"]
+    network = TorchNCA(model, plans, "2d", plan, str(device), everywhere=True)
     authors = with_weights_of(model)
     slices = np.random.default_rng(0).random((1, SLICES, *IMAGE_SIZE), np.float32)  # (C, S, H, W)
 

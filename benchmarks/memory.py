@@ -26,11 +26,12 @@ import numpy as np
 import torch
 
 from mednca_pipeline.device import peak_memory_bytes
-from mednca_pipeline.models.firing import computed_share
+from mednca_pipeline.models import nca_cost, unet_cost
 from mednca_pipeline.models.mednca import MedNCA
-from mednca_pipeline.planning.memory import PROCESS_BYTES, nca_step_bytes, unet_step_bytes
+from mednca_pipeline.models.registry import read_plans
+from mednca_pipeline.planning.memory import PROCESS_BYTES
 from mednca_pipeline.planning.nca_plans import leanest
-from mednca_pipeline.plans.plans import LevelPlan, NCAPlan, read_plans
+from mednca_pipeline.plans.model_plans import LevelPlan, NCAPlan
 
 from . import timing
 from .authors import AuthorsMedNCA
@@ -104,7 +105,7 @@ def measure_step(arguments: argparse.Namespace, device: torch.device) -> None:
 
 
 def long_plan(steps: int = LONG_STEPS, keep_every: int = 0) -> NCAPlan:
-    planned, levels = read_plans(PLANS).config("2d").mednca, (LevelPlan((1, 1), steps),)
+    planned, levels = read_plans(PLANS).config("2d").models["mednca"], (LevelPlan((1, 1), steps),)
     one_channel = replace(planned, adjacent_slices=0, position=())
     return replace(one_channel, channels=16, hidden=64, levels=levels, keep_every=keep_every)
 
@@ -112,11 +113,8 @@ def long_plan(steps: int = LONG_STEPS, keep_every: int = 0) -> NCAPlan:
 def planned_keep_every() -> int:
     """How many steps apart the planner would keep states."""
     plan = long_plan()
-    cell = (plan.channels, plan.hidden, plan.norm)
-    return leanest(
-        plan.levels,
-        lambda levels, batch, keep_every: nca_step_bytes(levels, LARGE, 1, N_OUTPUTS, *cell, batch, keep_every),
-    )
+    plan = replace(plan, training=replace(plan.training, batch_size=1))
+    return leanest(plan, lambda every: nca_cost.step_bytes(replace(plan, keep_every=every), LARGE, 1, N_OUTPUTS))
 
 
 def long_step(name: str, device: torch.device, steps: int = LONG_STEPS, size: tuple = LARGE) -> Callable[[], None]:
@@ -199,7 +197,7 @@ def table(rows: list[dict]) -> str:
 
 def measure(root: str, dataset: str, model: str, config: str) -> dict:
     """Peak growth of this process over a few training steps, and what the planner expected."""
-    from mednca_pipeline.models.registry import build_model, count_parameters
+    from mednca_pipeline.models.registry import build_model
     from mednca_pipeline.training.batches import make_batch
     from mednca_pipeline.training.job import prepare
     from mednca_pipeline.training.loop import mask_generator
@@ -222,22 +220,19 @@ def measure(root: str, dataset: str, model: str, config: str) -> dict:
         "model": model,
         "config": config,
         "batch": job.plan.training.batch_size,
-        "expected_bytes": expected_bytes(job, count_parameters(state.model)),
+        "expected_bytes": expected_bytes(job),
         "measured_bytes": peak_memory_bytes(job.device) - held,
         "process_bytes": peak_memory_bytes(job.device),
         "held_bytes": held,
     }
 
 
-def expected_bytes(job, n_parameters: int) -> int:
+def expected_bytes(job) -> int:
     plan, labels = job.plan, job.plans.labels
-    n_image, batch = job.plans.input_channels(plan), plan.training.batch_size
+    n_image = job.plans.input_channels(plan)
     if isinstance(plan, NCAPlan):
-        outputs = n_image, labels.n_outputs
-        form = plan.channels, plan.hidden, plan.norm
-        computed = computed_share(plan.fire_rate, job.device.type)
-        return nca_step_bytes(plan.levels, job.recipe.image_size, *outputs, *form, batch, plan.keep_every, computed)
-    return unet_step_bytes(plan.patch, plan.strides, plan.features, n_image, labels.n_outputs, n_parameters, batch)
+        return nca_cost.step_bytes(plan, job.recipe.image_size, n_image, labels.n_outputs, job.device.type)
+    return unet_cost.step_bytes(plan, n_image, labels.n_outputs)
 
 
 if __name__ == "__main__":

@@ -90,9 +90,9 @@ def prepare(root: Path, dataset: str, scratch: Path) -> Prepared:
     import torch
 
     from mednca_pipeline.datasets.dataset import load_dataset
-    from mednca_pipeline.models.registry import build_model
+    from mednca_pipeline.models.registry import build_model, read_plans
     from mednca_pipeline.models.weights import save_weights
-    from mednca_pipeline.plans.plans import read_plans, write_plans
+    from mednca_pipeline.plans.plans import write_plans
     from mednca_pipeline.plans.splits import read_splits
     from mednca_pipeline.runtime.files import write_json
     from mednca_pipeline.workspace import Workspace
@@ -271,12 +271,14 @@ def enlarged_model(folder: Path, scratch: Path, scale: int) -> Path:
     """The model for images `scale` times as large: log2(scale) more levels, with the finest level's weights."""
     from safetensors.numpy import load_file, save_file
 
-    from mednca_pipeline.plans.plans import LevelPlan, read_plans, write_plans
+    from mednca_pipeline.models.registry import read_plans
+    from mednca_pipeline.plans.model_plans import LevelPlan
+    from mednca_pipeline.plans.plans import write_plans
     from mednca_pipeline.runtime.files import write_json
 
     plans = read_plans(folder / "plans.json")
     config = plans.configs["2d"]
-    plan, weights = config.mednca, load_file(folder / "fold_0" / "final.safetensors")
+    plan, weights = config.models["mednca"], load_file(folder / "fold_0" / "final.safetensors")
     levels, last = plan.levels, len(plan.levels) - 1
     while scale > 1:
         levels = (*(replace(level, factor=tuple(2 * f for f in level.factor)) for level in levels), levels[-1])
@@ -290,7 +292,8 @@ def enlarged_model(folder: Path, scratch: Path, scale: int) -> Path:
     grown = len(levels) - len(plan.levels)
     size = tuple(side * 2**grown for side in config.image_size)
     position = tuple(side * 2**grown for side in plan.position)
-    config = replace(config, image_size=size, mednca=replace(plan, levels=levels, position=position))
+    grown_plan = replace(plan, levels=levels, position=position)
+    config = replace(config, image_size=size).with_model("mednca", grown_plan)
     plans = replace(plans, configs={**plans.configs, "2d": config})
     made = scratch / "mednca_2d"
     write_plans(made / "plans.json", plans)

@@ -19,7 +19,7 @@ import torch
 from mednca_pipeline.cli.common import keep_freed_memory, wait_briefly
 from mednca_pipeline.device import choose_device
 from mednca_pipeline.evaluation.provenance import provenance
-from mednca_pipeline.plans.plans import NCAPlan
+from mednca_pipeline.plans.model_plans import NCAPlan
 from mednca_pipeline.processes import cores
 from mednca_pipeline.runtime.files import write_json, write_text
 

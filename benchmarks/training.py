@@ -20,11 +20,12 @@ from torch import Tensor
 
 from mednca_pipeline.models import nca
 from mednca_pipeline.models.mednca import MedNCA
-from mednca_pipeline.models.registry import build_model
-from mednca_pipeline.plans.plans import NCAPlan, read_plans
+from mednca_pipeline.models.registry import build_model, read_plans
+from mednca_pipeline.plans.model_plans import NCAPlan
 from mednca_pipeline.training.batches import Batch
+from mednca_pipeline.training.losses import dice_and_cross_entropy
 from mednca_pipeline.training.state import new_state
-from mednca_pipeline.training.step import nca_loss, train_step
+from mednca_pipeline.training.step import train_step, weighted_loss
 
 from . import timing
 from .authors import IMAGE_SIZE, AuthorsMedNCA, published, with_weights_of
@@ -83,7 +84,7 @@ def published_works(steps: int, device: torch.device) -> dict[str, Work]:
 
 def planned_works(device: torch.device) -> dict[str, Work]:
     plans = read_plans(PLANS)
-    plan, image_size = plans.config("2d").mednca, plans.config("2d").image_size
+    plan, image_size = plans.config("2d").models["mednca"], plans.config("2d").image_size
     model, batch = build_model("mednca", plans, "2d").to(device), plan.training.batch_size
     samples = random_samples(model, batch, image_size, device)
     flops = training_flops(plan, model.n_image, image_size, batch)
@@ -103,12 +104,12 @@ def planned_iterations(device: torch.device) -> dict[str, Work]:
     """Whole iterations of the planned network; its learning rate is next to nothing, so that it stays what it is."""
     plans = read_plans(PLANS)
     chosen = plans.config("2d")
-    training = replace(chosen.mednca.training, learning_rate=1e-9)
+    training = replace(chosen.models["mednca"].training, learning_rate=1e-9)
     size, rng = (training.batch_size, *chosen.image_size), np.random.default_rng(0)
     batch = Batch(
-        rng.standard_normal((size[0], plans.input_channels(chosen.mednca), *size[1:]), np.float32),
+        rng.standard_normal((size[0], plans.input_channels(chosen.models["mednca"]), *size[1:]), np.float32),
         rng.integers(0, len(plans.labels.names) + 1, size, np.int16),
-        random_origin(chosen.mednca, size[0], chosen.image_size).numpy(),
+        random_origin(chosen.models["mednca"], size[0], chosen.image_size).numpy(),
     )
     states = [new_state(build_model("mednca", plans, "2d").to(device), training, 10**6) for _ in range(2)]
     generator = torch.Generator(device)
@@ -129,7 +130,8 @@ def loss_and_gradients(model: MedNCA | AuthorsMedNCA, samples: Samples, mixed: b
     mixed = device.type == "cuda" if mixed is None else mixed
     model.zero_grad(set_to_none=True)
     with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
-        loss, _ = nca_loss(model, samples.image, samples.origin, samples.targets, None, torch.Generator(device))
+        outputs, _ = model(samples.image, samples.origin, torch.Generator(device))
+        loss = weighted_loss(outputs, samples.targets, None, model.sigmoid, dice_and_cross_entropy)
     loss.backward()
 
 

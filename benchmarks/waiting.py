@@ -49,14 +49,13 @@ def milliseconds(iterations: int) -> float:
     """Median of the training steps of this process."""
     import torch
 
-    from mednca_pipeline.models.registry import build_model
-    from mednca_pipeline.plans.plans import read_plans
+    from mednca_pipeline.models.registry import build_model, read_plans
 
     plans = read_plans(PLANS)
     chosen = plans.config("2d")
-    batch = chosen.mednca.training.batch_size
+    batch = chosen.models["mednca"].training.batch_size
     model = build_model("mednca", plans, "2d")
-    image = torch.randn(batch, plans.input_channels(chosen.mednca), *chosen.image_size)
+    image = torch.randn(batch, plans.input_channels(chosen.models["mednca"]), *chosen.image_size)
     origin, generator, seconds = torch.zeros(batch, 2, dtype=torch.int64), torch.Generator(), []
     for _ in range(iterations + WARMUP):
         start = time.perf_counter()

@@ -12,9 +12,9 @@ from importlib import import_module
 from pathlib import Path
 
 from .cli.common import command_parser, run_command
+from .models.registry import COMPARED
 
 DATASET = "Dataset001_Phantom"
-MODELS = ("mednca", "unet_small")
 EXAMPLES = """\
   python -m mednca_pipeline.demo                       everything in ./mednca_demo, in under four minutes
   python -m mednca_pipeline.demo --budget 5min         longer trainings, better segmentations
@@ -75,7 +75,7 @@ def run_demo(root: Path, size: DemoSize, flags: Sequence[str] = ()) -> None:
     _write_phantoms(raw, size)
     _command("plan_and_preprocess", "-d", "1", "--config", "2d", *place)
     _command(
-        "crossval", "1", "--models", *MODELS, "--folds", "0", "1", *size.training, "--jobs", "2", "-np", "0", *place
+        "crossval", "1", "--models", *COMPARED, "--folds", "0", "1", *size.training, "--jobs", "2", "-np", "0", *place
     )
     images, labels = str(raw / "imagesTs"), str(raw / "labelsTs")
     _command("predict", "-i", images, "-o", str(predictions), "-d", "1", *place)

@@ -15,9 +15,8 @@ import numpy as np
 import pytest
 
 from mednca_pipeline.inference.network import Asked
-from mednca_pipeline.models.registry import build_model
+from mednca_pipeline.models.registry import build_model, read_plans
 from mednca_pipeline.models.weights import save_weights
-from mednca_pipeline.plans.plans import read_plans
 from mednca_pipeline.runtime.outline import Outline
 from mednca_pipeline.runtime.quality import Deviation
 
@@ -251,7 +250,7 @@ def test_figure_shows_every_level_of_a_plan(phantom_workspace, tmp_path, figure_
 def test_figure_of_the_outline_shows_the_cells_that_each_level_computes(phantom_workspace, tmp_path, figure_script):
     script = figure_script("draw_outline")
     plans = read_plans(phantom_workspace / "plans" / "Dataset001_Phantom" / "plans.json")
-    weights, plan = tmp_path / "final.safetensors", plans.config("2d").mednca
+    weights, plan = tmp_path / "final.safetensors", plans.config("2d").models["mednca"]
     save_weights(weights, build_model("mednca", plans, "2d"))
     network = script.LightNetwork(weights, plans, "2d", dataclasses.replace(plan, outline=Outline(eps=0.9, halo=0)))
     image = np.random.default_rng(0).standard_normal((len(plans.channel_names), 1, 40, 44)).astype(np.float32)

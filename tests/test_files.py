@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import pytest
 
 from mednca_pipeline.runtime.errors import InputError
-from mednca_pipeline.runtime.files import from_dict, read_json, replacing, write_json, write_text
+from mednca_pipeline.runtime.files import read_json, replacing, write_json, write_text
+from mednca_pipeline.runtime.records import from_dict
 
 
 @dataclass(frozen=True)

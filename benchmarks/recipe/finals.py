@@ -23,7 +23,8 @@ from pathlib import Path
 
 from mednca_pipeline.evaluation.results import is_finished
 from mednca_pipeline.evaluation.summary import raw_means
-from mednca_pipeline.plans.plans import describe_components, read_plans
+from mednca_pipeline.models.registry import read_plans
+from mednca_pipeline.plans.plans import describe_components
 from mednca_pipeline.runtime.files import read_json, replacing, write_text
 from mednca_pipeline.workspace import Workspace
 

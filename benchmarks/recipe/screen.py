@@ -144,8 +144,9 @@ def prepare(
 
     held_out: of the held-out cases, how many are predicted; None: all.
     """
+    from mednca_pipeline.models.registry import read_plans
     from mednca_pipeline.planning.folds import make_folds
-    from mednca_pipeline.plans.plans import read_plans, write_plans
+    from mednca_pipeline.plans.plans import write_plans
     from mednca_pipeline.plans.splits import groups_in, read_splits, write_splits
     from mednca_pipeline.preprocessing.store import CaseStore
     from mednca_pipeline.workspace import Workspace
@@ -165,7 +166,7 @@ def prepare(
     model = changed(config.model(arguments.model), suited(changes, plans.channel_names, config.dim))
     factor = model.levels[0].factor if hasattr(model, "levels") else (1,) * config.dim
     size = tuple(math.ceil(side / step) * step for side, step in zip(config.image_size, factor, strict=True))
-    configs = {**plans.configs, config.name: replace(config, **{arguments.model: model, "image_size": size})}
+    configs = {**plans.configs, config.name: replace(config, image_size=size).with_model(arguments.model, model)}
     write_plans(made.plans_file(dataset), replace(plans, configs=configs))
     return dataset, config.name
 
@@ -186,7 +187,7 @@ def suited(changes: dict[str, Any], channel_names: Sequence[str], dim: int) -> d
 def changed(plan: Any, changes: dict[str, Any]) -> Any:
     """`plan` with the fields named by paths, such as "training.batch_size"; "levels" is [[factor, steps, patch], ...]
     with one number per axis or for all axes, coarsest first."""
-    from mednca_pipeline.plans.plans import LevelPlan
+    from mednca_pipeline.plans.model_plans import LevelPlan
 
     dim = len(plan.levels[0].factor) if hasattr(plan, "levels") else 0
     for path, value in changes.items():

@@ -55,7 +55,7 @@ def main() -> None:
 
 def plan_of(arguments: argparse.Namespace, dataset: str) -> str:
     """Digest of the plan that is trained."""
-    from mednca_pipeline.plans.plans import read_plans
+    from mednca_pipeline.models.registry import read_plans
     from mednca_pipeline.workspace import Workspace
 
     plans = read_plans(Workspace(Path(arguments.root).resolve()).plans_file(dataset))

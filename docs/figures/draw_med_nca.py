@@ -18,11 +18,11 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
 from mednca_pipeline.models.mednca import MedNCA
 from mednca_pipeline.models.prediction import level_states
-from mednca_pipeline.models.registry import build_model
+from mednca_pipeline.models.registry import build_model, read_plans
 from mednca_pipeline.models.weights import load_weights
 from mednca_pipeline.phantom import SIZE, draw_anatomy, render
 from mednca_pipeline.planning.levels import describe_factors
-from mednca_pipeline.plans.plans import Plans, read_plans
+from mednca_pipeline.plans.plans import Plans
 from mednca_pipeline.runtime.files import replacing
 from mednca_pipeline.runtime.padding import pad_to
 from mednca_pipeline.runtime.position import position_channels
@@ -82,14 +82,14 @@ def phantom_slice(plans: Plans, model: MedNCA) -> tuple[torch.Tensor, torch.Tens
     image, _ = preprocess_image(array[None].astype(np.float32), tuple(anatomy.spacing_mm[::-1]), chosen.preprocessing)
     areas = (labels.transpose(chosen.preprocessing.axis_order) > 0).sum(axis=(1, 2))
     index = min(round(int(areas.argmax()) * image.shape[1] / len(areas)), image.shape[1] - 1)
-    seen = with_adjacent(image, chosen.mednca.adjacent_slices)
+    seen = with_adjacent(image, chosen.models["mednca"].adjacent_slices)
     padded, inside = pad_to(seen[:, [index]], chosen.image_size, model.factor)
-    if chosen.mednca.position:
+    if chosen.models["mednca"].position:
         starts = [-index, *(part.start for part in inside[1:])]
         box = [(-start, side - start) for start, side in zip(starts, padded.shape[1:], strict=True)]
-        padded = np.concatenate([padded, position_channels(image.shape[1:], box, chosen.mednca.position)])
+        padded = np.concatenate([padded, position_channels(image.shape[1:], box, chosen.models["mednca"].position)])
     shape, factor = padded.shape[2:], model.factor
-    patch = chosen.mednca.levels[-1].patch or shape
+    patch = chosen.models["mednca"].levels[-1].patch or shape
     origin = [(side - seen) // 2 // f * f for side, seen, f in zip(shape, patch, factor, strict=True)]
     return torch.from_numpy(np.ascontiguousarray(padded.swapaxes(0, 1))), torch.tensor([origin])
 
@@ -169,7 +169,7 @@ def _mark_window(axes: Axes, box: tuple[int, int, int, int] | None) -> None:
 
 def _draw_rule(axes: Axes, plans: Plans) -> None:
     """The cell's rule as boxes and arrows, with the plan's numbers."""
-    plan = plans.config("2d").mednca
+    plan = plans.config("2d").models["mednca"]
     n_image = plans.input_channels(plan)
     norm = {"layer": "layer norm", "rms": "RMS norm", "none": "no norm"}[plan.norm]
     axes.set(xlim=(0, 100), ylim=(0, 26))

@@ -20,9 +20,9 @@ from matplotlib.figure import Figure
 
 from mednca_pipeline.cli import plan_and_preprocess, train
 from mednca_pipeline.inference.light import LightNetwork
+from mednca_pipeline.models.registry import read_plans
 from mednca_pipeline.phantom import write_phantom_dataset
 from mednca_pipeline.planning.levels import describe_factors
-from mednca_pipeline.plans.plans import read_plans
 from mednca_pipeline.runtime.files import replacing
 from mednca_pipeline.runtime.images import read_image
 from mednca_pipeline.runtime.light_nca import level_by_level
@@ -62,7 +62,7 @@ def main() -> None:
     arguments = parser.parse_args()
     weights, picture = trained(arguments.root)
     plans = read_plans(weights.parent.parent / "plans.json")
-    network = LightNetwork(weights, plans, "2d", plans.config("2d").mednca)
+    network = LightNetwork(weights, plans, "2d", plans.config("2d").models["mednca"])
     scan = read_image([picture])
     image, _ = preprocess_image(scan.array, scan.spacing_mm, plans.config("2d").preprocessing)
     figure = draw(level_views(network, image), timing(network, image))

@@ -5,6 +5,7 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ..models.registry import COMPARED, MODELS
 from .common import DONE, INPUT_FAULT, OUR_FAULT, command_parser, run_command
 
 if TYPE_CHECKING:
@@ -36,9 +37,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--models",
         nargs="+",
-        default=["mednca", "unet_small"],
+        default=list(COMPARED),
         metavar="MODEL",
-        help="of mednca, mednca_paper, unet, unet_small (default: mednca unet_small)",
+        help=f"of {', '.join(MODELS)} (default: {' '.join(COMPARED)})",
     )
     parser.add_argument(
         "--ensemble", action="store_true", help="also the mean of these models, of each fold that all have finished"

@@ -157,7 +157,7 @@ def _print_plans(workspace, planned: "Planned") -> None:
 def _expected_minutes(planned: "Planned") -> list[str]:
     """The schedule is a time, so it is what training takes on any machine; slower ones do fewer iterations in it."""
     from ..device import choose_device
-    from ..plans.plans import MODELS
+    from ..models.registry import MODELS
 
     device = choose_device().type
     schedule = "cuda" if device == "cuda" else "cpu"  # MPS trains by the CPU's

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..models.registry import MODELS
 from .common import DONE, INPUT_FAULT, OUR_FAULT, command_parser, run_command
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ def main(argv: list[str] | None = None) -> int:
         nargs="+",
         default=["mednca"],
         metavar="MODEL",
-        help="mednca (default), mednca_paper, unet, unet_small; with its configuration, such as mednca_3d; or a "
-        "model's folder. Several are averaged",
+        help=f"of {', '.join(MODELS)} (default: mednca); with its configuration, such as mednca_3d; or a model's "
+        "folder. Several are averaged",
     )
     parser.add_argument("--config", help="2d or 3d (default: the plan's)")
     parser.add_argument("--folds", nargs="+", help="of each model, such as 0 1 (default: all finished ones)")
@@ -76,7 +77,7 @@ def _predict(arguments: argparse.Namespace, command: list[str]) -> int:
     from ..inference.inputs import check_output_folder, find_inputs
     from ..inference.report import write_report
     from ..inference.trained import find_models
-    from ..plans.plans import read_plans
+    from ..models.registry import read_plans
     from ..runtime.errors import InputError
     from ..workspace import open_workspace
     from .progress import progress_bar

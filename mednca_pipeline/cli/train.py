@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from ..models.registry import MODELS
 from .common import command_parser, run_command
 
 EXAMPLES = """\
@@ -23,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("dataset", help="4, 004 or Dataset004_Hippocampus")
     made.add_argument("fold", help="0, fold0, fold_0, or all")
-    made.add_argument("--model", default="mednca", help="mednca (default), mednca_paper, unet or unet_small")
+    made.add_argument("--model", default="mednca", help=f"one of {', '.join(MODELS)} (default: mednca)")
     made.add_argument("--config", choices=["2d", "3d"], help="configuration (default: the plan's)")
     length = made.add_mutually_exclusive_group()
     length.add_argument("--budget", help="time for the training loop, such as 90s, 20min, 1.5h; turned into iterations")

@@ -11,10 +11,11 @@ import numpy as np
 
 from ..runtime.cropping import nonzero_box
 from ..runtime.errors import InputError
-from ..runtime.files import from_dict, read_json
+from ..runtime.files import read_json
 from ..runtime.images import read_labels
 from ..runtime.labels import Labels
 from ..runtime.quality import FOREGROUND
+from ..runtime.records import from_dict
 from .metrics import dice, evaluate_case
 
 SCHEMA = 2

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..plans.plans import MODELS, Plans, describe_components, read_plans
+from ..models.registry import MODELS, read_plans
+from ..plans.plans import Plans, describe_components
 from ..plans.splits import Fold
 from ..runtime.errors import InputError
 from ..runtime.files import read_json

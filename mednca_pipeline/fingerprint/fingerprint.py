@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..runtime.files import from_dict, read_json, write_json
+from ..runtime.files import read_json, write_json
 from ..runtime.labels import Labels
+from ..runtime.records import from_dict
 
 SCHEMA = 2
 

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..plans.plans import NCAPlan, Plans
+from ..plans.model_plans import NCAPlan
+from ..plans.plans import Plans
 from ..runtime.fire_masks import fires_at
 from ..runtime.folding import light_nca, read_weights
 from ..runtime.grid import SeenImage
@@ -38,7 +39,7 @@ class LightNetwork:
     def __init__(self, weights: Path, plans: Plans, config: str, plan: NCAPlan) -> None:
         self.plan, self.random = plan, plan.fire_rate < 1
         self.computed: tuple[float, ...] = ()
-        self.format = input_format(plans.config(config), plan)
+        self.format = input_format(plans.config(config), plan, plan.levels[0].factor)
         self.nca = light_nca(
             read_weights(weights),
             [(level.factor, level.steps) for level in plan.levels],
@@ -51,6 +52,10 @@ class LightNetwork:
             sigmoid=plans.labels.has_regions,
             source=weights,
         )
+
+    @classmethod
+    def from_weights(cls, weights: Path, plans: Plans, model: str, config: str) -> "LightNetwork":
+        return cls(weights, plans, config, plans.config(config).model(model))
 
     def see(self, image: np.ndarray) -> Iterator[Seen]:
         for part in parts(image, self.format):

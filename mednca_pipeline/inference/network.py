@@ -7,7 +7,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..plans.plans import ConfigPlan, NCAPlan, Plans, UNetPlan
+from ..models.registry import model_named, resolved
+from ..plans.model_plans import ModelPlan, NCAPlan
+from ..plans.plans import ConfigPlan, Plans
 from ..runtime.network_input import InputFormat
 from ..runtime.quality import Deviation
 from .trained import WEIGHTS, Fold
@@ -44,26 +46,21 @@ def load_network(
 ) -> Network:
     """A fold's final weights as a network. Raises InputError when they do not fit the plans.
 
-    device: "auto" is the CPU for an automaton that predicts at the outline: it needs no torch there.
+    device: "auto" is the CPU for a model with a light form: it needs no torch there. everywhere: an NCA computes every
+    cell.
     """
-    file = Path(model_folder) / f"fold_{fold}" / WEIGHTS
-    plan = plans.config(config).model(model)
-    if isinstance(plan, NCAPlan) and plan.outline and device in ("auto", "cpu") and not everywhere:
-        from .light import LightNetwork
-
-        return LightNetwork(file, plans, config, plan)
-    from .torch_network import TorchNetwork, load_module
-
-    return TorchNetwork(load_module(file, plans, model, config), plans, config, plan, device, everywhere)
+    file, entry = Path(model_folder) / f"fold_{fold}" / WEIGHTS, model_named(model)
+    if entry.light and device in ("auto", "cpu") and not everywhere:
+        return resolved(entry.light).from_weights(file, plans, model, config)
+    return resolved(entry.predictor).from_weights(file, plans, model, config, device, everywhere)
 
 
-def input_format(config: ConfigPlan, plan: NCAPlan | UNetPlan, factor: tuple[int, ...] | None = None) -> InputFormat:
-    """factor: that the padded sides are multiples of; of an automaton by default its coarsest level's."""
-    factor = factor or plan.levels[0].factor
+def input_format(config: ConfigPlan, plan: ModelPlan, factor: tuple[int, ...]) -> InputFormat:
+    """factor: that the padded sides are multiples of."""
     return InputFormat(config.dim, config.image_size, factor, plan.adjacent_slices, plan.position)
 
 
-def quality_levels(plan: NCAPlan | UNetPlan) -> int:
+def quality_levels(plan: NCAPlan) -> int:
     """After how many levels random runs are compared with the expected update.
 
     The finest level is left out: it adds cost and nothing that the score could use (docs/explanation/outline.md). A

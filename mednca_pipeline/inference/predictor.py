@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from ..evaluation.postprocessing import read_postprocessing
-from ..plans.plans import Plans, describe_components, read_plans
+from ..models.registry import read_plans
+from ..plans.plans import Plans, describe_components
 from ..runtime.errors import InputError
 from ..runtime.preprocessing import preprocess_image
 from ..runtime.quality import Threshold

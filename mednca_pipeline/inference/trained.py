@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..plans.plans import MODELS, Plans, read_plans
+from ..models.registry import MODELS, read_plans
+from ..plans.plans import Plans
 from ..runtime.errors import InputError
 from ..runtime.files import read_json
 from ..workspace import Workspace, fold_name

@@ -10,12 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..plans.plans import LevelPlan, NCAPlan
+from ..plans.model_plans import NCAPlan
 from .graphs import GraphedSteps
 from .nca import CHANNELS_LAST, Cell
 from .near_outline import near_open
+from .prediction import predict_logits
+from .protocol import Output
 from .steps import run_steps
-from .windows import Window
+from .windows import Window, whole_window
 
 AVERAGE_POOLS = {2: F.avg_pool2d, 3: F.avg_pool3d}
 
@@ -50,7 +52,8 @@ class MedNCA(nn.Module):
         """Training pass: the levels with a patch see only a window around the sample's finest patch.
 
         image: (B, n_image, *spatial). origin: (B, dim) int, first voxel of each sample's finest patch, a multiple of
-        `factor`. Returns the output of each level, coarsest first, and the largest magnitude in the hidden state.
+        `factor`. Returns the output of each level, coarsest first, and the largest magnitude in the hidden state. The
+        loss of a level counts `coarser_share` of that of the next finer one.
         """
         state = self.first_state(image, self._window(image, 0, origin).size)
         outputs, magnitude = [], image.new_zeros(())
@@ -64,9 +67,18 @@ class MedNCA(nn.Module):
                 fired = near.expand(level.steps, *near.shape) if fired is None else fired & near
             run = self.training_steps(image.device)
             state = run(self.cells[index], state, fired, level.steps, self.plan.keep_every)
-            outputs.append(LevelOutput(self.logits(state), window, level.factor))
+            share = self.plan.training.coarser_share ** (len(self.cells) - 1 - index)
+            outputs.append(LevelOutput(self.logits(state), window, level.factor, share))
             magnitude = torch.maximum(magnitude, state.detach()[:, self.n_image :].abs().amax())
         return outputs, magnitude
+
+    def scored(self, image: Tensor, origin: Tensor) -> Output:
+        """The whole samples, as mednca_predict predicts them."""
+        return Output(self.predict_logits(image), lambda known: known)
+
+    def predict_logits(self, image: Tensor) -> Tensor:
+        """As prediction.py defines it: (B, n_image, *spatial) -> logits (B, n_outputs, *spatial)."""
+        return predict_logits(self, image, self.plan.outline)
 
     def _near_outline(self, above: "LevelOutput", index: int, window: Window) -> Tensor | None:
         """bool (B, 1, *window): the cells of a level that prediction would compute; None: training computes all."""
@@ -132,10 +144,10 @@ class MedNCA(nn.Module):
 
 
 class LevelOutput:
-    """What a level says: logits (B, n_outputs, *window), the window it saw, and its downscale factor."""
+    """What a level says: an Output (protocol.py) with the window that it saw and its downscale factor."""
 
-    def __init__(self, logits: Tensor, window: Window, factor: tuple[int, ...]) -> None:
-        self.logits, self.window, self.factor = logits, window, factor
+    def __init__(self, logits: Tensor, window: Window, factor: tuple[int, ...], share: float) -> None:
+        self.logits, self.window, self.factor, self.share = logits, window, factor, share
 
     def targets(self, encoded: Tensor) -> Tensor:
         """Full-resolution targets or weights (B, K, *spatial), averaged over each of this level's cells."""
@@ -153,7 +165,3 @@ def draw_fires(generator: torch.Generator, fire_rate: float, steps: int, state: 
 def _pooled(voxels: Tensor, factor: tuple[int, ...]) -> Tensor:
     """(B, K, *spatial) averaged over cells of `factor` voxels; as it is where a cell is a voxel."""
     return voxels if set(factor) == {1} else AVERAGE_POOLS[voxels.ndim - 2](voxels, factor)
-
-
-def whole_window(image: Tensor, level: LevelPlan) -> Window:
-    return Window(None, tuple(side // factor for side, factor in zip(image.shape[2:], level.factor, strict=True)))

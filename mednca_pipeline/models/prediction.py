@@ -7,21 +7,25 @@
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import torch.nn.functional as F
 from torch import Tensor
 
 from ..runtime.outline import Outline
-from .mednca import MedNCA, whole_window
 from .near_outline import near_open
 from .steps import run_steps
+from .windows import whole_window
+
+if TYPE_CHECKING:
+    from .mednca import MedNCA
 
 # fires(level, steps, grid) -> bool (steps, B, 1, *grid), the cells that fire. Inference in tiles (tiles.py) calls
 # fires(level, steps, grid, box): the masks of that part of the grid, one slice per axis.
 Fires = Callable[..., Tensor]
 
 
-def predict_logits(network: MedNCA, image: Tensor, outline: Outline | None = None) -> Tensor:
+def predict_logits(network: "MedNCA", image: Tensor, outline: Outline | None = None) -> Tensor:
     """image: (B, n_image, *spatial), sides multiples of `factor` -> logits (B, n_outputs, *spatial).
 
     outline: None computes every cell.
@@ -31,7 +35,7 @@ def predict_logits(network: MedNCA, image: Tensor, outline: Outline | None = Non
 
 
 def level_states(
-    network: MedNCA, image: Tensor, outline: Outline | None = None, passes: Sequence[Fires | None] = (None,)
+    network: "MedNCA", image: Tensor, outline: Outline | None = None, passes: Sequence[Fires | None] = (None,)
 ) -> Iterator[list[Tensor]]:
     """The states (B, C, *grid) of each pass at the end of each level, coarsest first.
 
@@ -55,6 +59,6 @@ def level_states(
         yield list(states)
 
 
-def expected_share(network: MedNCA, steps: int, image: Tensor) -> Tensor:
+def expected_share(network: "MedNCA", steps: int, image: Tensor) -> Tensor:
     """The fire rate of every cell and step, (steps, 1, 1, ...): the mean of a level's fire masks."""
     return image.new_full((1,) * (image.ndim + 1), network.plan.fire_rate).expand(steps, *(1,) * image.ndim)

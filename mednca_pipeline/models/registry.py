@@ -1,24 +1,95 @@
-"""Every model by its name."""
+"""Every model by its name: what its plan is, who plans, builds and predicts it, and how long it trains.
 
-from torch import nn
+Code is named as "module:attribute" below mednca_pipeline, so that this table imports nothing slow: MONAI takes three
+seconds, and predicting with a Med-NCA on a CPU needs no torch.
+"""
 
-from ..plans.plans import NCAPlan, Plans
-from .mednca import MedNCA
+import pkgutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..plans import plans as contract
+from ..plans.model_plans import ModelPlan, NCAPlan, UNetPlan
+from ..plans.plans import Plans
+from ..runtime.errors import InputError
 
 
-def build_model(name: str, plans: Plans, config: str | None = None) -> nn.Module:
-    """The untrained model `name` (mednca, mednca_paper, unet, unet_small) of a configuration.
+@dataclass(frozen=True)
+class Model:
+    """One entry.
+
+    plan: the type of its plan. planner: planning.models.ModelTask -> planning.models.Planned. network: a module as
+    models.protocol.SegmentationNetwork describes it. minutes: that a fold trains for on 2 CPU cores and on a CUDA GPU,
+    for images of hippocampus' size. predictor: inference.network.Network of a fold in torch. light: the same in NumPy,
+    on CPUs, where there is one. compared: by default in a cross-validation.
+    """
+
+    plan: type[ModelPlan]
+    planner: str
+    network: str
+    minutes: tuple[float, float]
+    predictor: str = "inference.torch_network:TorchNetwork"
+    light: str | None = None
+    compared: bool = False
+
+
+MODELS = {
+    "mednca": Model(
+        NCAPlan,
+        planner="planning.nca_plans:plan_mednca",
+        network="models.mednca:MedNCA",
+        minutes=(20, 10),
+        predictor="inference.torch_nca:TorchNCA",
+        light="inference.light:LightNetwork",
+        compared=True,
+    ),
+    "mednca_paper": Model(
+        NCAPlan,
+        planner="planning.paper_plan:plan_paper",
+        network="models.mednca:MedNCA",
+        minutes=(30, 15),
+        predictor="inference.torch_nca:TorchNCA",
+    ),
+    "unet": Model(UNetPlan, planner="planning.unet_plans:plan_unet", network="models.unet:UNet", minutes=(30, 15)),
+    "unet_small": Model(
+        UNetPlan,
+        planner="planning.unet_plans:plan_unet_small",
+        network="models.unet:UNet",
+        minutes=(6, 4),
+        compared=True,
+    ),
+}
+COMPARED = tuple(name for name, model in MODELS.items() if model.compared)
+
+
+def model_named(name: str) -> Model:
+    """Raises InputError for a name that is not in the table."""
+    if name not in MODELS:
+        raise InputError(f"Model {name!r}: expected one of {', '.join(MODELS)}.")
+    return MODELS[name]
+
+
+def resolved(code: str) -> Any:
+    """What "module:attribute" names."""
+    return pkgutil.resolve_name(f"{__name__.partition('.')[0]}.{code}")
+
+
+def read_plans(path: Path) -> Plans:
+    """As plans.plans.read_plans, of the models in the table."""
+    return contract.read_plans(path, {name: model.plan for name, model in MODELS.items()})
+
+
+def build_model(name: str, plans: Plans, config: str | None = None) -> Any:
+    """The untrained network `name` of a configuration, a torch.nn.Module.
 
     Raises InputError for an unknown name or a configuration that was not planned.
     """
     chosen = plans.config(config)
     plan = chosen.model(name)
-    if isinstance(plan, NCAPlan):
-        kind = MedNCA
-    else:
-        from .unet import UNet as kind  # MONAI takes three seconds to import: only those wait who need it
-    return kind(plan, chosen.dim, plans.input_channels(plan), plans.labels.n_outputs, sigmoid=plans.labels.has_regions)
+    network = resolved(model_named(name).network)
+    return network(plan, chosen.dim, plans.input_channels(plan), plans.labels.n_outputs, plans.labels.has_regions)
 
 
-def count_parameters(model: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in model.parameters())
+def count_parameters(network: Any) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())

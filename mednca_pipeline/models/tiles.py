@@ -14,7 +14,7 @@ from itertools import product
 
 from torch import Tensor
 
-from ..plans.plans import LevelPlan
+from ..plans.model_plans import LevelPlan
 from .mednca import MedNCA
 from .prediction import Fires, expected_share, level_states
 from .steps import run_steps

@@ -4,7 +4,10 @@ import torch
 from monai.networks.nets import DynUNet
 from torch import Tensor, nn
 
-from ..plans.plans import UNetPlan
+from ..plans.model_plans import UNetPlan
+from .protocol import Output, window_output
+from .unet_cost import heads
+from .windows import crop_boxes
 
 
 class UNet(nn.Module):
@@ -14,7 +17,7 @@ class UNet(nn.Module):
         super().__init__()
         self.plan, self.dim, self.sigmoid = plan, dim, sigmoid
         self.factor = tuple(int(torch.tensor(column).prod()) for column in zip(*plan.strides, strict=True))
-        self.heads = max(0, min(len(plan.strides) - 2, 3))  # the two coarsest stages get no loss of their own
+        self.heads = heads(len(plan.strides))
         self.net = DynUNet(
             spatial_dims=dim,
             in_channels=n_image_channels,
@@ -29,10 +32,20 @@ class UNet(nn.Module):
             deep_supr_num=max(self.heads, 1),
         )
 
-    def forward(self, image: Tensor) -> list[Tensor]:
+    def forward(self, image: Tensor, origin: Tensor, generator: torch.Generator) -> tuple[list[Output], float]:
+        """Training pass on the patches that begin at `origin`: the heads at full size, each coarser one for half."""
+        heads = self.heads_of(crop_boxes(image, origin, self.plan.patch))
+        return [window_output(head, origin, self.plan.patch, 0.5**index) for index, head in enumerate(heads)], 0.0
+
+    def heads_of(self, image: Tensor) -> list[Tensor]:
         """image (B, n_image, *patch) -> logits at full size, then the supervised coarser heads at full size as well."""
         out = self.net(image)
         return [out] if out.ndim == image.ndim else list(out.unbind(dim=1))
+
+    def scored(self, image: Tensor, origin: Tensor) -> Output:
+        """The patches that training would have seen."""
+        logits = self.predict_logits(crop_boxes(image, origin, self.plan.patch))
+        return window_output(logits, origin, self.plan.patch)
 
     def predict_logits(self, image: Tensor) -> Tensor:
         """image (B, n_image, *spatial), sides multiples of `factor` -> logits (B, n_outputs, *spatial)."""

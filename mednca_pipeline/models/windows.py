@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ..plans.model_plans import LevelPlan
+
 
 def crop_boxes(grid: Tensor, start: Tensor, size: Sequence[int]) -> Tensor:
     """grid (B, C, *spatial), start (B, dim) int -> (B, C, *size). Returns `grid` itself where nothing is cut."""
@@ -37,3 +39,8 @@ class Window:
             return grid
         outer = relative_to.start if relative_to is not None else None
         return crop_boxes(grid, self.start if outer is None else self.start - outer, self.size)
+
+
+def whole_window(image: Tensor, level: LevelPlan) -> Window:
+    """All cells of a level, of an image (B, n_image, *spatial)."""
+    return Window(None, tuple(side // factor for side, factor in zip(image.shape[2:], level.factor, strict=True)))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..datasets.channels import is_colour
-from ..plans.plans import TrainingPlan
+from ..plans.model_plans import TrainingPlan
 from .normalisation import SCHEMES
 from .rule import Chosen
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+from ..plans.model_plans import grid_shape
 from .rule import Chosen, power_of_two_below, times
 
 Factor = tuple[int, ...]
@@ -30,11 +31,6 @@ def isotropic_factor(scale: int, spacing_mm: Sequence[float]) -> Factor:
     finest = min(spacing_mm)
     wanted = (scale * finest / value for value in spacing_mm)
     return tuple(max(1, 2 ** math.floor(math.log2(ratio) + 0.5)) for ratio in wanted)
-
-
-def grid_shape(image_shape: Sequence[float], factor: Sequence[int]) -> tuple[int, ...]:
-    """Cells per axis of a level's whole grid."""
-    return tuple(math.ceil(side / f) for side, f in zip(image_shape, factor, strict=True))
 
 
 def can_cross(grid: Sequence[int], fire_rate: float) -> bool:

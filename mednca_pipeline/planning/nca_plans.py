@@ -1,19 +1,20 @@
 """The plan of `mednca`, our network."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from dataclasses import replace
 
-from ..models.firing import computed_share
-from ..plans.plans import LevelPlan, NCAPlan, TrainingPlan
+from ..models.nca_cost import parameters, step_bytes
+from ..plans.model_plans import LevelPlan, NCAPlan, TrainingPlan
 from ..runtime.errors import InputError
 from ..runtime.outline import Outline
+from .augmentation import augmentation_decisions, augmented
 from .facts import Facts
 from .levels import Factor, describe_factors, level_factors, level_steps
-from .memory import available_bytes, largest_batch, nca_step_bytes
+from .memory import available_bytes, largest_batch
+from .model_task import ModelTask, Note, Planned
 from .overrides import Overrides
 from .patch import PATCH_LIMITS, containing, patch_sizes
-from .rule import Chosen, round_up
-from .schedule import training_minutes
+from .rule import Chosen, round_up, times
 
 FIRE_RATE = 0.75  # findings: 0.5 is slower, 1.0 starts faster and ends lower
 NORM, BORDER = "layer", "replicate"
@@ -95,106 +96,111 @@ def steps_of(facts: Facts, factors: Sequence[Factor], user: Overrides) -> Chosen
     return level_steps(facts.large_shape, factors, FIRE_RATE)
 
 
-def plan_mednca(
-    facts: Facts, size: tuple[int, ...], factors: Sequence[Factor], steps: Sequence[int], user: Overrides
-) -> tuple[NCAPlan, Chosen, Chosen]:
-    """Our network for images of `size`; with the choices of its patches and its batch size."""
-    n_channels = user.channels or channels(facts.n_image, facts.n_outputs).value
+def plan_mednca(task: ModelTask) -> Planned:
+    """Our network."""
+    facts, user = task.facts, task.user
+    width = channels(facts.n_image, facts.n_outputs, len(facts.position))
+    n_channels = user.channels or width.value
     if n_channels <= facts.n_image + facts.n_outputs:
         raise InputError(
             f"--channels {n_channels}: expected more than the {facts.n_image} fixed channels "
             f"({facts.n_image - len(facts.position)} of the image, {len(facts.position)} of the position) and "
             f"{facts.n_outputs} outputs, so that something is left for the hidden state."
         )
-    hidden = hidden_units(n_channels - facts.n_image).value
-    step_bytes = partial(step_bytes_of, facts, size, n_channels, hidden, NORM, FIRE_RATE)
-    patches, levels = _patches(facts, size, factors, steps, user, step_bytes)
+    hidden = hidden_units(n_channels - facts.n_image)
     wished = BATCH_SIZE[facts.dim]
-    batch, keep_every = batch_in_memory(wished, facts, levels, step_bytes)
-    batch_choice = _batch_decision(batch, wished, facts, step_bytes(levels, batch, keep_every=keep_every), keep_every)
-    training = TrainingPlan(
-        "muon", MUON_RATE, batch, EMA_DECAY, training_minutes("mednca", size, facts.n_cases), at_outline=True
-    )
-    plan = NCAPlan(
+    training = TrainingPlan("muon", MUON_RATE, wished, EMA_DECAY, task.minutes, at_outline=True)
+    draft = NCAPlan(
         n_channels,
-        hidden,
+        hidden.value,
         FIRE_RATE,
         NORM,
         BORDER,
         "matrix",
-        levels,
-        training,
+        levels=(),
+        training=augmented(training, task.channel_names, facts.dim),
         adjacent_slices=facts.adjacent_slices,
         position=facts.position,
-        keep_every=keep_every,
         outline=OUTLINE,
     )
-    return plan, patches, batch_choice
+    patches, draft = _with_patches(draft, task)
+    plan = in_memory(draft, task)
+    batch, takes = plan.training.batch_size, bytes_of(plan, task)
+    windows = ", ".join(times(patch) if patch else "whole" for patch in patches.value)
+    because = "you chose it with --channels" if user.channels else width.because
+    total = parameters(plan, facts.dim, facts.n_image)
+    notes = [
+        Note("patch", Chosen(windows, patches.because), user.patch),
+        Note("channels", Chosen(str(n_channels), because), user.channels),
+        Note("hidden units", Chosen(str(hidden.value), f"{hidden.because}: {total:,} parameters in all")),
+        Note("batch size", Chosen(str(batch), _batch_reason(batch, wished, facts, takes, plan.keep_every))),
+        Note("cell", cell_decision()),
+        Note("training", training_decision(bool(plan.training.mirror_axes))),
+        Note("prediction", outline_decision()),
+    ]
+    return Planned(plan, notes + [Note(*made) for made in augmentation_decisions(task.channel_names, facts.dim)])
 
 
-def batch_in_memory(
-    wished: int, facts: Facts, levels: Sequence[LevelPlan], step_bytes: Callable[..., int]
-) -> tuple[int, int]:
-    """Batch size and `keep_every`: states are computed again before the batch shrinks."""
-    fits = step_bytes(levels, wished) <= available_bytes(facts.memory_bytes)
-    keep_every = 0 if fits else leanest(levels, step_bytes)
-    return largest_batch(wished, facts.memory_bytes, partial(step_bytes, levels, keep_every=keep_every)), keep_every
+def bytes_of(plan: NCAPlan, task: ModelTask, **changes: int) -> int:
+    """Of a training step on a CPU. changes: of batch_size or keep_every."""
+    training = replace(plan.training, batch_size=changes.pop("batch_size", plan.training.batch_size))
+    plan = replace(plan, training=training, **changes)
+    return step_bytes(plan, task.size, task.facts.n_image, task.facts.n_outputs)
 
 
-def leanest(levels: Sequence[LevelPlan], step_bytes: Callable[..., int]) -> int:
-    """How many steps apart to keep states, so that these and what is computed again between two take least memory."""
-    apart = range(1, max(level.steps for level in levels) + 1)
-    return min(apart, key=lambda keep_every: step_bytes(levels, 1, keep_every=keep_every))
+def in_memory(plan: NCAPlan, task: ModelTask) -> NCAPlan:
+    """With the batch that fits the memory budget. States are computed again before the batch shrinks."""
+    budget = task.facts.memory_bytes
+    if bytes_of(plan, task) > available_bytes(budget):
+        plan = replace(plan, keep_every=_leanest(plan, task))
+    batch = largest_batch(
+        plan.training.batch_size, budget, lambda batch_size: bytes_of(plan, task, batch_size=batch_size)
+    )
+    return replace(plan, training=replace(plan.training, batch_size=batch))
 
 
-def _patches(facts, size, factors, steps, user: Overrides, step_bytes) -> tuple[Chosen, tuple[LevelPlan, ...]]:
-    """The largest patches with which at least a batch of two fits the memory budget."""
+def leanest(plan: NCAPlan, takes: Callable[[int], int]) -> int:
+    """How many steps apart to keep states, so that these and what is computed again between two take least memory.
+
+    takes: keep_every -> bytes of a training step.
+    """
+    return min(range(1, max(level.steps for level in plan.levels) + 1), key=takes)
+
+
+def _leanest(plan: NCAPlan, task: ModelTask) -> int:
+    return leanest(plan, lambda keep_every: bytes_of(plan, task, batch_size=1, keep_every=keep_every))
+
+
+def _with_patches(draft: NCAPlan, task: ModelTask) -> tuple[Chosen, NCAPlan]:
+    """The largest patches with which at least a batch of two fits the memory budget, and the plan with its levels."""
+    asked = task.user.patch
     for limit in PATCH_LIMITS:
-        patches = patch_sizes(size, factors, limit)
-        if user.patch:
-            patches = Chosen(containing(user.patch, size, factors, patches.value), "you chose it with --patch")
-        levels = levels_of(factors, steps, patches.value)
-        if user.patch or step_bytes(levels, 2, keep_every=leanest(levels, step_bytes)) <= available_bytes(
-            facts.memory_bytes
-        ):
+        patches = patch_sizes(task.size, task.factors, limit)
+        if asked:
+            patches = Chosen(containing(asked, task.size, task.factors, patches.value), "you chose it with --patch")
+        plan = replace(draft, levels=levels_of(task.factors, task.steps, patches.value))
+        least = bytes_of(plan, task, batch_size=2, keep_every=_leanest(plan, task))
+        if asked or least <= available_bytes(task.facts.memory_bytes):
             break
-    return patches, levels
-
-
-def step_bytes_of(
-    facts: Facts, size, n_channels: int, hidden: int, norm: str, fire_rate: float, levels, batch: int, keep_every=0
-) -> int:
-    """Of a training step on a CPU, where the sparse form needs less."""
-    form, computed = (n_channels, hidden, norm), computed_share(fire_rate, "cpu")
-    return nca_step_bytes(levels, size, facts.n_image, facts.n_outputs, *form, batch, keep_every, computed)
+    return patches, plan
 
 
 def levels_of(factors, steps, patches) -> tuple[LevelPlan, ...]:
     return tuple(LevelPlan(*level) for level in zip(factors, steps, patches, strict=True))
 
 
-def _batch_decision(batch: int, wished: int, facts: Facts, step_bytes: int, keep_every: int) -> Chosen:
+def _batch_reason(batch: int, wished: int, facts: Facts, step_bytes: int, keep_every: int) -> str:
     budget = f"the memory budget of {facts.memory_bytes / 1e9:.3g} GB"
     takes = f"a training step takes about {step_bytes / 1e6:.0f} MB"
     kept = f"; {states_kept(keep_every)}" if keep_every else ""
     if step_bytes > available_bytes(facts.memory_bytes):
-        least = f"the least there is, yet {takes}, more than {budget} leaves: give more with --memory"
-        return Chosen(batch, least + kept)
+        return f"the least there is, yet {takes}, more than {budget} leaves: give more with --memory{kept}"
     if batch < wished:
-        return Chosen(batch, f"{takes}, the most that fits {budget}{kept}")
-    return Chosen(batch, f"{wished} is enough in {facts.dim}D, and {takes} of {budget}{kept}")
+        return f"{takes}, the most that fits {budget}{kept}"
+    return f"{wished} is enough in {facts.dim}D, and {takes} of {budget}{kept}"
 
 
 def states_kept(keep_every: int) -> str:
     """Half a sentence on a plan that computes states again."""
     states = "states" if keep_every == 1 else f"one state in {keep_every}"
     return f"to save memory only {states} {'are' if keep_every == 1 else 'is'} kept for the backward pass"
-
-
-def parameters(plan: NCAPlan, dim: int, n_image: int) -> int:
-    """Weights of a planned network, as `models.nca` builds it."""
-    c, h, taps = plan.channels, plan.hidden, 3**dim
-    if plan.perception == "paper":
-        return len(plan.levels) * (2 * (c * c * taps + c) + 3 * c * h + h + h * c)
-    bias = h if plan.norm == "none" else 2 * h
-    return len(plan.levels) * (c * taps * h + bias + h * (c - n_image))

@@ -3,8 +3,9 @@
 import math
 from collections.abc import Sequence
 
+from ..plans.model_plans import grid_shape
 from ..runtime.errors import InputError
-from .levels import WHOLE_CELLS, Factor, grid_shape
+from .levels import WHOLE_CELLS, Factor
 from .rule import Chosen, times
 
 SMALL_IMAGE = 64

@@ -2,38 +2,29 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from ..fingerprint.fingerprint import Fingerprint
+from ..models.nca_cost import flop
+from ..models.registry import MODELS, resolved
 from ..plans.plans import ConfigPlan, Decision, Plans, TrainingRange
 from ..runtime.errors import InputError
 from ..runtime.preprocessing import PreprocessingPlan
-from .augmentation import augmentation_decisions, augmented
 from .components import components_decision, steady_components
-from .cost import default_config, nca_pass_flop
+from .cost import default_config
 from .facts import Facts
 from .levels import describe_factors
 from .memory import DEFAULT_BYTES
-from .nca_plans import (
-    cell_decision,
-    channels,
-    factors_of,
-    hidden_units,
-    outline_decision,
-    parameters,
-    plan_mednca,
-    steps_of,
-    training_decision,
-)
+from .model_task import ModelTask
+from .nca_plans import factors_of, steps_of
 from .normalisation import clipping, ct_statistics, schemes
 from .overrides import FLAGS, Overrides, parse_overrides
-from .paper_plan import paper_factors, plan_paper
+from .paper_plan import paper_factors
 from .position import sees_position
 from .resolution import working_spacing
 from .rule import Chosen, times
-from .schedule import schedule_decision
+from .schedule import schedule_decision, training_minutes
 from .sizes import (
     image_size,
     jump_shares,
@@ -43,7 +34,6 @@ from .sizes import (
     typical_large_shape,
 )
 from .spacing import adjacent_slices, slicing_axis, target_spacing
-from .unet_plans import plan_unet, plan_unet_small
 
 RANGE_PERCENTILES = (0.5, 99.5)
 
@@ -68,7 +58,7 @@ def make_plans(
         decisions += made
     _check_overrides(overrides, configs)
     volume = configs.get("3d")
-    default = default_config(nca_pass_flop(volume.mednca, volume.image_size) if volume else None)
+    default = default_config(flop(volume.models["mednca"], volume.image_size) if volume else None)
     decisions.insert(0, Decision("all", "default configuration", default.value, default.because))
     budget = f"{memory_bytes / 1e9:.3g} GB"
     why = "of a training process; --memory changes it"
@@ -100,45 +90,27 @@ def _plan_config(
     steps = steps_of(facts, factors.value, user)
     multiple = tuple(map(math.lcm, factors.value[0], paper_factors(facts.large_shape)[0]))
     size = image_size(facts.large_shape, multiple)
-    paper, paper_choice = plan_paper(facts, size.value)  # as published: one slice by itself
+    slice_alone = facts
     if name == "2d" and preprocessing.axis_order:
         facts = facts.with_adjacent(_adjacent_slices(fingerprint, preprocessing, notes))
     seen = sees_position(fingerprint)
     if seen.value if user.position is None else user.position:
         facts = facts.with_position(_typical_shape(fingerprint, preprocessing))
-    mednca, patches, batch = plan_mednca(facts, size.value, factors.value, steps.value, user)
-    unet, unet_choice = plan_unet(facts, size.value)
-    unet_small, small_choice = plan_unet_small(facts, size.value)
-    mednca, unet, unet_small = (
-        replace(plan, training=augmented(plan.training, fingerprint.channel_names, facts.dim))
-        for plan in (mednca, unet, unet_small)
-    )
-
     because = seen.because if user.position is None else "you chose it with --position"
-    notes.add("position", "seen" if facts.position else "not seen", because, user.position)
-    notes.add("image size", times(size.value), size.because)
-    notes.add("levels", describe_factors(factors.value), factors.because, user.levels)
-    notes.add("steps", ", ".join(map(str, steps.value)), steps.because, user.steps)
-    windows = ", ".join(times(patch) if patch else "whole" for patch in patches.value)
-    notes.add("patch", windows, patches.because, user.patch)
-    width = channels(facts.n_image, facts.n_outputs, len(facts.position))
-    because = "you chose it with --channels" if user.channels else width.because
-    notes.add("channels", str(mednca.channels), because, user.channels)
-    total = parameters(mednca, facts.dim, facts.n_image)
-    hidden = f"{hidden_units(mednca.channels - facts.n_image).because}: {total:,} parameters in all"
-    notes.add("hidden units", str(mednca.hidden), hidden)
-    notes.add("batch size", str(mednca.training.batch_size), batch.because)
-    rows = [("cell", cell_decision()), ("training", training_decision(bool(mednca.training.mirror_axes)))]
-    rows.append(("prediction", outline_decision()))
-    for label, made in rows + augmentation_decisions(fingerprint.channel_names, facts.dim):
-        notes.add(label, made.value, made.because)
-    notes.add("mednca_paper", paper_choice.value, paper_choice.because)
-    notes.add("unet", unet_choice.value, unet_choice.because)
-    notes.add("unet_small", small_choice.value, small_choice.because)
-    schedule = schedule_decision(size.value, facts.n_cases)
-    notes.add("training time", schedule.value, schedule.because)
-    config = ConfigPlan(name, facts.dim, preprocessing, size.value, mednca, paper, unet, unet_small)
-    return config, notes.decisions
+    notes.add("position", Chosen("seen" if facts.position else "not seen", because), user.position)
+    notes.add("image size", Chosen(times(size.value), size.because))
+    notes.add("levels", Chosen(describe_factors(factors.value), factors.because), user.levels)
+    notes.add("steps", Chosen(", ".join(map(str, steps.value)), steps.because), user.steps)
+    models = {}
+    for model, entry in MODELS.items():
+        minutes = training_minutes(model, size.value, facts.n_cases)
+        levels = factors.value, steps.value
+        task = ModelTask(facts, slice_alone, size.value, *levels, user, fingerprint.channel_names, minutes)
+        models[model], made = resolved(entry.planner)(task)
+        for note in made:
+            notes.add(*note)
+    notes.add("training time", schedule_decision(size.value, facts.n_cases))
+    return ConfigPlan(name, facts.dim, preprocessing, size.value, models), notes.decisions
 
 
 def _preprocessing(
@@ -155,11 +127,11 @@ def _preprocessing(
     else:
         spacing = _spacing(fingerprint, axes)
     unit = "mm" if fingerprint.spacing_known else "voxels"
-    notes.add("target spacing", f"{times(spacing.value)} {unit}", spacing.because, user.spacing_mm)
+    notes.add("target spacing", Chosen(f"{times(spacing.value)} {unit}", spacing.because), user.spacing_mm)
     scheme, clip = schemes(fingerprint), clipping(fingerprint)
-    notes.add("normalisation", ", ".join(scheme.value), scheme.because)
+    notes.add("normalisation", Chosen(", ".join(scheme.value), scheme.because))
     if "zscore" in scheme.value:
-        notes.add("clipping", "0.5 to 99.5 %" if clip.value else "none", clip.because)
+        notes.add("clipping", Chosen("0.5 to 99.5 %" if clip.value else "none", clip.because))
     left = (None,) * (3 - len(axes))
     statistics = ct_statistics(fingerprint) if "ct" in scheme.value else ()
     plan = PreprocessingPlan(
@@ -184,7 +156,7 @@ def _axis_order(fingerprint: Fingerprint, name: str, notes: "_Notes") -> tuple[i
     if name == "3d":
         return (0, 1, 2)
     axis = slicing_axis(target_spacing(spacings_mm(fingerprint, (0, 1, 2))).value, jump_shares(fingerprint))
-    notes.add("slices", ("axial", "coronal", "sagittal")[axis.value], axis.because)
+    notes.add("slices", Chosen(("axial", "coronal", "sagittal")[axis.value], axis.because))
     return (axis.value, *(other for other in range(3) if other != axis.value))
 
 
@@ -198,7 +170,7 @@ def _adjacent_slices(fingerprint: Fingerprint, preprocessing: PreprocessingPlan,
     across = preprocessing.axis_order[0]
     between = float(np.median(spacings_mm(fingerprint, (across,)))) if fingerprint.spacing_known else None
     chosen = adjacent_slices(between, preprocessing.spacing_mm[1:], len(fingerprint.channel_names))
-    notes.add("adjacent slices", f"{chosen.value} on either side", chosen.because)
+    notes.add("adjacent slices", Chosen(f"{chosen.value} on either side", chosen.because))
     return chosen.value
 
 
@@ -236,5 +208,5 @@ class _Notes:
     def __init__(self, config: str):
         self.config, self.decisions = config, []
 
-    def add(self, name: str, value: str, because: str, by_user: object = None) -> None:
-        self.decisions.append(Decision(self.config, name, value, because, by_user is not None))
+    def add(self, name: str, chosen: Chosen, by_user: object = None) -> None:
+        self.decisions.append(Decision(self.config, name, chosen.value, chosen.because, by_user is not None))

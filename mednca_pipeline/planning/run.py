@@ -15,7 +15,8 @@ from ..datasets.dataset import Dataset
 from ..datasets.findings import Report
 from ..fingerprint.extract import check_and_extract, raw_sha256
 from ..fingerprint.fingerprint import Fingerprint, read_fingerprint, write_fingerprint
-from ..plans.plans import Plans, read_plans, write_plans
+from ..models.registry import read_plans
+from ..plans.plans import Plans, write_plans
 from ..plans.splits import Fold, add_groups, groups_in, joined_groups, read_splits, unused_cases, write_splits
 from ..runtime.errors import InputError
 from ..runtime.files import read_json, write_json

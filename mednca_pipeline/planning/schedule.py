@@ -3,14 +3,9 @@
 import math
 from collections.abc import Sequence
 
+from ..models.registry import MODELS
 from .rule import Chosen
 
-MINUTES = {  # per fold: 2 CPU cores, and a CUDA GPU; for hippocampus-size images
-    "mednca": (20, 10),
-    "mednca_paper": (30, 15),
-    "unet_small": (6, 4),
-    "unet": (30, 15),
-}
 SMALL_VOXELS = {2: 64**2, 3: 48**3}  # up to this size, and to this number of cases, a training needs no longer
 MANY_CASES = 500
 MOST_FACTOR = 3.0
@@ -26,11 +21,11 @@ def stretch(size: Sequence[int], n_cases: int) -> float:
 def training_minutes(model: str, size: Sequence[int], n_cases: int) -> dict[str, float]:
     """{"cpu": minutes, "cuda": minutes} of one fold."""
     factor = stretch(size, n_cases)
-    return {device: float(round(m * factor)) for device, m in zip(("cpu", "cuda"), MINUTES[model], strict=True)}
+    return {device: float(round(m * factor)) for device, m in zip(("cpu", "cuda"), MODELS[model].minutes, strict=True)}
 
 
 def schedule_decision(size: Sequence[int], n_cases: int) -> Chosen:
-    minutes = {model: training_minutes(model, size, n_cases) for model in MINUTES}
+    minutes = {model: training_minutes(model, size, n_cases) for model in MODELS}
     text = ", ".join(f"{model} {value['cpu']:g}" for model, value in minutes.items())
     factor = stretch(size, n_cases)
     reason = "what brings hippocampus close to its best on 2 CPU cores"

@@ -1,82 +1,79 @@
 """The plans of `unet`, in nnU-Net's topology, and `unet_small`, for CPUs."""
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable
+from dataclasses import replace
 
-from ..plans.plans import TrainingPlan, UNetPlan
+from ..models.unet_cost import parameters, step_bytes
+from ..plans.model_plans import TrainingPlan, UNetPlan
+from .augmentation import augmented
 from .cost import small_unet_batch
-from .facts import Facts
-from .memory import available_bytes, largest_batch, unet_step_bytes
+from .memory import available_bytes, largest_batch
+from .model_task import ModelTask, Note, Planned
 from .rule import Chosen, times
-from .schedule import training_minutes
-from .unet_topology import FEATURES, MOST_FEATURES, SMALL_POOLS, Topology, features, fitting, parameters, small_features
+from .unet_topology import FEATURES, MOST_FEATURES, SMALL_POOLS, Topology, features, fitting, small_features
 
 MOST_BATCH, LEAST_BATCH = {2: 16, 3: 4}, {2: 4, 3: 2}
 UNET_RATE, SMALL_RATE = 1e-3, 3e-3
 EMA_DECAY = 0.99
 
-Widths = Callable[[Topology], tuple[int, ...]]
 
-
-def plan_unet(facts: Facts, size: Sequence[int]) -> tuple[UNetPlan, Chosen]:
+def plan_unet(task: ModelTask) -> Planned:
     """nnU-Net's pooling and features; patch and batch as the memory budget allows."""
+    facts = task.facts
 
     def widths(topology: Topology) -> tuple[int, ...]:
         return features(len(topology.strides), FEATURES, MOST_FEATURES[facts.dim])
 
-    return _plan("unet", facts, size, widths, None, UNET_RATE, lambda topology: MOST_BATCH[facts.dim])
+    draft = _draft(task, widths, None, UNET_RATE)
+    return _planned("unet", task, draft, MOST_BATCH[facts.dim], "nnU-Net's topology")
 
 
-def plan_unet_small(facts: Facts, size: Sequence[int]) -> tuple[UNetPlan, Chosen]:
+def plan_unet_small(task: ModelTask) -> Planned:
     """About half a million parameters, and iterations of about a second on two CPU cores."""
+    facts = task.facts
 
     def widths(topology: Topology) -> tuple[int, ...]:
         return small_features(topology, facts.n_image, facts.n_outputs)
 
-    def batch(topology: Topology) -> int:
-        return small_unet_batch(topology, widths(topology), facts.n_image)
+    draft = _draft(task, widths, SMALL_POOLS, SMALL_RATE)
+    what = "nnU-Net's topology at about half a million parameters; a batch that takes about a second on two CPU cores"
+    return _planned("unet_small", task, draft, small_unet_batch(draft.value, facts.n_image), what)
 
-    return _plan("unet_small", facts, size, widths, SMALL_POOLS, SMALL_RATE, batch)
 
+def _draft(
+    task: ModelTask, widths: Callable[[Topology], tuple[int, ...]], most_pools: int | None, rate: float
+) -> Chosen:
+    """The plan with the largest patch of which the smallest batch fits the memory budget."""
+    facts = task.facts
+    training = TrainingPlan("adam", rate, LEAST_BATCH[facts.dim], EMA_DECAY, task.minutes)
+    training = augmented(training, task.channel_names, facts.dim)
 
-def _plan(
-    name: str,
-    facts: Facts,
-    size: Sequence[int],
-    widths: Widths,
-    most_pools: int | None,
-    rate: float,
-    most_batch: Callable[[Topology], int],
-) -> tuple[UNetPlan, Chosen]:
-    def step_bytes(topology: Topology, batch: int) -> int:
-        chosen = widths(topology)
-        n_parameters = parameters(topology, chosen, facts.n_image, facts.n_outputs)
-        outputs = facts.n_image, facts.n_outputs
-        return unet_step_bytes(topology.patch, topology.strides, chosen, *outputs, n_parameters, batch)
+    def plan_of(topology: Topology) -> UNetPlan:
+        shape = topology.strides, topology.kernel_sizes, topology.patch
+        return UNetPlan(widths(topology), *shape, training, facts.adjacent_slices, facts.position)
 
     def fits(topology: Topology) -> bool:
-        return step_bytes(topology, LEAST_BATCH[facts.dim]) <= available_bytes(facts.memory_bytes)
+        takes = step_bytes(plan_of(topology), facts.n_image, facts.n_outputs)
+        return takes <= available_bytes(facts.memory_bytes)
 
-    topology, because = fitting(size, facts.spacing_mm, fits, most_pools)
-    chosen = widths(topology)
-    batch = largest_batch(most_batch(topology), facts.memory_bytes, partial(step_bytes, topology))
-    minutes = training_minutes(name, size, facts.n_cases)
-    training = TrainingPlan("adam", rate, batch, EMA_DECAY, minutes)
-    plan = UNetPlan(
-        chosen,
-        topology.strides,
-        topology.kernel_sizes,
-        topology.patch,
-        training,
-        adjacent_slices=facts.adjacent_slices,
-        position=facts.position,
+    topology, because = fitting(task.size, facts.spacing_mm, fits, most_pools)
+    return Chosen(plan_of(topology), because)
+
+
+def _planned(name: str, task: ModelTask, draft: Chosen, most_batch: int, what: str) -> Planned:
+    facts, plan = task.facts, draft.value
+
+    def with_batch(batch: int) -> UNetPlan:
+        return replace(plan, training=replace(plan.training, batch_size=batch))
+
+    def takes(batch: int) -> int:
+        return step_bytes(with_batch(batch), facts.n_image, facts.n_outputs)
+
+    batch = largest_batch(most_batch, facts.memory_bytes, takes)
+    total = parameters(plan, facts.n_image, facts.n_outputs)
+    chosen = Chosen(
+        f"{len(plan.features)} stages of {plan.features[0]} to {max(plan.features)} features ({total:,} parameters), "
+        f"patch {times(plan.patch)}, batch {batch}, Adam at {plan.training.learning_rate:g}",
+        f"{what}; patch: {draft.because}; a step takes about {takes(batch) / 1e6:.0f} MB",
     )
-    total = parameters(topology, chosen, facts.n_image, facts.n_outputs)
-    what = "nnU-Net's topology"
-    if name == "unet_small":
-        what += " at about half a million parameters; a batch that takes about a second on two CPU cores"
-    return plan, Chosen(
-        f"{len(chosen)} stages of {chosen[0]} to {max(chosen)} features ({total:,} parameters), patch "
-        f"{times(topology.patch)}, batch {batch}, Adam at {rate:g}",
-        f"{what}; patch: {because}; a step takes about {step_bytes(topology, batch) / 1e6:.0f} MB",
-    )
+    return Planned(with_batch(batch), [Note(name, chosen)])

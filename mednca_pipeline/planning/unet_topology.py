@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ..models.unet_cost import network_parameters
 from .rule import Chosen, round_up, times
 
 SMALLEST_MAP = 4  # no axis of a feature map becomes shorter
@@ -70,32 +71,16 @@ def features(stages: int, first: int, most: int) -> tuple[int, ...]:
     return tuple(min(first * 2**stage, most) for stage in range(stages))
 
 
-def parameters(chosen: Topology, widths: Sequence[int], n_image: int, n_outputs: int) -> int:
-    """Weights of MONAI's DynUNet of this topology, with instance norm, and deep supervision as `models.unet` has it."""
-    kernels, strides = chosen.kernel_sizes, chosen.strides
-    total, previous = 0, n_image
-    for kernel, width in zip(kernels, widths, strict=True):
-        total += _block(previous, width, kernel)
-        previous = width
-    for stage in range(len(widths) - 2, -1, -1):
-        width = widths[stage]
-        total += widths[stage + 1] * width * math.prod(strides[stage + 1]) + _block(
-            2 * width, width, kernels[stage + 1]
-        )
-    heads = max(0, min(len(widths) - 2, 3))
-    return total + sum((width + 1) * n_outputs for width in widths[: heads + 1])
-
-
-def _block(inputs: int, width: int, kernel: Sequence[int]) -> int:
-    """Two convolutions without bias, each with an affine norm."""
-    return (inputs + width) * width * math.prod(kernel) + 4 * width
-
-
 def small_features(chosen: Topology, n_image: int, n_outputs: int) -> tuple[int, ...]:
     """Doubling features whose limit brings the network closest to half a million parameters."""
     stages, firsts = len(chosen.strides), SMALL_FEATURES[len(chosen.patch)]
     candidates = (features(stages, first, most) for first in firsts for most in SMALL_WIDTHS)
-    return min(candidates, key=lambda widths: abs(parameters(chosen, widths, n_image, n_outputs) - SMALL_PARAMETERS))
+
+    def distance(widths: tuple[int, ...]) -> int:
+        total = network_parameters(widths, chosen.strides, chosen.kernel_sizes, n_image, n_outputs)
+        return abs(total - SMALL_PARAMETERS)
+
+    return min(candidates, key=distance)
 
 
 def fitting(

@@ -3,16 +3,18 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from ..runtime.errors import InputError
-from ..runtime.files import from_dict, read_json, write_json
+from ..runtime.files import read_json, write_json
 from ..runtime.labels import Labels
-from ..runtime.outline import Outline
 from ..runtime.preprocessing import PreprocessingPlan
+from ..runtime.records import from_dict
+from .model_plans import ModelPlan
 
-SCHEMA = 1
+SCHEMA = 2  # 1: a field for each of the four models that there were
 # Fields younger than the first trained models, which were trained as these values say: with them a digest stays as it
 # was.
 ADDED = {
@@ -27,74 +29,8 @@ ADDED = {
     "weight_decay": 0.0,
     "coarser_share": 0.5,
 }
+FIRST_MODELS = ("mednca", "mednca_paper", "unet", "unet_small")  # of schema 1
 FIRST_OUTLINE = {"eps": 0.02, "halo": 2}  # of a mednca whose plan is older than the field
-MODELS = ("mednca", "mednca_paper", "unet", "unet_small")
-
-
-@dataclass(frozen=True)
-class LevelPlan:
-    """One level of an NCA, coarsest first in a plan.
-
-    factor: downscale factor per axis, relative to the preprocessed image.
-    steps: number of NCA steps at this level.
-    patch: size in this level's own cells that training sees, or None for the whole image. Inference sees the whole.
-    """
-
-    factor: tuple[int, ...]
-    steps: int
-    patch: tuple[int, ...] | None = None
-
-
-@dataclass(frozen=True)
-class TrainingPlan:
-    """How a model is trained. `minutes` is the schedule per device kind, used without --budget or --iterations."""
-
-    optimiser: str  # "muon" (matrices, Adam for the rest) or "adam"
-    learning_rate: float
-    batch_size: int
-    ema_decay: float
-    minutes: dict[str, float]  # {"cpu": 15.0, "cuda": 8.0}
-    foreground_share: float = 0.5  # share of samples whose slice and patch are forced to show foreground
-    gradient_clip: float = 1.0
-    betas: tuple[float, float] = (0.9, 0.999)  # of Adam
-    augmentation: float = 1.0  # how often a sample is augmented, relative to nnU-Net; 0: never
-    mirror_axes: tuple[int, ...] = ()  # of the sample, flipped at random
-    artefacts: float = 0.0  # share of the samples that have an image artefact
-    artefact_kinds: tuple[str, ...] = ()  # which (evaluation.artefacts.ARTEFACTS), each as likely
-    at_outline: bool = False  # fine levels compute the cells that prediction would compute; else all of their patch
-    weight_decay: float = 0.0  # decoupled: each step takes rate * weight_decay of the weights (Muon: of matrices only)
-    coarser_share: float = 0.5  # of an NCA: each coarser level's loss counts this share of the next finer one's
-
-
-@dataclass(frozen=True)
-class NCAPlan:
-    """A Med-NCA: channels and hidden units of the cell, and its levels, coarsest first."""
-
-    channels: int
-    hidden: int
-    fire_rate: float  # the probability that a cell fires in a step
-    norm: str  # per cell over the hidden units, before the ReLU: "layer", "rms" or "none"
-    border: str  # padding of the perception: "reflect", "replicate" or "zeros"
-    perception: str  # "matrix" (one folded linear map) or "paper" (identity and two 3x3 filter banks)
-    levels: tuple[LevelPlan, ...]
-    training: TrainingPlan
-    adjacent_slices: int = 0  # on either side, seen by a 2D network of a volume as further image channels
-    position: tuple[float, ...] = ()  # sides of a typical image, if voxels' places are seen (runtime.position)
-    keep_every: int = 0  # of the states, for the backward pass, which computes the rest again; 0: everything is kept
-    outline: Outline | None = None  # which cells prediction computes; None: all, where coarse levels have no loss
-
-
-@dataclass(frozen=True)
-class UNetPlan:
-    """A DynUNet in nnU-Net's topology: one entry per stage, finest first."""
-
-    features: tuple[int, ...]
-    strides: tuple[tuple[int, ...], ...]
-    kernel_sizes: tuple[tuple[int, ...], ...]
-    patch: tuple[int, ...]  # in voxels of the preprocessed image; inference slides it where the image is larger
-    training: TrainingPlan
-    adjacent_slices: int = 0  # as in NCAPlan
-    position: tuple[float, ...] = ()  # as in NCAPlan
 
 
 @dataclass(frozen=True)
@@ -105,15 +41,16 @@ class ConfigPlan:
     dim: int
     preprocessing: PreprocessingPlan
     image_size: tuple[int, ...]
-    mednca: NCAPlan
-    mednca_paper: NCAPlan
-    unet: UNetPlan
-    unet_small: UNetPlan
+    models: dict[str, ModelPlan]
 
-    def model(self, name: str) -> NCAPlan | UNetPlan:
-        if name not in MODELS:
-            raise InputError(f"Model {name!r}: expected one of {', '.join(MODELS)}.")
-        return getattr(self, name)
+    def model(self, name: str) -> ModelPlan:
+        """The plan of a model. Raises InputError when there is none."""
+        if name not in self.models:
+            raise InputError(f"Model {name!r}: expected one of {', '.join(self.models)}.")
+        return self.models[name]
+
+    def with_model(self, name: str, plan: ModelPlan) -> "ConfigPlan":
+        return replace(self, models={**self.models, name: plan})
 
 
 @dataclass(frozen=True)
@@ -172,7 +109,7 @@ class Plans:
             )
         return self.configs[name]
 
-    def input_channels(self, model: NCAPlan | UNetPlan) -> int:
+    def input_channels(self, model: ModelPlan) -> int:
         """Image channels that a network sees: the dataset's, of its own slice and each adjacent one, and position's."""
         return len(self.channel_names) * (2 * model.adjacent_slices + 1) + len(model.position)
 
@@ -203,16 +140,38 @@ def describe_components(components: Mapping[str, int]) -> str:
     return ", ".join(parts)
 
 
-def read_plans(path: Path) -> Plans:
-    """Raises InputError when the file is missing, damaged or of another schema."""
-    data = read_json(path, schema=SCHEMA)
-    try:
-        for config in data["configs"].values():
-            config["mednca"].setdefault("outline", FIRST_OUTLINE)
-        return from_dict(Plans, data)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        what = f"{type(error).__name__}: {error}"
-        raise InputError(f"{path} is no whole plan ({what}). Plan again, or put back the file as it was.") from error
+def read_plans(path: Path, kinds: Mapping[str, type[ModelPlan]]) -> Plans:
+    """kinds: the type of each model's plan (models.registry, whose read_plans knows them).
+
+    Raises InputError when the file is missing or damaged, of a later schema, or has a model that is not in `kinds`.
+    """
+    data = migrated(read_json(path), path)
+    for name, config in data["configs"].items():
+        for model in list(config["models"]):
+            where = f"{path}: configs.{name}.models.{model}"
+            if model not in kinds:
+                raise InputError(f"{where}: expected one of {', '.join(kinds)}. This version has no such model.")
+            config["models"][model] = from_dict(kinds[model], config["models"][model], where)
+    return from_dict(Plans, data, str(path))
+
+
+def migrated(data: Any, path: Path) -> dict[str, Any]:
+    """The contents of a plans.json as the present schema has them. Raises InputError for what is no plan."""
+    found = data.get("schema") if isinstance(data, dict) else None
+    if found not in (1, SCHEMA):
+        raise InputError(f"{path}: expected a plan of schema {SCHEMA}, found {found}. Plan again with this version.")
+    configs = data.get("configs")
+    if not isinstance(configs, dict) or not all(isinstance(config, dict) for config in configs.values()):
+        raise InputError(f"{path}: configs: expected an object of configurations. Plan again, or put back the file.")
+    if found == 1:
+        for config in configs.values():
+            config["models"] = {name: config.pop(name) for name in FIRST_MODELS if name in config}
+            ours = config["models"].get("mednca")
+            if isinstance(ours, dict):
+                ours.setdefault("outline", FIRST_OUTLINE)
+    if not all(isinstance(config.get("models"), dict) for config in configs.values()):
+        raise InputError(f"{path}: configs: expected models in each configuration. Plan again, or put back the file.")
+    return {**data, "schema": SCHEMA}
 
 
 def write_plans(path: Path, plans: Plans) -> None:

@@ -15,10 +15,10 @@ from ..plans.plans import Plans
 from ..preprocessing.store import SCHEMA, CaseProperties, CaseStore, foreground_index
 from ..processes import worker_pool
 from ..runtime.errors import InputError
-from ..runtime.files import from_dict
 from ..runtime.images import read_image, read_labels, stored_files
 from ..runtime.labels import Labels
 from ..runtime.preprocessing import PreprocessingPlan, preprocess_image, preprocess_labels
+from ..runtime.records import from_dict
 
 log = logging.getLogger(__name__)
 

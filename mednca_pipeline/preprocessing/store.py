@@ -11,9 +11,10 @@ import blosc2
 import numpy as np
 
 from ..runtime.errors import InputError
-from ..runtime.files import from_dict, read_json, replacing, write_text
+from ..runtime.files import read_json, replacing, write_text
 from ..runtime.labels import Labels
 from ..runtime.preprocessing import Frame
+from ..runtime.records import from_dict
 
 SCHEMA = 1
 SAMPLED_VOXELS = 1000  # per output and case

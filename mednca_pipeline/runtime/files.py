@@ -1,13 +1,11 @@
-"""Files written whole or not at all, and dataclasses as JSON."""
+"""Files written whole or not at all, and JSON."""
 
 import json
 import os
 import secrets
-import types
-import typing
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -55,24 +53,3 @@ def read_json(path: Path, schema: int | None = None) -> Any:
                 "It was written by another version of mednca_pipeline: make it again with this one."
             )
     return data
-
-
-def from_dict(cls: Any, data: Any) -> Any:
-    """Rebuilds a (nested) dataclass, tuple, dict or optional of type `cls` from what JSON gave back."""
-    origin, args = typing.get_origin(cls), typing.get_args(cls)
-    if data is None or cls is Any:
-        return data
-    if origin in (typing.Union, types.UnionType):
-        return from_dict(next(arg for arg in args if arg is not type(None)), data)
-    if is_dataclass(cls):
-        hints = typing.get_type_hints(cls)
-        unknown = set(data) - {field.name for field in fields(cls)}
-        if unknown:
-            raise InputError(f"{cls.__name__}: unknown field {', '.join(sorted(unknown))}.")
-        return cls(**{name: from_dict(hints[name], value) for name, value in data.items()})
-    if origin is tuple:
-        item_types = [args[0]] * len(data) if len(args) == 2 and args[1] is Ellipsis else args
-        return tuple(from_dict(item, value) for item, value in zip(item_types, data, strict=True))
-    if origin is dict:
-        return {key: from_dict(args[1], value) for key, value in data.items()}
-    return float(data) if cls is float else data

@@ -1,11 +1,13 @@
 """Training batches, each sample a pure function of (seed, fold, iteration, index)."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from acvl_utils.cropping_and_padding.bounding_boxes import crop_and_pad_nd
+from batchgenerators.transforms.abstract_transforms import AbstractTransform
 
 from ..preprocessing.store import CaseProperties, CaseStore
 from ..runtime.errors import InputError
@@ -28,7 +30,8 @@ class BatchRecipe:
     relative to nnU-Net; 0: never. mirror_axes: flipped at random. artefacts: None for none. adjacent_slices: on either
     side, which are further channels of a 2D sample. position: sides of a typical image, if the last channels of a
     sample are to tell where in their image its voxels lie (runtime.position); else (). No transform flips or
-    turns these; each sample's are moved as a whole, by POSITION_SHIFT times `augmentation`.
+    turns these; each sample's are moved as a whole, by POSITION_SHIFT times `augmentation`. transforms: makes the
+    augmentation of such a recipe.
     """
 
     store: Path
@@ -47,6 +50,7 @@ class BatchRecipe:
     artefacts: ArtefactRecipe | None = None
     adjacent_slices: int = 0
     position: tuple[float, ...] = ()
+    transforms: "Transforms" = field(default_factory=lambda: planned_transforms)
 
     def __post_init__(self):
         if not self.cases:
@@ -57,6 +61,17 @@ class BatchRecipe:
             raise ValueError(f"patch {self.patch} is larger than image_size {self.image_size}")
         if self.dim == 3 and self.adjacent_slices:
             raise ValueError("adjacent_slices are for 2D samples: a 3D sample has its neighbours")
+
+
+Transforms = Callable[[BatchRecipe], AbstractTransform | None]
+
+
+def planned_transforms(recipe: BatchRecipe) -> AbstractTransform | None:
+    """The augmentation that a recipe asks for; None for none."""
+    if not (recipe.augmentation or recipe.mirror_axes):
+        return None
+    slices = 2 * recipe.adjacent_slices + 1
+    return training_transforms(recipe.image_size, recipe.mirror_axes, recipe.augmentation, slices)
 
 
 class Batch(NamedTuple):
@@ -74,13 +89,7 @@ class Sampler:
         self.recipe = recipe
         self._store = CaseStore(recipe.store)
         self._properties: dict[str, CaseProperties] = {}
-        self._transforms = (
-            training_transforms(
-                recipe.image_size, recipe.mirror_axes, recipe.augmentation, 2 * recipe.adjacent_slices + 1
-            )
-            if recipe.augmentation or recipe.mirror_axes
-            else None
-        )
+        self._transforms = recipe.transforms(recipe)
 
     def batch(self, iteration: int) -> Batch:
         """The batch of this iteration (0 is the first)."""

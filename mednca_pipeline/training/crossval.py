@@ -16,7 +16,8 @@ from ..evaluation.results import ModelResults, collect_results, is_finished, oth
 from ..evaluation.summary import label_files
 from ..fingerprint.leakage import workspace_splits
 from ..inference.calibration import calibrate
-from ..plans.plans import MODELS, Plans, read_plans
+from ..models.registry import COMPARED, MODELS, read_plans
+from ..plans.plans import Plans
 from ..plans.splits import Fold
 from ..processes import augmenting_workers, cores
 from ..runtime.errors import InputError
@@ -38,7 +39,7 @@ class CrossvalOptions:
     """
 
     dataset: str
-    models: tuple[str, ...] = ("mednca", "unet_small")
+    models: tuple[str, ...] = COMPARED
     config: str | None = None
     folds: tuple[int, ...] | None = None
     budget: str | None = None

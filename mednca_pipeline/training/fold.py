@@ -12,7 +12,7 @@ import torch
 
 from ..device import choose_device
 from ..evaluation.results import read_run
-from ..models.registry import build_model, count_parameters
+from ..models.registry import count_parameters
 from ..models.weights import load_weights, save_weights
 from ..plans.plans import write_plans
 from ..processes import cores
@@ -23,6 +23,7 @@ from .batches import Batch, make_batch
 from .job import Job, prepare
 from .lock import only_writer
 from .loop import mask_generator, train
+from .method import DEFAULT, Method
 from .options import TrainingOptions
 from .report import draw_progress, run_record, training_log, write_training_csv
 from .schedule import N_TIMED, N_WARMUP, epoch_length, iterations_for
@@ -42,12 +43,14 @@ def train_fold(
     options: TrainingOptions,
     on_epoch: Callable[[TrainingState], None] = lambda state: None,
     on_case: Callable[[str], None] | None = None,
+    method: Method = DEFAULT,
 ) -> Path:
     """Trains and validates a fold; returns its folder. What is finished is only reported, unless `force`.
 
-    on_epoch: called after each epoch's row. on_case: called with the name of each validated case.
+    on_epoch: called after each epoch's row. on_case: called with the name of each validated case. method: what is
+    trained, and how. Validation predicts with the registry's network of this name.
     """
-    job = as_begun(prepare(workspace, options))
+    job = as_begun(prepare(workspace, options, method))
     run = read_run(job.folder)
     if run and run["finished"] and not options.force and not _extends(options, run):
         log.info("%s is finished: %s. Nothing was overwritten; --force trains it again.", job.title, job.folder)
@@ -117,8 +120,8 @@ def start_state(job: Job) -> TrainingState:
     options, training = job.options, job.plan.training
     torch.set_num_threads(options.threads or max(1, cores() - job.workers))
     torch.manual_seed(options.seed)
-    model = build_model(options.model, job.plans, job.config.name).to(job.device)
-    state = new_state(model, training, options.iterations or 0)
+    model = job.method.network(options.model, job.plans, job.config.name).to(job.device)
+    state = new_state(model, training, options.iterations or 0, job.method.optimisers)
     if options.resume:
         load_checkpoint(job.folder / "checkpoint.pt", state, job.identity)
         if options.iterations and options.iterations < state.iteration:
@@ -157,14 +160,15 @@ def begin(job: Job, state: TrainingState) -> None:
 def time_iterations(job: Job, budget_s: float) -> int:
     """How many iterations fit the budget: times some that are thrown away, with their batches and epoch's end."""
     torch.manual_seed(job.options.seed)
-    model = build_model(job.options.model, job.plans, job.config.name).to(job.device)
-    trial = new_state(model, job.plan.training, 10**6)
+    model = job.method.network(job.options.model, job.plans, job.config.name).to(job.device)
+    trial = new_state(model, job.plan.training, 10**6, job.method.optimisers)
     with BatchSource(job.recipe, 0, job.workers) as batches:
         for index in range(N_WARMUP + N_TIMED):
             if index == N_WARMUP:
                 started = time.perf_counter()
             batch = next(batches)
-            train_step(trial, batch, job.plan.training, job.plans.labels, mask_generator(job.recipe, index, job.device))
+            generator = mask_generator(job.recipe, index, job.device)
+            train_step(trial, batch, job.plan.training, job.plans.labels, generator, job.method.loss)
             trial.iteration += 1
     seconds = (time.perf_counter() - started) / N_TIMED
     started = time.perf_counter()
@@ -211,6 +215,7 @@ def _train_and_validate(workspace: Workspace, job: Job, state: TrainingState, on
         folder=job.folder,
         identity=job.identity,
         workers=job.workers,
+        loss_of=job.method.loss,
         score=lambda: score_samples(state, samples, job.plans.labels),
         on_epoch=end_of_epoch,
     )

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -11,7 +11,9 @@ from ..device import choose_device
 from ..evaluation.results import other_plans, other_splits
 from ..fingerprint.fingerprint import read_fingerprint
 from ..fingerprint.leakage import workspace_splits
-from ..plans.plans import ConfigPlan, NCAPlan, Plans, TrainingPlan, UNetPlan, read_plans
+from ..models.registry import read_plans
+from ..plans.model_plans import ModelPlan, TrainingPlan
+from ..plans.plans import ConfigPlan, Plans
 from ..plans.splits import Fold
 from ..preprocessing.run import preprocessing_digest
 from ..preprocessing.store import CaseStore
@@ -22,6 +24,7 @@ from ..runtime.preprocessing import PreprocessingPlan
 from ..workspace import Workspace
 from .artefacts import ArtefactRecipe
 from .batches import BatchRecipe
+from .method import DEFAULT, Method
 from .options import TrainingOptions
 
 
@@ -40,9 +43,10 @@ class Job:
     validation_cases: tuple[str, ...]
     split: str
     device: torch.device
+    method: Method = DEFAULT
 
     @property
-    def plan(self) -> NCAPlan | UNetPlan:
+    def plan(self) -> ModelPlan:
         return self.config.model(self.options.model)
 
     @property
@@ -65,7 +69,7 @@ class Job:
         return f"{self.plans.dataset} {self.options.model}_{self.config.name} fold {self.options.fold}"
 
 
-def prepare(workspace: Workspace, options: TrainingOptions) -> Job:
+def prepare(workspace: Workspace, options: TrainingOptions, method: Method = DEFAULT) -> Job:
     """Reads plans, splits and the preprocessed cases. Raises InputError for anything missing or not fitting."""
     dataset = workspace.resolve(options.dataset)
     plans = read_plans(workspace.plans_file(dataset))
@@ -85,22 +89,15 @@ def prepare(workspace: Workspace, options: TrainingOptions) -> Job:
     folder = workspace.fold_folder(dataset, options.model, config.name, options.fold)
     _check_model_folder(folder.parent, plans, splits, config.name, options)
     recipe = batch_recipe(store.folder, plans, config, plan, fold.train, options)
-    return Job(options, plans, config, folder, recipe, fold.val, fold.digest, choose_device(options.device))
+    recipe = replace(recipe, transforms=method.transforms)
+    return Job(options, plans, config, folder, recipe, fold.val, fold.digest, choose_device(options.device), method)
 
 
 def batch_recipe(
-    store: Path, plans: Plans, config: ConfigPlan, plan: NCAPlan | UNetPlan, cases: tuple[str, ...], options
+    store: Path, plans: Plans, config: ConfigPlan, plan: ModelPlan, cases: tuple[str, ...], options
 ) -> BatchRecipe:
     """The batches of a model: whole images, with the place of the finest patch."""
-    if isinstance(plan, NCAPlan):
-        finest, factor = plan.levels[-1], plan.levels[0].factor
-        patch = (
-            config.image_size
-            if finest.patch is None
-            else tuple(side * f for side, f in zip(finest.patch, finest.factor, strict=True))
-        )
-    else:
-        patch, factor = plan.patch, (1,) * config.dim
+    patch, factor = plan.window(config.image_size)
     image_size = tuple(map(max, config.image_size, patch))  # a UNet's patch is rounded up to its strides
     return BatchRecipe(
         store=store,

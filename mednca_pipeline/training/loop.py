@@ -14,10 +14,11 @@ import torch
 
 from ..device import peak_memory_bytes
 from ..models.weights import save_weights
-from ..plans.plans import TrainingPlan
+from ..plans.model_plans import TrainingPlan
 from ..runtime.labels import Labels
 from .batches import BatchRecipe
 from .guard import MAX_RESTORES
+from .losses import Loss, dice_and_cross_entropy
 from .schedule import cosine, epoch_length
 from .state import TrainingState, save_checkpoint
 from .step import train_step
@@ -43,6 +44,7 @@ def train(
     folder: Path,
     identity: str,
     workers: int,
+    loss_of: Loss = dice_and_cross_entropy,
     score: Callable[[], dict[str, float]],
     on_epoch: Callable[[TrainingState], None],
 ) -> None:
@@ -62,7 +64,7 @@ def train(
                 started = time.perf_counter()
                 for batch in batches:
                     generator = mask_generator(recipe, state.iteration, device)
-                    loss, magnitude = train_step(state, batch, plan, labels, generator)
+                    loss, magnitude = train_step(state, batch, plan, labels, generator, loss_of)
                     problem = state.guard.problem(loss, magnitude)
                     if problem:
                         go_back(state, problem)

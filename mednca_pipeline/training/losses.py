@@ -1,5 +1,7 @@
 """Dice + cross-entropy at every level, with soft targets at the coarse ones."""
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -7,6 +9,7 @@ from torch import Tensor
 from ..runtime.labels import Labels
 
 DICE_SMOOTHING = 1e-5
+Loss = Callable[..., Tensor]  # (logits, targets, weights, sigmoid=...) -> scalar, as dice_and_cross_entropy
 
 
 def encode_targets(labels: Tensor, definition: Labels) -> tuple[Tensor, Tensor | None]:

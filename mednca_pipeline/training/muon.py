@@ -7,7 +7,7 @@ parameters only and orthogonalises in bfloat16; convolution filters are flattene
 import torch
 from torch import Tensor, nn
 
-from ..plans.plans import TrainingPlan
+from ..plans.model_plans import TrainingPlan
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 ADAM_SHARE = 0.1  # learning rate of biases and gains relative to the matrices'

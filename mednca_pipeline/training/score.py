@@ -3,9 +3,6 @@
 import torch
 from torch import Tensor
 
-from ..models.mednca import MedNCA
-from ..models.prediction import predict_logits
-from ..models.windows import crop_boxes
 from ..runtime.labels import Labels
 from .batches import Batch
 from .losses import encode_targets
@@ -13,23 +10,16 @@ from .state import TrainingState
 
 
 def score_samples(state: TrainingState, batch: Batch, labels: Labels) -> dict[str, float]:
-    """Dice per foreground output of the EMA weights, pooled over the samples; NaN where an output is absent.
-
-    An automaton predicts the whole samples as mednca_predict does, a UNet the patches that training would have seen.
-    """
-    model = state.ema.eval()
-    device = next(model.parameters()).device
+    """Dice per foreground output of the EMA weights, pooled over the samples; NaN where an output is absent."""
+    network = state.ema.eval()
+    device = next(network.parameters()).device
     image = torch.from_numpy(batch.image).to(device)
     targets, weights = encode_targets(torch.from_numpy(batch.labels).to(device), labels)
     with torch.inference_mode():
-        if isinstance(model, MedNCA):
-            logits = predict_logits(model, image, model.plan.outline)
-        else:
-            origin = torch.from_numpy(batch.origin)
-            logits = model.predict_logits(crop_boxes(image, origin, model.plan.patch))
-            targets = crop_boxes(targets, origin, model.plan.patch)
-            weights = None if weights is None else crop_boxes(weights, origin, model.plan.patch)
-    return dict(zip(labels.names, _pooled_dice(logits, targets, weights, model.sigmoid), strict=True))
+        output = network.scored(image, torch.from_numpy(batch.origin))
+        targets = output.targets(targets)
+        weights = None if weights is None else output.targets(weights)
+    return dict(zip(labels.names, _pooled_dice(output.logits, targets, weights, network.sigmoid), strict=True))
 
 
 def _pooled_dice(logits: Tensor, targets: Tensor, weights: Tensor | None, sigmoid: bool) -> list[float]:

@@ -1,6 +1,7 @@
 """Everything that changes in a training, and its checkpoint."""
 
 import copy
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..plans.plans import TrainingPlan
+from ..plans.model_plans import TrainingPlan
 from ..runtime.errors import InputError
 from ..runtime.files import replacing
 from .guard import Guard
@@ -68,9 +69,14 @@ class TrainingState:
         torch._foreach_lerp_(list(self.ema.parameters()), list(self.model.parameters()), 1 - decay)
 
 
-def new_state(model: nn.Module, plan: TrainingPlan, iterations: int) -> TrainingState:
+def new_state(
+    model: nn.Module,
+    plan: TrainingPlan,
+    iterations: int,
+    optimisers: Callable[[nn.Module, TrainingPlan], list[torch.optim.Optimizer]] = build_optimisers,
+) -> TrainingState:
     ema = copy.deepcopy(model).requires_grad_(False)
-    return TrainingState(model, ema, build_optimisers(model, plan), iterations)
+    return TrainingState(model, ema, optimisers(model, plan), iterations)
 
 
 def save_checkpoint(path: Path, state: TrainingState, identity: str) -> None:

@@ -1,27 +1,27 @@
-"""One iteration: forward, loss at every level, backward, update."""
+"""One iteration: forward, loss of every output, backward, update."""
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from ..models.mednca import MedNCA
-from ..models.windows import crop_boxes
-from ..plans.plans import TrainingPlan
+from ..models.protocol import Output
+from ..plans.model_plans import TrainingPlan
 from ..runtime.labels import Labels
 from .batches import Batch
-from .losses import dice_and_cross_entropy, encode_targets
+from .losses import Loss, dice_and_cross_entropy, encode_targets
 from .schedule import cosine
 from .state import TrainingState
 
-if TYPE_CHECKING:
-    from ..models.unet import UNet
-
 
 def train_step(
-    state: TrainingState, batch: Batch, plan: TrainingPlan, labels: Labels, generator: torch.Generator
+    state: TrainingState,
+    batch: Batch,
+    plan: TrainingPlan,
+    labels: Labels,
+    generator: torch.Generator,
+    loss_of: Loss = dice_and_cross_entropy,
 ) -> tuple[float, float]:
     """Runs one iteration, updates weights and EMA, and returns the loss and the hidden state's magnitude.
 
@@ -33,12 +33,8 @@ def train_step(
     image = torch.from_numpy(batch.image).to(device)
     targets, weights = encode_targets(torch.from_numpy(batch.labels).to(device), labels)
     with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-        if isinstance(state.model, MedNCA):
-            loss, magnitude = nca_loss(
-                state.model, image, torch.from_numpy(batch.origin), targets, weights, generator, plan.coarser_share
-            )
-        else:
-            loss, magnitude = unet_loss(state.model, image, torch.from_numpy(batch.origin), targets, weights), 0.0
+        outputs, magnitude = state.model(image, torch.from_numpy(batch.origin), generator)
+        loss = weighted_loss(outputs, targets, weights, state.model.sigmoid, loss_of)
     if not torch.isfinite(loss):
         return loss.item(), float(magnitude)
     state.model.zero_grad(set_to_none=True)
@@ -59,35 +55,18 @@ def set_learning_rate(optimisers: Sequence[torch.optim.Optimizer], share: float)
             group["lr"] = group.setdefault("base_lr", group["lr"]) * share
 
 
-def nca_loss(
-    model: MedNCA,
-    image: Tensor,
-    origin: Tensor,
-    targets: Tensor,
-    weights: Tensor | None,
-    generator: torch.Generator,
-    coarser_share: float = 0.5,
-) -> tuple[Tensor, Tensor]:
-    """Mean of the levels' losses, each coarser level's counting `coarser_share` of the next finer one's."""
-    outputs, magnitude = model(image, origin, generator)
-    shares = [coarser_share ** (len(outputs) - 1 - index) for index in range(len(outputs))]
+def weighted_loss(
+    outputs: Sequence[Output], targets: Tensor, weights: Tensor | None, sigmoid: bool, loss_of: Loss
+) -> Tensor:
+    """Mean of the outputs' losses, each counting its share. targets, weights: of the batch, at full resolution."""
     losses = [
-        dice_and_cross_entropy(
+        loss_of(
             output.logits,
             output.targets(targets),
             None if weights is None else output.targets(weights),
-            sigmoid=model.sigmoid,
+            sigmoid=sigmoid,
         )
         for output in outputs
     ]
-    return sum(share * loss for share, loss in zip(shares, losses, strict=True)) / sum(shares), magnitude
-
-
-def unet_loss(model: "UNet", image: Tensor, origin: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
-    """Mean of the heads' losses, each coarser head counting half as much as the next finer."""
-    image, targets = crop_boxes(image, origin, model.plan.patch), crop_boxes(targets, origin, model.plan.patch)
-    weights = None if weights is None else crop_boxes(weights, origin, model.plan.patch)
-    heads = model(image)
-    shares = [0.5**index for index in range(len(heads))]
-    losses = [dice_and_cross_entropy(head, targets, weights, sigmoid=model.sigmoid) for head in heads]
+    shares = [output.share for output in outputs]
     return sum(share * loss for share, loss in zip(shares, losses, strict=True)) / sum(shares)

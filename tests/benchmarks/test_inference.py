@@ -2,7 +2,7 @@
 
 from benchmarks import inference
 from mednca_pipeline.inference.batch import Settings
-from mednca_pipeline.plans.plans import read_plans
+from mednca_pipeline.models.registry import read_plans
 
 
 def test_its_model_is_the_planned_network_in_five_folds(tmp_path):

@@ -13,8 +13,8 @@ from benchmarks.recipe.screen import changed, prepare
 from benchmarks.recipe.variants import VARIANTS
 from mednca_pipeline.cli.plan_and_preprocess import main as plan
 from mednca_pipeline.evaluation.summary import make_summary
+from mednca_pipeline.models.registry import read_plans
 from mednca_pipeline.phantom import write_phantom_dataset
-from mednca_pipeline.plans.plans import read_plans
 from mednca_pipeline.plans.splits import read_splits
 from mednca_pipeline.preprocessing.store import CaseStore
 from mednca_pipeline.runtime.errors import InputError
@@ -45,7 +45,7 @@ def rows_of(losses=(1.0, 0.5), magnitude=3.0, empty=0, seed=0, problem=""):
 
 
 def test_variant_changes_the_named_fields_alone():
-    plan = read_plans(PLANS).config().mednca
+    plan = read_plans(PLANS).config().models["mednca"]
     made = changed(plan, {"training.batch_size": 3, "levels": [[8, 11, None], [1, 4, 32]], "hidden": 96})
     assert (made.training.batch_size, made.hidden, made.channels) == (3, 96, plan.channels)
     assert [(level.factor, level.steps, level.patch) for level in made.levels] == [
@@ -123,8 +123,8 @@ def test_screens_train_and_hold_out_inside_the_training_cases_of_fold_0(planned,
     assert set(fold.train) | set(fold.val) <= set(reported.train)
     assert not set(fold.train) & set(fold.val)
     assert fold.val
-    assert read_plans(made.plans_file(dataset)).config(config).mednca.hidden == 80
-    assert read_plans(given.plans_file(dataset)).config(config).mednca.hidden == 64
+    assert read_plans(made.plans_file(dataset)).config(config).models["mednca"].hidden == 80
+    assert read_plans(given.plans_file(dataset)).config(config).models["mednca"].hidden == 64
 
 
 def test_rows_older_than_the_columns_of_robustness_are_read():
@@ -158,7 +158,7 @@ def test_every_variant_changes_the_present_plan_of_its_dataset(name):
     }
     dataset = own.get(name.split("_")[0])
     plans = read_plans(PLANS.parents[1] / (dataset or "Dataset004_Hippocampus") / "plans.json")
-    plan = plans.config().mednca
+    plan = plans.config().models["mednca"]
     made = changed(plan, screen.suited(VARIANTS[name], plans.channel_names, 2))
     assert (made == plan) == (name == "plan")
     fixed = plans.input_channels(made)

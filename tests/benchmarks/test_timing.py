@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from benchmarks import timing
 from benchmarks.authors import published
-from mednca_pipeline.plans.plans import LevelPlan
+from mednca_pipeline.plans.model_plans import LevelPlan
 
 LEVELS = (LevelPlan((2, 2), 4), LevelPlan((1, 1), 2))
 PLAN = replace(published(), channels=5, hidden=4, fire_rate=0.5, levels=LEVELS)

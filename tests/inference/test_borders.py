@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from mednca_pipeline.inference.predictor import Predictor
-from mednca_pipeline.plans.plans import read_plans, write_plans
+from mednca_pipeline.models.registry import read_plans
+from mednca_pipeline.plans.plans import write_plans
 from mednca_pipeline.runtime.images import read_image, read_labels
 
 CASES = 6

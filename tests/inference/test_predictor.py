@@ -13,7 +13,7 @@ from mednca_pipeline.evaluation.postprocessing import Postprocessing
 from mednca_pipeline.inference.light import LightNetwork
 from mednca_pipeline.inference.network import Asked
 from mednca_pipeline.inference.predictor import Predictor
-from mednca_pipeline.inference.torch_network import TorchNetwork, load_module
+from mednca_pipeline.inference.torch_nca import TorchNCA
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.files import write_json
 from mednca_pipeline.runtime.fire_masks import fire_masks
@@ -97,15 +97,13 @@ def test_numpy_and_torch_predict_the_same(tmp_path, image, config, everywhere, m
     plans = make_plans()
     if everywhere:
         chosen = plans.configs[config]
-        all_open = replace(chosen.mednca, outline=Outline(eps=1e-9, halo=1))
-        plans = replace(plans, configs={config: replace(chosen, mednca=all_open)})
+        all_open = replace(chosen.models["mednca"], outline=Outline(eps=1e-9, halo=1))
+        plans = replace(plans, configs={config: chosen.with_model("mednca", all_open)})
     folder = save_model(tmp_path, plans, config=config, folds=(0,))
     light = Predictor.from_folder(folder, runs=2)
     assert isinstance(light.networks[0], LightNetwork)
     weights = folder / "fold_0" / "final.safetensors"
-    module = load_module(weights, plans, "mednca", config)
-    plan = plans.config(config).mednca
-    torch_network = TorchNetwork(module, plans, config, plan, "cpu", everywhere)
+    torch_network = TorchNCA.from_weights(weights, plans, "mednca", config, "cpu", everywhere)
     for asked in (Asked(), Asked(runs=2)):
         found, expected = (
             Predictor(plans, config, "mednca", {0: network}, runs=asked.runs).predict(image, SPACING)
@@ -164,9 +162,9 @@ def test_batches_of_slices_change_nothing(tmp_path, image, model, monkeypatch):
 
 def test_the_outline_is_computed_in_numpy_and_the_rest_in_torch(folder, tmp_path):
     assert isinstance(Predictor.from_folder(folder).networks[0], LightNetwork)
-    assert isinstance(Predictor.from_folder(folder, everywhere=True).networks[0], TorchNetwork)
+    assert isinstance(Predictor.from_folder(folder, everywhere=True).networks[0], TorchNCA)
     paper = save_model(tmp_path, make_plans(), "mednca_paper", folds=(0,))
-    assert isinstance(Predictor.from_folder(paper).networks[0], TorchNetwork)
+    assert isinstance(Predictor.from_folder(paper).networks[0], TorchNCA)
 
 
 def test_small_image_is_padded_and_cropped_back(folder):

@@ -28,8 +28,8 @@ TYPICAL = (6.0, 18.0, 15.0)
 def seeing_position(kind: str) -> tuple[Plans, str]:
     plans, config = (two_dimensional(make_plans()), "2d") if kind == "picture" else (make_plans(), kind)
     chosen = plans.configs[config]
-    model = replace(chosen.mednca, position=TYPICAL[-2:] if kind == "picture" else TYPICAL)
-    return replace(plans, configs={config: replace(chosen, mednca=model)}, default_config=config), config
+    model = replace(chosen.models["mednca"], position=TYPICAL[-2:] if kind == "picture" else TYPICAL)
+    return replace(plans, configs={config: chosen.with_model("mednca", model)}, default_config=config), config
 
 
 def samples_of(part, dim: int) -> list[np.ndarray]:
@@ -56,11 +56,15 @@ def test_prediction_sees_the_places_that_training_saw(kind, tmp_path):
     seen = [sample for part in parts(image, network.format) for sample in samples_of(part, chosen.dim)]
     write_store(tmp_path / "store", {"a": (image, np.zeros(SHAPES[kind], np.uint8))}, chosen.dim)
     recipe = batch_recipe(
-        tmp_path / "store", plans, chosen, chosen.mednca, ("a",), TrainingOptions("Dataset004_Tiny", 0)
+        tmp_path / "store", plans, chosen, chosen.models["mednca"], ("a",), TrainingOptions("Dataset004_Tiny", 0)
     )
     sampler = Sampler(replace(recipe, augmentation=0.0, image_size=seen[0].shape[1:], patch=seen[0].shape[1:]))
     samples = [sampler.sample(0, index)[0] for index in range(10)]
-    assert samples[0].shape[0] == plans.input_channels(chosen.mednca) == 1 + len(chosen.mednca.position)
+    assert (
+        samples[0].shape[0]
+        == plans.input_channels(chosen.models["mednca"])
+        == 1 + len(chosen.models["mednca"].position)
+    )
     for sample in samples:
         assert any(np.array_equal(sample, given) for given in seen)
     moved = Sampler(replace(sampler.recipe, augmentation=1.0)).sample(0, 0)[0][1:] - samples[0][1:]

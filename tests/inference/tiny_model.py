@@ -9,16 +9,8 @@ import torch
 
 from mednca_pipeline.models.registry import build_model
 from mednca_pipeline.models.weights import save_weights
-from mednca_pipeline.plans.plans import (
-    ConfigPlan,
-    LevelPlan,
-    NCAPlan,
-    Plans,
-    TrainingPlan,
-    TrainingRange,
-    UNetPlan,
-    write_plans,
-)
+from mednca_pipeline.plans.model_plans import LevelPlan, NCAPlan, TrainingPlan, UNetPlan
+from mednca_pipeline.plans.plans import ConfigPlan, Plans, TrainingRange, write_plans
 from mednca_pipeline.runtime.files import write_json
 from mednca_pipeline.runtime.labels import Labels
 from mednca_pipeline.runtime.outline import Outline
@@ -97,7 +89,8 @@ def _config(name: str, dim: int, channels: int) -> ConfigPlan:
     target = (None, 1.0, 1.0) if dim == 2 else (2.0, 1.0, 1.0)
     preprocessing = PreprocessingPlan((0, 1, 2), target, ("zscore",) * channels)
     mednca = replace(nca, outline=Outline(eps=0.2, halo=1))
-    return ConfigPlan(name, dim, preprocessing, (6, 16, 16)[-dim:], mednca, nca, unet, unet)
+    models = {"mednca": mednca, "mednca_paper": nca, "unet": unet, "unet_small": unet}
+    return ConfigPlan(name, dim, preprocessing, (6, 16, 16)[-dim:], models)
 
 
 def two_dimensional(plans: Plans) -> Plans:

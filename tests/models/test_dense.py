@@ -13,7 +13,7 @@ from mednca_pipeline.models.dense import fits, run_dense
 from mednca_pipeline.models.mednca import MedNCA
 from mednca_pipeline.models.nca import Cell, run_steps
 from mednca_pipeline.models.sparse import run_sparse
-from mednca_pipeline.plans.plans import LevelPlan, NCAPlan, TrainingPlan
+from mednca_pipeline.plans.model_plans import LevelPlan, NCAPlan, TrainingPlan
 
 LEVELS = (LevelPlan((2, 2), 2), LevelPlan((1, 1), 2))
 PLAN = NCAPlan(8, 8, 0.75, "layer", "replicate", "matrix", LEVELS, TrainingPlan("adam", 1e-3, 1, 0.9, {"cpu": 1.0}))

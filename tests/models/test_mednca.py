@@ -12,7 +12,7 @@ from mednca_pipeline.models.mednca import MedNCA, draw_fires
 from mednca_pipeline.models.nca import Cell, run_steps
 from mednca_pipeline.models.prediction import level_states, predict_logits
 from mednca_pipeline.models.registry import count_parameters
-from mednca_pipeline.plans.plans import LevelPlan, NCAPlan, TrainingPlan
+from mednca_pipeline.plans.model_plans import LevelPlan, NCAPlan, TrainingPlan
 from mednca_pipeline.runtime.outline import Outline
 
 TRAINING = TrainingPlan("muon", 0.02, 2, 0.99, {"cpu": 1.0})

@@ -10,7 +10,7 @@ from mednca_pipeline.models import tiles
 from mednca_pipeline.models.mednca import MedNCA
 from mednca_pipeline.models.prediction import level_states, predict_logits
 from mednca_pipeline.models.tiles import boxes_to_compute, cut, tile_size, tiled_logits
-from mednca_pipeline.plans.plans import LevelPlan, NCAPlan, TrainingPlan
+from mednca_pipeline.plans.model_plans import LevelPlan, NCAPlan, TrainingPlan
 
 PLAN = NCAPlan(8, 12, 0.6, "layer", "replicate", "matrix", (), TrainingPlan("muon", 0.02, 2, 0.99, {"cpu": 1.0}))
 THREE = (LevelPlan((4, 4), 3), LevelPlan((2, 2), 3), LevelPlan((1, 1), 2))

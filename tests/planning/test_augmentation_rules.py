@@ -49,12 +49,15 @@ def test_all_but_the_published_network_are_trained_with_them(monkeypatch):
     on = make_plans(hippocampus())
     monkeypatch.setattr(augmentation, "ARTEFACTS", 0.0)
     off = make_plans(hippocampus())
-    assert (off.config("2d").mednca.training.artefacts, off.config("2d").mednca.training.artefact_kinds) == (0.0, ())
+    assert (
+        off.config("2d").models["mednca"].training.artefacts,
+        off.config("2d").models["mednca"].training.artefact_kinds,
+    ) == (0.0, ())
     for name in ("mednca", "unet", "unet_small"):
         training = on.config("2d").model(name).training
         assert (training.artefacts, training.artefact_kinds) == (0.15, ARTEFACT_KINDS["MRI"])
         assert on.digest("2d", name) != off.digest("2d", name)
-    assert on.config("2d").mednca_paper == off.config("2d").mednca_paper
+    assert on.config("2d").models["mednca_paper"] == off.config("2d").models["mednca_paper"]
     (row,) = [row for row in on.decisions if row.name == "artefacts" and row.config == "2d"]
     assert row.value == "in 15% of the samples: noise, blur, low resolution, gamma, bias field, ghosts, spikes"
     assert row.because == "MRI: artefacts of MRI images"
@@ -62,10 +65,14 @@ def test_all_but_the_published_network_are_trained_with_them(monkeypatch):
 
 def test_planner_mirrors_ultrasound_and_says_why(monkeypatch):
     images = alike((64, 64), {"lesion": (20, 20)}, channel_names=("ultrasound",))
-    assert make_plans(images).config().mednca.training.mirror_axes == ()
+    assert make_plans(images).config().models["mednca"].training.mirror_axes == ()
     monkeypatch.setattr(augmentation, "MIRRORED", True)
     plans = make_plans(images)
-    assert plans.config().mednca.training.mirror_axes == plans.config().unet.training.mirror_axes == (1,)
+    assert (
+        plans.config().models["mednca"].training.mirror_axes
+        == plans.config().models["unet"].training.mirror_axes
+        == (1,)
+    )
     rows = {row.name: row for row in plans.decisions}
     assert rows["mirrored"].because.startswith("a probe may be held either way round")
     assert "not mirrored" not in rows["training"].value

@@ -6,9 +6,10 @@ import pytest
 from made_fingerprints import alike, make_case, make_fingerprint
 
 from mednca_pipeline.fingerprint.fingerprint import ClassStatistics
+from mednca_pipeline.models.registry import read_plans
 from mednca_pipeline.planning.components import components_decision, steady_components
 from mednca_pipeline.planning.planner import make_plans
-from mednca_pipeline.plans.plans import Plans, describe_components, read_plans, write_plans
+from mednca_pipeline.plans.plans import Plans, describe_components, write_plans
 from mednca_pipeline.runtime.files import read_json, write_json
 
 

@@ -5,11 +5,9 @@ import pytest
 from hard_phantoms import ONE, fingerprint_of, small_lesion, thick_slices, vessel_tree
 from way_to_the_grid import dice_of_grid
 
-from mednca_pipeline.models.firing import computed_share
-from mednca_pipeline.planning.memory import available_bytes, nca_step_bytes, unet_step_bytes
+from mednca_pipeline.models import nca_cost, unet_cost
+from mednca_pipeline.planning.memory import available_bytes
 from mednca_pipeline.planning.planner import make_plans
-from mednca_pipeline.planning.unet_topology import Topology
-from mednca_pipeline.planning.unet_topology import parameters as unet_weights
 
 PHANTOMS = {
     "tubes of 2 pixels": (vessel_tree, (1.0, 1.0)),
@@ -48,13 +46,10 @@ def test_a_step_of_every_network_fits_the_memory(planned):
     plans = planned[-1]
     room = available_bytes(plans.memory_bytes)
     for config in plans.configs.values():
-        for nca in (config.mednca, config.mednca_paper):
-            form = (plans.input_channels(nca), ONE.n_outputs, nca.channels, nca.hidden, nca.norm)
-            rest = (nca.training.batch_size, nca.keep_every, computed_share(nca.fire_rate, "cpu"))
-            assert nca_step_bytes(nca.levels, config.image_size, *form, *rest) <= room
-        for unet in (config.unet, config.unet_small):
-            form = (unet.patch, unet.strides, unet.features, plans.input_channels(unet), ONE.n_outputs)
-            weights = unet_weights(Topology(*form[:2], unet.kernel_sizes), unet.features, *form[3:])
-            assert unet_step_bytes(*form, weights, unet.training.batch_size) <= room
+        for nca in (config.models["mednca"], config.models["mednca_paper"]):
+            takes = nca_cost.step_bytes(nca, config.image_size, plans.input_channels(nca), ONE.n_outputs)
+            assert takes <= room
+        for unet in (config.models["unet"], config.models["unet_small"]):
+            assert unet_cost.step_bytes(unet, plans.input_channels(unet), ONE.n_outputs) <= room
         batches = [config.model(name).training.batch_size for name in ("mednca", "unet", "unet_small")]
         assert min(batches) >= 2

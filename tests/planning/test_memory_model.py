@@ -1,37 +1,31 @@
+from dataclasses import replace
+
 import pytest
 
-from mednca_pipeline.planning.facts import Facts
-from mednca_pipeline.planning.memory import (
-    FLOAT_BYTES,
-    IMAGE_MAPS,
-    LIBRARY_BYTES,
-    largest_batch,
-    nca_step_bytes,
-    parse_memory,
-    unet_step_bytes,
-)
-from mednca_pipeline.planning.nca_plans import step_bytes_of
-from mednca_pipeline.plans.plans import LevelPlan
+from mednca_pipeline.models import nca_cost, unet_cost
+from mednca_pipeline.models.cost_units import FLOAT_BYTES
+from mednca_pipeline.models.nca_cost import IMAGE_MAPS, LIBRARY_BYTES
+from mednca_pipeline.planning.memory import largest_batch, parse_memory
+from mednca_pipeline.plans.model_plans import LevelPlan, NCAPlan, TrainingPlan, UNetPlan
 from mednca_pipeline.runtime.errors import InputError
 
-NCA = {
-    "size": (64, 64),
-    "n_image": 1,
-    "n_outputs": 3,
-    "channels": 16,
-    "hidden": 64,
-    "norm": "layer",
-    "batch_size": 8,
-}
+CELL = {"channels": 16, "hidden": 64, "fire_rate": 0.75, "norm": "layer", "border": "replicate", "perception": "matrix"}
+PUBLISHED = {**CELL, "channels": 32, "hidden": 128, "norm": "none", "perception": "paper"}
 
 
-def nca(steps=4, patch=(24, 24), **changes):
+def training(batch_size):
+    return TrainingPlan("adam", 1e-3, batch_size, 0.99, {})
+
+
+def nca(steps=4, patch=(24, 24), size=(64, 64), n_image=1, n_outputs=3, batch_size=8, **changes):
     levels = (LevelPlan((4, 4), 10), LevelPlan((1, 1), steps, patch))
-    return nca_step_bytes(levels, **{**NCA, **changes})
+    plan = NCAPlan(**CELL, levels=levels, training=training(batch_size))
+    return nca_cost.step_bytes(replace(plan, **changes), size, n_image, n_outputs)
 
 
 def unet(patch=(64, 64), features=(16, 32, 64), batch_size=4):
-    return unet_step_bytes(patch, ((1, 1), (2, 2), (2, 2)), features, 1, 3, 100_000, batch_size)
+    strides, kernels = ((1, 1), (2, 2), (2, 2)), ((3, 3),) * 3
+    return unet_cost.step_bytes(UNetPlan(features, strides, kernels, patch, training(batch_size)), 1, 3)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +56,8 @@ def test_more_of_anything_takes_more_memory_in_a_unet(change):
 )
 def test_nca_memory_follows_the_measured_peaks(steps, batch, keep_every, measured_mb):
     """Of the steps of one level, 128x128 cells, C16 H64: the maps of images and the first step's workspaces aside."""
-    expected = nca_step_bytes((LevelPlan((1, 1), steps),), (128, 128), 1, 3, 16, 64, "layer", batch, keep_every)
+    plan = NCAPlan(**CELL, levels=(LevelPlan((1, 1), steps),), training=training(batch), keep_every=keep_every)
+    expected = nca_cost.step_bytes(plan, (128, 128), 1, 3)
     aside = LIBRARY_BYTES + batch * 128 * 128 * 4 * IMAGE_MAPS * FLOAT_BYTES
     assert expected - aside == pytest.approx(measured_mb * 1e6, rel=0.15)
 
@@ -76,18 +71,15 @@ def test_less_is_kept_where_states_are_computed_again():
 def test_cells_that_do_not_fire_take_no_hidden_units():
     """Published network, prostate: 64 steps on 32x32 cells at each of two levels, 24 images of 128x128."""
     levels = (LevelPlan((4, 4), 64), LevelPlan((1, 1), 64, (32, 32)))
-    sparse = nca_step_bytes(levels, (128, 128), 1, 2, 32, 128, "none", 24, computed=0.5)
-    assert sparse == pytest.approx(1713e6, rel=0.1)  # results/benchmarks/memory.md at 377a6d6
-    assert nca_step_bytes(levels, (128, 128), 1, 2, 32, 128, "none", 24) > 1.2 * sparse
-    again = nca_step_bytes(levels, (128, 128), 1, 2, 32, 128, "none", 48, keep_every=6, computed=0.5)
-    assert again == pytest.approx(771e6, rel=0.15)  # results/benchmarks/memory.md
 
+    def takes(fire_rate, batch, keep_every=0, device="cpu"):
+        form = {**PUBLISHED, "fire_rate": fire_rate}
+        plan = NCAPlan(**form, levels=levels, training=training(batch), keep_every=keep_every)
+        return nca_cost.step_bytes(plan, (128, 128), 1, 2, device)
 
-@pytest.mark.parametrize(("fire_rate", "keep_every", "computed"), [(0.5, 0, 0.5), (0.5, 2, 0.5), (0.75, 0, 1.0)])
-def test_the_planner_expects_the_form_that_runs(fire_rate, keep_every, computed):
-    facts, levels = Facts(1, 3, 10, (64, 64), (9, 9), (1, 1), 4_000_000_000), (LevelPlan((1, 1), 8),)
-    found = step_bytes_of(facts, (64, 64), 32, 128, "none", fire_rate, levels, 4, keep_every)
-    assert found == nca_step_bytes(levels, (64, 64), 1, 3, 32, 128, "none", 4, keep_every, computed)
+    assert takes(0.5, 24) == pytest.approx(1713e6, rel=0.1)  # results/benchmarks/memory.md at 377a6d6
+    assert takes(0.75, 24) == takes(0.5, 24, device="cuda") > 1.2 * takes(0.5, 24)  # the dense form computes all cells
+    assert takes(0.5, 48, keep_every=6) == pytest.approx(771e6, rel=0.15)  # results/benchmarks/memory.md
 
 
 def test_batch_is_halved_until_it_fits_what_the_process_leaves():

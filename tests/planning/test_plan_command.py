@@ -4,8 +4,8 @@ import shutil
 import pytest
 
 from mednca_pipeline.cli.plan_and_preprocess import main
+from mednca_pipeline.models.registry import read_plans
 from mednca_pipeline.phantom import write_phantom_dataset
-from mednca_pipeline.plans.plans import read_plans
 from mednca_pipeline.preprocessing.store import CaseStore
 from mednca_pipeline.workspace import Workspace
 
@@ -128,7 +128,7 @@ def test_users_flags_stay_until_force(root, capsys):
     assert plans_of(root).overrides == {"2d.channels": "24"}
     assert run(root) == 0
     assert "Kept from your earlier planning: 2d.channels" in capsys.readouterr().out
-    assert plans_of(root).config("2d").mednca.channels == 24
+    assert plans_of(root).config("2d").models["mednca"].channels == 24
     assert run(root, "--force", "--quiet") == 0
     assert plans_of(root).overrides == {}
 

@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 from made_fingerprints import alike, hippocampus, make_case, make_fingerprint
 
-from mednca_pipeline.planning.nca_plans import channels, hidden_units, parameters
+from mednca_pipeline.models.nca_cost import parameters
+from mednca_pipeline.models.registry import MODELS, read_plans
+from mednca_pipeline.planning.nca_plans import channels, hidden_units
 from mednca_pipeline.planning.planner import make_plans
-from mednca_pipeline.plans.plans import MODELS, read_plans, write_plans
+from mednca_pipeline.plans.plans import write_plans
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.files import read_json, write_json
 from mednca_pipeline.runtime.outline import Outline
@@ -17,7 +19,7 @@ def check_valid(plans):
     """What training relies on, whatever the data."""
     for config in plans.configs.values():
         assert len(config.image_size) == config.dim
-        for nca in (config.mednca, config.mednca_paper):
+        for nca in (config.models["mednca"], config.models["mednca_paper"]):
             coarsest = nca.levels[0].factor
             assert nca.levels[-1].factor == (1,) * config.dim
             assert all(size % factor == 0 for size, factor in zip(config.image_size, coarsest, strict=True))
@@ -28,7 +30,7 @@ def check_valid(plans):
                 assert all(p * f <= size and p * f % c == 0 for p, f, size, c in sides)
             assert nca.training.batch_size >= 1
             assert nca.channels > len(plans.channel_names) + plans.labels.n_outputs
-        for unet in (config.unet, config.unet_small):
+        for unet in (config.models["unet"], config.models["unet_small"]):
             assert len(unet.features) == len(unet.strides) == len(unet.kernel_sizes) >= 3
             total = [math.prod(column) for column in zip(*unet.strides, strict=True)]
             assert all(side % stride == 0 for side, stride in zip(unet.patch, total, strict=True))
@@ -45,20 +47,20 @@ def test_hippocampus_gets_the_plan_that_the_findings_ask_for():
     assert config.preprocessing.axis_order == (0, 1, 2)
     assert config.preprocessing.spacing_mm == (None, 1.0, 1.0)
     assert config.image_size == (56, 40)
-    levels = config.mednca.levels
+    levels = config.models["mednca"].levels
     assert [level.factor for level in levels] == [(4, 4), (2, 2), (1, 1)]
     assert [level.steps for level in levels] == [10, 6, 4]
     assert [level.patch for level in levels] == [None, None, (24, 24)]
-    assert (config.mednca.channels, config.mednca.hidden) == (15, 64)
-    assert config.mednca.training.batch_size == 8
-    assert parameters(config.mednca, 2, 1) <= 35_000
+    assert (config.models["mednca"].channels, config.models["mednca"].hidden) == (15, 64)
+    assert config.models["mednca"].training.batch_size == 8
+    assert parameters(config.models["mednca"], 2, 1) <= 35_000
     assert "GFLOP" in plans.decisions[0].because
     assert all(config.model(model).training.minutes["cpu"] <= 30 for model in MODELS)
     check_valid(plans)
 
 
 def test_paper_network_is_the_published_one():
-    paper = make_plans(hippocampus()).config("2d").mednca_paper
+    paper = make_plans(hippocampus()).config("2d").models["mednca_paper"]
     assert parameters(paper, 2, 1) == 70_016
     assert [(level.factor, level.steps, level.patch) for level in paper.levels] == [
         ((4, 4), 16, None),
@@ -85,12 +87,12 @@ def test_slices_are_seen_with_their_neighbours():
     for plans, expected in ((near, 3), (far, 2)):
         config = plans.configs["2d"]
         assert [config.model(name).adjacent_slices for name in ("mednca", "unet", "unet_small")] == [expected] * 3
-        assert config.mednca_paper.adjacent_slices == 0  # as published
-        assert plans.configs["3d"].mednca.adjacent_slices == 0
+        assert config.models["mednca_paper"].adjacent_slices == 0  # as published
+        assert plans.configs["3d"].models["mednca"].adjacent_slices == 0
     unknown = make_plans(alike((36, 55, 38), {"a": (12, 14, 19)}, spacing_known=False)).configs["2d"]
     picture = make_plans(alike((64, 64), {"a": (20, 20)})).config()
-    assert unknown.mednca.adjacent_slices == 2
-    assert picture.mednca.adjacent_slices == 0  # no volume, no neighbours
+    assert unknown.models["mednca"].adjacent_slices == 2
+    assert picture.models["mednca"].adjacent_slices == 0  # no volume, no neighbours
 
 
 def test_plans_survive_their_file_and_are_the_same_again(tmp_path):
@@ -109,14 +111,14 @@ def test_every_decision_has_a_reason():
 
 def test_the_cell_and_its_training_are_among_the_decisions():
     plans = make_plans(hippocampus())
-    mednca = plans.config("2d").mednca
+    mednca = plans.config("2d").models["mednca"]
     assert decision(plans, "2d", "cell").value == f"fire rate {mednca.fire_rate}, {mednca.norm} norm, edges repeated"
     assert (mednca.border, mednca.training.mirror_axes, mednca.training.augmentation) == ("replicate", (), 1.0)
     training = decision(plans, "2d", "training").value
     assert training.startswith(
         f"Muon at {mednca.training.learning_rate}, averaged weights (EMA {mednca.training.ema_decay})"
     )
-    small = plans.config("2d").unet_small.training
+    small = plans.config("2d").models["unet_small"].training
     batch_and_rate = f"batch {small.batch_size}, Adam at {small.learning_rate}"
     assert batch_and_rate in decision(plans, "2d", "unet_small").value
 
@@ -131,9 +133,9 @@ def test_overrides_are_kept_and_marked_as_the_users():
     }
     plans = make_plans(hippocampus(), user)
     config = plans.config("2d")
-    assert [(level.factor, level.steps) for level in config.mednca.levels] == [((2, 2), 9), ((1, 1), 5)]
-    assert config.mednca.levels[-1].patch == (16, 16)
-    assert config.mednca.channels == 24
+    assert [(level.factor, level.steps) for level in config.models["mednca"].levels] == [((2, 2), 9), ((1, 1), 5)]
+    assert config.models["mednca"].levels[-1].patch == (16, 16)
+    assert config.models["mednca"].channels == 24
     assert config.preprocessing.spacing_mm == (None, 2.0, 2.0)
     marked = {made.name for made in plans.decisions if made.by_user}
     assert marked == {"levels", "steps", "target spacing", "patch", "channels"}
@@ -161,7 +163,13 @@ def test_eight_pixel_lesion_in_2048_squared():
     check_valid(plans)
     config = plans.config()
     assert config.preprocessing.spacing_mm == (None, 1.0, 1.0)  # coarser would lose the lesion
-    assert [level.factor[0] for level in config.mednca.levels] == [16, 8, 4, 2, 1]  # half a cell, and 8 of the finest
+    assert [level.factor[0] for level in config.models["mednca"].levels] == [
+        16,
+        8,
+        4,
+        2,
+        1,
+    ]  # half a cell, and 8 of the finest
     assert "would lose that structure" in decision(plans, "2d", "levels").because
 
 
@@ -176,7 +184,13 @@ def test_large_anisotropic_volumes():
     assert slices.image_size == (192, 192)  # 512 * 0.7 / 2 = 179, in whole cells of /16
     assert volume.preprocessing.spacing_mm == (7.0, 2.0, 2.0)
     assert volume.image_size[1:] == (192, 192)
-    assert [level.factor[0] for level in volume.mednca.levels] == [4, 2, 1, 1, 1]  # 3.5 times coarser than in plane
+    assert [level.factor[0] for level in volume.models["mednca"].levels] == [
+        4,
+        2,
+        1,
+        1,
+        1,
+    ]  # 3.5 times coarser than in plane
     assert plans.default_config == "2d"
 
 
@@ -184,7 +198,7 @@ def test_class_absent_from_one_case_does_not_count_as_small():
     cases = [make_case(f"c{i}", (60, 60), {"a": (30, 30), "b": () if i == 0 else (24, 24)}) for i in range(5)]
     plans = make_plans(make_fingerprint(cases))
     check_valid(plans)
-    assert plans.config().mednca.levels[0].factor == (4, 4)
+    assert plans.config().models["mednca"].levels[0].factor == (4, 4)
     assert "24x24" in decision(plans, "2d", "levels").because
 
 
@@ -215,7 +229,7 @@ def test_slices_cut_the_coarsest_axis_of_sagittal_scans():
 def test_with_less_memory_states_are_computed_again_before_batches_shrink():
     fingerprint = alike((128, 128), {"a": (30, 30)})
     plans = [make_plans(fingerprint, memory_bytes=memory) for memory in (4_000_000_000, 930_000_000, 840_000_000)]
-    mednca = [plan.config("2d").mednca for plan in plans]
+    mednca = [plan.config("2d").models["mednca"] for plan in plans]
     assert [network.keep_every > 0 for network in mednca] == [False, True, True]
     assert [network.training.batch_size for network in mednca] == [8, 8, 2]
     assert mednca[0].levels == mednca[1].levels
@@ -225,7 +239,7 @@ def test_with_less_memory_states_are_computed_again_before_batches_shrink():
 def test_the_published_batch_is_kept_where_states_computed_again_make_room():
     fingerprint = alike((128, 128), {"a": (30, 30)})
     plans = [make_plans(fingerprint, memory_bytes=memory) for memory in (8_000_000_000, 4_000_000_000, 1_200_000_000)]
-    paper = [plan.config("2d").mednca_paper for plan in plans]
+    paper = [plan.config("2d").models["mednca_paper"] for plan in plans]
     assert [network.keep_every > 0 for network in paper] == [False, True, True]
     assert [network.training.batch_size for network in paper] == [48, 48, 24]
     reasons = [decision(plan, "2d", "mednca_paper").because for plan in plans]
@@ -241,20 +255,22 @@ def test_less_memory_plans_smaller_steps_and_never_fails():
         check_valid(plans)
         assert plans.memory_bytes == memory
         config = plans.config("3d")
-        unet = config.unet
-        batches.append((math.prod(unet.patch) * unet.training.batch_size, config.mednca_paper.training.batch_size))
+        unet = config.models["unet"]
+        batches.append(
+            (math.prod(unet.patch) * unet.training.batch_size, config.models["mednca_paper"].training.batch_size)
+        )
     assert batches == sorted(batches, reverse=True)
     assert batches[0] > batches[-1]
 
 
 def test_channels_grow_with_image_channels_and_classes():
-    one = make_plans(alike((64, 64), {"a": (20, 20)})).config().mednca
+    one = make_plans(alike((64, 64), {"a": (20, 20)})).config().models["mednca"]
     four = make_plans(alike((64, 64), {"a": (20, 20)}, channel_names=("T1", "T2", "FLAIR", "DWI"))).config()
     assert (one.channels, one.hidden) == (1 + 8, 64)  # 2 outputs and 5 hidden
-    assert (four.mednca.channels, four.mednca.hidden) == (4 + 8, 64)
+    assert (four.models["mednca"].channels, four.models["mednca"].hidden) == (4 + 8, 64)
     assert len(four.preprocessing.normalisation) == 4
     volume = make_plans(alike((20, 64, 64), {"a": (8, 20, 20)}, channel_names=("T1", "T2"))).configs["2d"]
-    assert volume.mednca.channels == 3 * 2 + 8
+    assert volume.models["mednca"].channels == 3 * 2 + 8
     assert [channels(1, n_outputs).value for n_outputs in (3, 4, 12)] == [1 + 8, 1 + 16, 1 + 24]
     assert [hidden_units(n_free).value for n_free in (8, 16, 24, 32)] == [64, 64, 96, 96]
 
@@ -299,12 +315,12 @@ def test_networks_see_the_position_where_a_class_keeps_its_place():
         for name in ("mednca", "unet", "unet_small"):
             assert config.model(name).position == (36, 55, 38)
             assert plans.input_channels(config.model(name)) == seen
-        assert config.mednca.channels == seen + 8
-        assert config.mednca_paper.position == ()  # as published
+        assert config.models["mednca"].channels == seen + 8
+        assert config.models["mednca_paper"].position == ()  # as published
     reason = next(made for made in plans.decisions if made.name == "position")
     assert (reason.config, reason.value) == ("2d", "seen") and "centre of a varies by 9.5%" in reason.because
     picture = make_plans(placed(0.19, (64, 80))).config()
-    assert picture.mednca.position == (64, 80)
+    assert picture.models["mednca"].position == (64, 80)
 
 
 def test_the_typical_sides_are_in_the_order_of_the_configurations_axes():
@@ -312,8 +328,8 @@ def test_the_typical_sides_are_in_the_order_of_the_configurations_axes():
     cases = [replace(case, spacing_mm=(1.0, 1.0, 4.0)) for case in fingerprint.cases]  # sagittal slices
     plans = make_plans(make_fingerprint(cases))
     assert plans.configs["2d"].preprocessing.axis_order == (2, 0, 1)
-    assert plans.configs["2d"].mednca.position == (20, 60, 70)
-    assert plans.configs["3d"].mednca.position[:2] == (60, 70)
+    assert plans.configs["2d"].models["mednca"].position == (20, 60, 70)
+    assert plans.configs["3d"].models["mednca"].position[:2] == (60, 70)
 
 
 def test_places_are_measured_as_networks_see_them_in_sides_of_the_median_image():
@@ -335,7 +351,7 @@ def test_a_class_that_few_cases_show_does_not_decide():
     for index in range(6, 30):
         absent = replace(cases[index].classes["b"], voxels=0, extent=(), components=0, centre=())
         cases[index] = replace(cases[index], classes={**cases[index].classes, "b": absent})
-    assert make_plans(make_fingerprint(cases)).configs["2d"].mednca.position == ()
+    assert make_plans(make_fingerprint(cases)).configs["2d"].models["mednca"].position == ()
 
 
 def test_networks_do_not_see_the_position_where_places_differ_or_are_not_known():
@@ -346,18 +362,21 @@ def test_networks_do_not_see_the_position_where_places_differ_or_are_not_known()
 
 def test_position_is_the_users_choice_per_configuration():
     plans = make_plans(placed(0.1), {"2d.position": "no"})
-    assert plans.configs["2d"].mednca.position == () and plans.configs["3d"].mednca.position
+    assert plans.configs["2d"].models["mednca"].position == () and plans.configs["3d"].models["mednca"].position
     assert next(made for made in plans.decisions if made.name == "position").by_user
-    assert make_plans(hippocampus(), {"2d.position": "yes"}).configs["2d"].mednca.position == (36, 55, 38)
+    assert make_plans(hippocampus(), {"2d.position": "yes"}).configs["2d"].models["mednca"].position == (36, 55, 38)
 
 
 @pytest.mark.parametrize(
     "damage",
     [
         lambda data: data.pop("configs"),
-        lambda data: data["configs"]["2d"].pop("mednca"),
-        lambda data: data["configs"]["2d"].update(mednca=None),
-        lambda data: data["configs"]["2d"]["mednca"].update(outline={"eps": 0, "halo": 1}),
+        lambda data: data["configs"]["2d"].pop("models"),
+        lambda data: data["configs"]["2d"]["models"].update(mednca=None),
+        lambda data: data["configs"]["2d"]["models"]["mednca"].update(outline={"eps": 0, "halo": 1}),
+        lambda data: data["configs"]["2d"]["models"]["mednca"]["training"].update(optimiser="sgd"),
+        lambda data: data["configs"]["2d"]["models"]["mednca"].pop("levels"),
+        lambda data: data["configs"]["2d"]["models"].update(resnet={}),
         lambda data: data.update(components={"nonsense": 1}),
         lambda data: data.update(components={"anterior": 0}),
     ],
@@ -375,16 +394,18 @@ def test_a_damaged_plan_is_an_error_of_the_file(tmp_path, damage):
 def test_a_plan_from_before_the_outline_predicts_at_it_and_keeps_its_digest(tmp_path):
     file, plans = tmp_path / "plans.json", make_plans(hippocampus())
     config = plans.config("2d")
-    everywhere = replace(config.mednca, training=replace(config.mednca.training, at_outline=False))
-    plans = replace(plans, configs={**plans.configs, "2d": replace(config, mednca=everywhere)})
+    everywhere = replace(config.models["mednca"], training=replace(config.models["mednca"].training, at_outline=False))
+    plans = replace(plans, configs={**plans.configs, "2d": config.with_model("mednca", everywhere)})
     write_plans(file, plans)
     data = read_json(file)
+    data["schema"] = 1
     for each in data["configs"].values():
+        each |= each.pop("models")
         del each["mednca"]["outline"]
     write_json(file, data)
     old = read_plans(file)
-    assert (old.config("2d").mednca.outline.eps, old.config("2d").mednca.outline.halo) == (0.02, 2)
-    assert old.config("2d").mednca_paper.outline is None
+    assert (old.config("2d").models["mednca"].outline.eps, old.config("2d").models["mednca"].outline.halo) == (0.02, 2)
+    assert old.config("2d").models["mednca_paper"].outline is None
     assert old.digest("2d", "mednca") == plans.digest("2d", "mednca")
 
 
@@ -393,9 +414,9 @@ def test_the_outline_decides_the_weights_of_what_is_trained_at_it():
     config = plans.config("2d")
 
     def digest(outline, at_outline):
-        training = replace(config.mednca.training, at_outline=at_outline)
-        model = replace(config.mednca, outline=outline, training=training)
-        return replace(plans, configs={"2d": replace(config, mednca=model)}).digest("2d", "mednca")
+        training = replace(config.models["mednca"].training, at_outline=at_outline)
+        model = replace(config.models["mednca"], outline=outline, training=training)
+        return replace(plans, configs={"2d": config.with_model("mednca", model)}).digest("2d", "mednca")
 
     one, two = Outline(0.02, 1), Outline(0.02, 2)
     assert digest(one, True) != digest(two, True)

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from mednca_pipeline.fingerprint.fingerprint import read_fingerprint
+from mednca_pipeline.models.registry import read_plans
 from mednca_pipeline.planning.planner import make_plans
-from mednca_pipeline.plans.plans import read_plans
 
 PLANS = Path(__file__).resolve().parents[2] / "plans"
 NAMES = ("Dataset004_Hippocampus", "Dataset012_PROMISE12", "Dataset020_BUSI", "Dataset021_ChestXray")

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from mednca_pipeline.runtime.errors import InputError
-from mednca_pipeline.runtime.files import from_dict
 from mednca_pipeline.runtime.geometry import Geometry, differences, geometry_from_affine, make_geometry, plain_geometry
+from mednca_pipeline.runtime.records import from_dict
 
 SIGNS = list(itertools.product((1, -1), repeat=3))
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from mednca_pipeline.runtime.errors import InputError
-from mednca_pipeline.runtime.files import from_dict
 from mednca_pipeline.runtime.labels import Labels
+from mednca_pipeline.runtime.records import from_dict
 
 SOURCE = Path("raw/dataset.json")
 CLASSES = Labels(("anterior", "posterior"), ((1,), (2,)))

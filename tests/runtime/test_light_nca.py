@@ -8,7 +8,7 @@ import torch
 
 from mednca_pipeline.models import prediction
 from mednca_pipeline.models.mednca import MedNCA
-from mednca_pipeline.plans.plans import LevelPlan, NCAPlan, TrainingPlan
+from mednca_pipeline.plans.model_plans import LevelPlan, NCAPlan, TrainingPlan
 from mednca_pipeline.runtime import light_nca
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.fire_masks import fire_masks, fires_at

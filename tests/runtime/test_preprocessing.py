@@ -9,7 +9,6 @@ import pytest
 
 from mednca_pipeline.runtime.cropping import crop_to, nonzero_box, put_back
 from mednca_pipeline.runtime.errors import InputError
-from mednca_pipeline.runtime.files import from_dict
 from mednca_pipeline.runtime.labels import Labels
 from mednca_pipeline.runtime.normalisation import normalise, percentiles
 from mednca_pipeline.runtime.preprocessing import (
@@ -20,6 +19,7 @@ from mednca_pipeline.runtime.preprocessing import (
     restore_labels,
     restore_volume,
 )
+from mednca_pipeline.runtime.records import from_dict
 
 LABELS = Labels(("left", "right"), ((1,), (2,)))
 PLAN_3D = PreprocessingPlan((0, 1, 2), (1.0, 1.0, 1.0), ("zscore",))

@@ -18,16 +18,8 @@ from mednca_pipeline.evaluation.metrics import dice
 from mednca_pipeline.inference.predictor import Predictor
 from mednca_pipeline.models.registry import build_model
 from mednca_pipeline.models.weights import save_weights
-from mednca_pipeline.plans.plans import (
-    ConfigPlan,
-    LevelPlan,
-    NCAPlan,
-    Plans,
-    TrainingPlan,
-    TrainingRange,
-    UNetPlan,
-    write_plans,
-)
+from mednca_pipeline.plans.model_plans import LevelPlan, NCAPlan, TrainingPlan, UNetPlan
+from mednca_pipeline.plans.plans import ConfigPlan, Plans, TrainingRange, write_plans
 from mednca_pipeline.plans.splits import read_splits
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.files import read_json, write_json
@@ -74,6 +66,7 @@ def make_plans(fire_rate=0.5):
     nca = NCAPlan(8, 16, fire_rate, "rms", "reflect", "matrix", (LevelPlan((1, 1), 4),), training)
     unet = UNetPlan((4, 8, 8), ((1, 1), (2, 2), (2, 2)), ((3, 3),) * 3, (8, 8), training)
     steps = PreprocessingPlan((0, 1, 2), (None, 1.0, 1.0), ("zscore",))
+    models = {"mednca": nca, "mednca_paper": nca, "unet": unet, "unet_small": unet}
     return Plans(
         dataset=DATASET,
         channel_names=("MRI",),
@@ -81,7 +74,7 @@ def make_plans(fire_rate=0.5):
         file_ending=".nii.gz",
         spacing_known=True,
         default_config="2d",
-        configs={"2d": ConfigPlan("2d", 2, steps, (8, 8), nca, nca, unet, unet)},
+        configs={"2d": ConfigPlan("2d", 2, steps, (8, 8), models)},
         training_range=TrainingRange(((1.0, 1.0),) * 3, ((8.0, 8.0),) * 3, ((0.0, 1.0),)),
         decisions=(),
     )

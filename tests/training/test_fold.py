@@ -18,8 +18,8 @@ from mednca_pipeline.cli.train import main as train_main
 from mednca_pipeline.evaluation.metrics import evaluate_case
 from mednca_pipeline.evaluation.postprocessing import apply_postprocessing
 from mednca_pipeline.evaluation.summary import evaluate_folder, label_files
-from mednca_pipeline.models.registry import build_model
-from mednca_pipeline.plans.plans import read_plans, write_plans
+from mednca_pipeline.models.registry import build_model, read_plans
+from mednca_pipeline.plans.plans import write_plans
 from mednca_pipeline.runtime.images import read_labels
 from mednca_pipeline.training import fold, loop
 from mednca_pipeline.training.lock import only_writer
@@ -316,8 +316,8 @@ def test_folds_of_other_plans_are_refused(phantom_workspace, root, capsys):
     shutil.copytree(phantom_workspace / "plans", root / "plans")
     file = open_workspace(root).plans_file("Dataset001_Phantom")
     plans = read_plans(file)
-    slower = dataclasses.replace(plans.configs["2d"].mednca, fire_rate=0.5)
-    changed = dataclasses.replace(plans.configs["2d"], mednca=slower)
+    slower = dataclasses.replace(plans.configs["2d"].models["mednca"], fire_rate=0.5)
+    changed = plans.configs["2d"].with_model("mednca", slower)
     write_plans(file, dataclasses.replace(plans, configs={**plans.configs, "2d": changed}))
     assert train_main(["1", "1", *arguments(root, "--iterations", "3")[2:]]) == 2
     assert "never mixed" in capsys.readouterr().err
@@ -360,5 +360,5 @@ def test_without_a_budget_the_plans_schedule_for_the_device_is_used(root, monkey
     monkeypatch.setattr(fold, "time_iterations", lambda job, budget_s: asked_s.append(budget_s) or 1)
     monkeypatch.setattr(loop, "train_step", interrupt_at(1))
     assert train_main(arguments(root, "--device", "cpu")) == 130
-    plan = read_plans(open_workspace(root).plans_file("Dataset001_Phantom")).configs["2d"].mednca
+    plan = read_plans(open_workspace(root).plans_file("Dataset001_Phantom")).configs["2d"].models["mednca"]
     assert asked_s == [plan.training.minutes["cpu"] * 60]

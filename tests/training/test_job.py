@@ -11,7 +11,8 @@ import pytest
 from mednca_pipeline.cli.plan_and_preprocess import main as plan_main
 from mednca_pipeline.cli.train import main as train_main
 from mednca_pipeline.fingerprint.leakage import workspace_splits
-from mednca_pipeline.plans.plans import read_plans, write_plans
+from mednca_pipeline.models.registry import read_plans
+from mednca_pipeline.plans.plans import write_plans
 from mednca_pipeline.preprocessing.store import CaseStore
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.training.crossval import CrossvalOptions, crossvalidate

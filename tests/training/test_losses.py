@@ -1,14 +1,14 @@
 """Dice + cross-entropy by hand, ignore, regions."""
 
 import math
-from types import SimpleNamespace
 
 import pytest
 import torch
 
+from mednca_pipeline.models.protocol import Output
 from mednca_pipeline.runtime.labels import Labels
 from mednca_pipeline.training.losses import dice_and_cross_entropy, encode_targets
-from mednca_pipeline.training.step import nca_loss
+from mednca_pipeline.training.step import weighted_loss
 
 CLASSES = Labels(("front", "back"), ((1,), (2,)))
 REGIONS = Labels(("whole", "core"), ((1, 2), (2,)), (1, 2))
@@ -61,16 +61,10 @@ def test_an_output_that_the_batch_shows_nowhere_has_no_dice():
     assert loss.item() == pytest.approx(math.log(3) + 1 - 0.5, abs=1e-4)
 
 
-@pytest.mark.parametrize(("share", "weights"), [(0.5, (1 / 7, 2 / 7, 4 / 7)), (1.0, (1 / 3, 1 / 3, 1 / 3))])
-def test_each_coarser_level_counts_its_share_of_the_next_finer_one(share, weights):
+def test_each_output_counts_its_share():
     targets, _ = encode_targets(torch.tensor([[[0, 1]]]), Labels(("front",), ((1,),)))
     logits = [scale * torch.tensor([[[[0.0, 1.0]], [[1.0, 0.0]]]]) for scale in (3.0, 0.0, -2.0)]
-    outputs = [SimpleNamespace(logits=one, targets=lambda given: given) for one in logits]
-
-    def model(*_):
-        return outputs, torch.tensor(1.0)
-
-    model.sigmoid = False
-    loss, _ = nca_loss(model, None, None, targets, None, None, share)
+    outputs = [Output(one, lambda known: known, share) for one, share in zip(logits, (1, 2, 4), strict=True)]
+    loss = weighted_loss(outputs, targets, None, False, dice_and_cross_entropy)
     each = [dice_and_cross_entropy(one, targets, None, sigmoid=False).item() for one in logits]
-    assert loss.item() == pytest.approx(sum(a * b for a, b in zip(weights, each, strict=True)))
+    assert loss.item() == pytest.approx(each[0] / 7 + each[1] * 2 / 7 + each[2] * 4 / 7)

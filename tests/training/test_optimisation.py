@@ -6,16 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from mednca_pipeline.plans.plans import TrainingPlan
+from mednca_pipeline.models.protocol import Output
+from mednca_pipeline.plans.model_plans import TrainingPlan
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.labels import Labels
-from mednca_pipeline.training import step
 from mednca_pipeline.training.batches import Batch
 from mednca_pipeline.training.guard import MAX_MAGNITUDE, STRIKES, WARMUP, Guard
 from mednca_pipeline.training.loop import go_back
 from mednca_pipeline.training.muon import Muon, build_optimisers, orthogonalise
 from mednca_pipeline.training.schedule import cosine, epoch_length, iterations_for, parse_budget
 from mednca_pipeline.training.state import load_checkpoint, new_state, save_checkpoint
+from mednca_pipeline.training.step import train_step
 
 
 def test_orthogonalise_brings_singular_values_near_one():
@@ -79,14 +80,22 @@ def test_guard_lowers_the_rate_with_every_restore():
     assert (after.mean_loss, after.seen, after.restores, after.rate_scale) == (0.3, 60, 3, 0.125)
 
 
-def test_a_gradient_that_is_not_finite_moves_no_weight(monkeypatch):
+class Root(torch.nn.Linear):
+    """Its loss is the root of 0: 0, with an infinite slope, and its gradient 0 * infinity."""
+
+    sigmoid = True
+
+    def forward(self, image, origin, generator):
+        return [Output((self.weight * 0).sum().sqrt(), lambda known: known)], 0.0
+
+
+def test_a_gradient_that_is_not_finite_moves_no_weight():
     plan = TrainingPlan("adam", 0.1, 1, 0.9, {})
-    state = new_state(torch.nn.Linear(2, 1), plan, 10)
+    state = new_state(Root(2, 1), plan, 10)
     before = [parameter.clone() for parameter in state.model.parameters()]
-    # The root's slope at 0 is infinite: the loss is 0 and its gradient is 0 * infinity.
-    monkeypatch.setattr(step, "unet_loss", lambda model, *_: (model.weight * 0).sum().sqrt())
     batch = Batch(np.zeros((1, 1, 2, 2), np.float32), np.zeros((1, 2, 2), np.int16), np.zeros((1, 2), np.int64))
-    loss, _ = step.train_step(state, batch, plan, Labels(("organ",), ((1,),)), torch.Generator())
+    labels = Labels(("organ",), ((1,),))
+    loss, _ = train_step(state, batch, plan, labels, torch.Generator(), lambda logits, *_, **__: logits)
     assert math.isnan(loss)
     assert all(torch.equal(old, new) for old, new in zip(before, state.model.parameters(), strict=True))
 

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from mednca_pipeline.models import mednca
 from mednca_pipeline.models.prediction import predict_logits
+from mednca_pipeline.models.protocol import Output
 from mednca_pipeline.models.registry import build_model
 from mednca_pipeline.runtime.labels import Labels
-from mednca_pipeline.training import score as score_module
 from mednca_pipeline.training.batches import Batch
 from mednca_pipeline.training.score import score_samples
 
@@ -20,16 +21,14 @@ from tiny_model import make_plans  # noqa: E402
 
 
 class Answers(torch.nn.Module):
-    """A UNet of one patch that gives the same logits to every image."""
-
-    plan = SimpleNamespace(patch=(2, 3))
+    """A network that gives the same logits to every image."""
 
     def __init__(self, logits, sigmoid=False):
         super().__init__()
         self.given, self.sigmoid = torch.nn.Parameter(torch.tensor(logits, dtype=torch.float32)), sigmoid
 
-    def predict_logits(self, image):
-        return self.given.expand(len(image), *self.given.shape)
+    def scored(self, image, origin):
+        return Output(self.given.expand(len(image), *self.given.shape), lambda known: known)
 
 
 def score(logits, labels, definition, sigmoid=False):
@@ -63,10 +62,10 @@ def test_an_automaton_is_scored_as_it_predicts(monkeypatch):
         asked.append(outline)
         return predict_logits(network, image, outline)
 
-    monkeypatch.setattr(score_module, "predict_logits", record)
+    monkeypatch.setattr(mednca, "predict_logits", record)
     labels = np.zeros((2, 16, 16), np.int16)
     labels[:, 4:8, 4:8] = 1
     batch = Batch(np.zeros((2, 1, 16, 16), np.float32), labels, np.zeros((2, 2), np.int64))
     found = score_samples(SimpleNamespace(ema=model), batch, plans.labels)
-    assert asked == [plans.config("2d").mednca.outline] and asked[0] is not None
+    assert asked == [plans.config("2d").models["mednca"].outline] and asked[0] is not None
     assert set(found) == {"anterior", "posterior"} and np.isnan(found["posterior"])

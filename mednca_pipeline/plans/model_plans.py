@@ -1,0 +1,108 @@
+"""The plan of a model: what decides its weights and how it predicts."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ..runtime.outline import Outline
+
+Window = tuple[tuple[int, ...], tuple[int, ...]]  # size in voxels, and what its origin is a multiple of, per axis
+
+
+class ModelPlan:
+    """What the plan of every model has. A dataclass that derives from it has these fields and adds its own.
+
+    training: how it is trained. adjacent_slices: on either side, seen by a 2D network of a volume as further image
+    channels. position: sides of a typical image, if the network sees where its voxels lie (runtime.position); else ().
+    """
+
+    training: "TrainingPlan"
+    adjacent_slices: int
+    position: tuple[float, ...]
+
+    def window(self, image_size: Sequence[int]) -> Window:
+        """The part of a sample of `image_size` that training sees at full resolution: here all of it."""
+        return tuple(image_size), (1,) * len(image_size)
+
+
+@dataclass(frozen=True)
+class LevelPlan:
+    """One level of an NCA, coarsest first in a plan.
+
+    factor: downscale factor per axis, relative to the preprocessed image.
+    steps: number of NCA steps at this level.
+    patch: size in this level's own cells that training sees, or None for the whole image. Inference sees the whole.
+    """
+
+    factor: tuple[int, ...]
+    steps: int
+    patch: tuple[int, ...] | None = None
+
+
+def grid_shape(image_shape: Sequence[float], factor: Sequence[int]) -> tuple[int, ...]:
+    """Cells per axis of a level's whole grid."""
+    return tuple(math.ceil(side / f) for side, f in zip(image_shape, factor, strict=True))
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """How a model is trained. `minutes` is the schedule per device kind, used without --budget or --iterations."""
+
+    optimiser: Literal["muon", "adam"]  # Muon for matrices and Adam for the rest, or Adam alone
+    learning_rate: float
+    batch_size: int
+    ema_decay: float
+    minutes: dict[str, float]  # {"cpu": 15.0, "cuda": 8.0}
+    foreground_share: float = 0.5  # share of samples whose slice and patch are forced to show foreground
+    gradient_clip: float = 1.0
+    betas: tuple[float, float] = (0.9, 0.999)  # of Adam
+    augmentation: float = 1.0  # how often a sample is augmented, relative to nnU-Net; 0: never
+    mirror_axes: tuple[int, ...] = ()  # of the sample, flipped at random
+    artefacts: float = 0.0  # share of the samples that have an image artefact
+    artefact_kinds: tuple[str, ...] = ()  # which (evaluation.artefacts.ARTEFACTS), each as likely
+    at_outline: bool = False  # fine levels compute the cells that prediction would compute; else all of their patch
+    weight_decay: float = 0.0  # decoupled: each step takes rate * weight_decay of the weights (Muon: of matrices only)
+    coarser_share: float = 0.5  # of an NCA: each coarser level's loss counts this share of the next finer one's
+
+
+@dataclass(frozen=True)
+class NCAPlan(ModelPlan):
+    """A Med-NCA: channels and hidden units of the cell, and its levels, coarsest first."""
+
+    channels: int
+    hidden: int
+    fire_rate: float  # the probability that a cell fires in a step
+    norm: Literal["layer", "rms", "none"]  # per cell over the hidden units, before the ReLU
+    border: Literal["reflect", "replicate", "zeros"]  # padding of the perception
+    perception: Literal["matrix", "paper"]  # one folded linear map, or identity and two 3x3 filter banks
+    levels: tuple[LevelPlan, ...]
+    training: TrainingPlan
+    adjacent_slices: int = 0
+    position: tuple[float, ...] = ()
+    keep_every: int = 0  # of the states, for the backward pass, which computes the rest again; 0: everything is kept
+    outline: Outline | None = None  # which cells prediction computes; None: all, where coarse levels have no loss
+
+    def window(self, image_size: Sequence[int]) -> Window:
+        """The patch of the finest level, which starts where a cell of the coarsest one does."""
+        finest = self.levels[-1]
+        if finest.patch is None:
+            return tuple(image_size), self.levels[0].factor
+        size = tuple(side * factor for side, factor in zip(finest.patch, finest.factor, strict=True))
+        return size, self.levels[0].factor
+
+
+@dataclass(frozen=True)
+class UNetPlan(ModelPlan):
+    """A DynUNet in nnU-Net's topology: one entry per stage, finest first."""
+
+    features: tuple[int, ...]
+    strides: tuple[tuple[int, ...], ...]
+    kernel_sizes: tuple[tuple[int, ...], ...]
+    patch: tuple[int, ...]  # in voxels of the preprocessed image; inference slides it where the image is larger
+    training: TrainingPlan
+    adjacent_slices: int = 0
+    position: tuple[float, ...] = ()
+
+    def window(self, image_size: Sequence[int]) -> Window:
+        return self.patch, (1,) * len(self.patch)
