@@ -26,9 +26,9 @@ import numpy as np
 import torch
 
 from mednca_pipeline.cli.common import DONE, OUR_FAULT, command_parser, run_command
-from mednca_pipeline.evaluation.results import is_finished, read_run
 from mednca_pipeline.models.registry import read_plans
 from mednca_pipeline.preprocessing.store import CaseStore
+from mednca_pipeline.results.model_folder import model_folders
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.files import read_json, write_json, write_text
 from mednca_pipeline.workspace import Workspace, open_workspace
@@ -42,8 +42,8 @@ FOLDS = "folds"
 NOTES = """\
 Asked: of a training step of the published network with a batch of 48 and 64+64 steps, the authors' time over ours is at
 least 10; five folds of the hippocampus plan, run as five processes at once, end within 10 minutes. The folds' time is
-that of the whole command: training, validation and comparison. The first fold turns its budget into iterations while it
-runs alone, so that all take longer than the budget where they wait for one another."""
+that of the whole command: training, validation and comparison. The budget is turned into iterations on the first fold
+while nothing else runs, so that all take longer than the budget where they wait for one another."""
 
 
 @dataclass(frozen=True)
@@ -199,16 +199,16 @@ def last_line(log: Path) -> str:
 
 
 def folds_in(workspace: Workspace, dataset: str) -> list[dict]:
-    """What each fold's run.json and summary.json say; without Dice where it is not finished."""
+    """What each fold's run and summary say; without Dice where it is not finished."""
     rows = []
-    for folder in sorted(workspace.results_folder(dataset).glob("mednca_*/fold_*")):
-        run = read_run(folder)
+    for fold in (fold for model in model_folders(workspace.results_folder(dataset)) for fold in model.folds()):
+        run = fold.run()
         if run is None:
             continue
-        mean = read_json(folder / "summary.json")["mean"] if is_finished(folder) else {}
+        mean = fold.summary().mean if fold.is_validated() else {}
         dice = {name: round(values["dice"], 4) for name, values in mean.items()}
-        minutes = round(run["training_minutes"], 2)
-        rows.append({"fold": folder.name, "iterations": run["iterations"], "minutes": minutes, "dice": dice})
+        minutes = round(run.training_minutes, 2)
+        rows.append({"fold": fold.path.name, "iterations": run.iterations, "minutes": minutes, "dice": dice})
     return rows
 
 

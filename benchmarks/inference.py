@@ -24,17 +24,17 @@ import nibabel as nib
 import numpy as np
 import torch
 
+from mednca_pipeline.execution.processes import cores
 from mednca_pipeline.inference.batch import Settings
 from mednca_pipeline.inference.cases import predict_case
 from mednca_pipeline.inference.inputs import find_inputs
 from mednca_pipeline.inference.network import Asked
 from mednca_pipeline.inference.torch_nca import TorchNCA
-from mednca_pipeline.inference.trained import WEIGHTS
 from mednca_pipeline.models.registry import build_model, read_plans
 from mednca_pipeline.models.weights import save_weights
-from mednca_pipeline.plans.plans import Plans, write_plans
-from mednca_pipeline.processes import cores
-from mednca_pipeline.runtime.files import write_json
+from mednca_pipeline.plans.plans import Plans
+from mednca_pipeline.results.model_folder import ModelFolder, ModelRecord
+from mednca_pipeline.results.run_record import RunRecord
 from mednca_pipeline.runtime.quality import Deviation
 from mednca_pipeline.workspace import Workspace
 
@@ -46,7 +46,7 @@ ROOT = Path(__file__).parents[1]
 PLANS = ROOT / "plans" / "Dataset004_Hippocampus" / "plans.json"
 SLICES, FOLDS = 36, 5
 VOLUME = (35, 51, 35)  # voxels of 1 mm, a typical case
-IMPORTED = "mednca_pipeline.inference.batch, mednca_pipeline.inference.report, mednca_pipeline.cli.progress"
+IMPORTED = "mednca_pipeline.inference.batch, mednca_pipeline.inference.report, mednca_pipeline.execution.progress"
 NOTES = """\
 GFLOP/s counts firing cells only, and the image channel once per level: of a level's cell 0.5 * steps * 2 * (9 + 1) *
 (C - 1) * hidden, and 2 * 9 * hidden, with the perception folded into one matrix. The matrix product is (cells of the
@@ -157,14 +157,13 @@ def file_to_file(folder: Path, image: Path | None, threads: int, rounds: int, de
 
 def model_folder(root: Path) -> Path:
     """As a workspace's trained model with five folds, but with the weights that a training starts from."""
-    folder = Workspace(root).model_folder(PLANS.parent.name, "mednca", "2d")
-    plans = read_plans(PLANS)
-    write_plans(folder / "plans.json", plans)
+    plans, record = read_plans(PLANS), ModelRecord(PLANS.parent.name, "mednca", "2d")
+    folder = ModelFolder.of(Workspace(root).results_folder(record.dataset), record)
     for fold in range(FOLDS):
+        folder.begin(record, plans, RunRecord(fold=fold, digest=plans.digest("2d", "mednca")))
         torch.manual_seed(fold)
-        save_weights(folder / f"fold_{fold}" / WEIGHTS, build_model("mednca", plans, "2d"))
-        write_json(folder / f"fold_{fold}" / "run.json", {"digest": plans.digest("2d", "mednca")})
-    return folder
+        save_weights(folder.fold(fold).weights, build_model("mednca", plans, "2d"))
+    return folder.path
 
 
 def made_up_volume(folder: Path) -> Path:

@@ -74,7 +74,7 @@ def main() -> None:
 
 
 def compare(arguments: argparse.Namespace) -> None:
-    from mednca_pipeline.cli.common import keep_freed_memory
+    from mednca_pipeline.execution.libraries import keep_freed_memory
 
     keep_freed_memory()
     rows = []
@@ -92,9 +92,9 @@ def prepare(root: Path, dataset: str, scratch: Path) -> Prepared:
     from mednca_pipeline.datasets.dataset import load_dataset
     from mednca_pipeline.models.registry import build_model, read_plans
     from mednca_pipeline.models.weights import save_weights
-    from mednca_pipeline.plans.plans import write_plans
     from mednca_pipeline.plans.splits import read_splits
-    from mednca_pipeline.runtime.files import write_json
+    from mednca_pipeline.results.model_folder import ModelFolder, ModelRecord
+    from mednca_pipeline.results.run_record import RunRecord
     from mednca_pipeline.workspace import Workspace
 
     workspace = Workspace(root)
@@ -103,18 +103,17 @@ def prepare(root: Path, dataset: str, scratch: Path) -> Prepared:
     config = plans.default_config
     folders = {}
     for model in ("mednca", "unet_small"):
-        digest = plans.digest(config, model)
-        folder = folders[model] = scratch / f"{model}_{config}"
-        write_plans(folder / "plans.json", plans)
+        digest, record = plans.digest(config, model), ModelRecord(name, model, config)
+        folder = ModelFolder.of(scratch, record)
+        folders[model] = folder.path
         for fold in range(FOLDS if model == "mednca" else 1):
-            file = folder / f"fold_{fold}" / "final.safetensors"
-            file.parent.mkdir(parents=True)
+            folder.begin(record, plans, RunRecord(fold=fold, digest=digest))
+            file = folder.fold(fold).weights
             if model == "mednca":
                 shutil.copy(longest_training(name, config, digest), file)
             else:
                 torch.manual_seed(0)
                 save_weights(file, build_model(model, plans, config))
-            write_json(file.parent / "run.json", {"schema": 1, "digest": digest})
     raw = {case.name: case for case in load_dataset(workspace.raw_folder(name)).training}
     fold = read_splits(workspace.splits_file(name), list(raw))[0]
     return Prepared(name, folders["mednca"], folders["unet_small"], [raw[case] for case in fold.val])
@@ -122,10 +121,13 @@ def prepare(root: Path, dataset: str, scratch: Path) -> Prepared:
 
 def longest_training(dataset: str, config: str, digest: str) -> Path:
     """Weights of the present plan with the most iterations."""
-    found = sorted(FINALS.glob(f"{dataset}_mednca_{config}_*_{digest[:8]}/final.safetensors"))
+    from mednca_pipeline.results.fold_folder import FoldFolder
+
+    kept = map(FoldFolder, sorted(FINALS.glob(f"{dataset}_mednca_{config}_*_{digest[:8]}")))
+    found = [fold for fold in kept if fold.weights.is_file()]
     if not found:
         sys.exit(f"{FINALS}: no weights of {dataset}'s present plan: run python -m benchmarks.recipe.finals first")
-    return max(found, key=lambda path: json.loads((path.parent / "run.json").read_text())["iterations"])
+    return max(found, key=lambda fold: fold.run().iterations).weights
 
 
 def measured(prepared: Prepared, n_cases: int, rounds: int, out: Path) -> dict:
@@ -273,12 +275,12 @@ def enlarged_model(folder: Path, scratch: Path, scale: int) -> Path:
 
     from mednca_pipeline.models.registry import read_plans
     from mednca_pipeline.plans.model_plans import LevelPlan
-    from mednca_pipeline.plans.plans import write_plans
-    from mednca_pipeline.runtime.files import write_json
+    from mednca_pipeline.results.model_folder import ModelFolder, ModelRecord
+    from mednca_pipeline.results.run_record import RunRecord
 
-    plans = read_plans(folder / "plans.json")
+    plans = read_plans(ModelFolder(folder).plans_file)
     config = plans.configs["2d"]
-    plan, weights = config.models["mednca"], load_file(folder / "fold_0" / "final.safetensors")
+    plan, weights = config.models["mednca"], load_file(ModelFolder(folder).fold(0).weights)
     levels, last = plan.levels, len(plan.levels) - 1
     while scale > 1:
         levels = (*(replace(level, factor=tuple(2 * f for f in level.factor)) for level in levels), levels[-1])
@@ -295,12 +297,11 @@ def enlarged_model(folder: Path, scratch: Path, scale: int) -> Path:
     grown_plan = replace(plan, levels=levels, position=position)
     config = replace(config, image_size=size).with_model("mednca", grown_plan)
     plans = replace(plans, configs={**plans.configs, "2d": config})
-    made = scratch / "mednca_2d"
-    write_plans(made / "plans.json", plans)
-    (made / "fold_0").mkdir()
-    save_file(weights, made / "fold_0" / "final.safetensors")
-    write_json(made / "fold_0" / "run.json", {"schema": 1, "digest": plans.digest("2d", "mednca")})
-    return made
+    record = ModelRecord(plans.dataset, "mednca", "2d")
+    made = ModelFolder.of(scratch, record)
+    made.begin(record, plans, RunRecord(fold=0, digest=plans.digest("2d", "mednca")))
+    save_file(weights, made.fold(0).weights)
+    return made.path
 
 
 def scaling_table(rows: Sequence[dict]) -> str:

@@ -2,8 +2,8 @@
 
     python -m benchmarks.record --root WORKSPACE [--note "..."]
 
-Keeps of each fold: run.json, summary.json, training.csv, progress.png, and final.safetensors up to 1 MB; of each model:
-plans.json and what was learned from its folds; of each dataset: comparison.*. They lie in results/<dataset>/recorded/,
+Keeps of each fold: its run, summary and curve, and weights up to 1 MB; of each model: which it is, its plans and what
+was learned from its folds; of each dataset: comparison.*. They lie in results/<dataset>/recorded/,
 so that mednca_train in a clone does not take them for finished folds.
 """
 
@@ -12,15 +12,13 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from mednca_pipeline.evaluation.results import is_finished
-from mednca_pipeline.evaluation.summary import raw_means
 from mednca_pipeline.plans.plans import describe_components
-from mednca_pipeline.runtime.files import read_json, write_text
+from mednca_pipeline.results.fold_folder import FoldFolder
+from mednca_pipeline.results.model_folder import ModelFolder, model_folders
+from mednca_pipeline.runtime.files import write_text
 from mednca_pipeline.workspace import Workspace
 
 RESULTS = Path(__file__).parents[1] / "results"
-OF_FOLD = ("run.json", "summary.json", "training.csv", "progress.png")
-OF_MODEL = ("plans.json", "quality.json", "postprocessing.json")
 MOST_WEIGHTS_BYTES = 1 << 20
 HEAD = """\
 # Recorded results
@@ -52,12 +50,14 @@ def main() -> None:
     arguments = parser.parse_args()
     workspace = Workspace(Path(arguments.root).resolve())
     for dataset in workspace.datasets():
-        for folder in sorted(workspace.results_folder(dataset).glob("*_*/")):
-            if any(is_finished(fold) for fold in folder.glob("fold_*")):
-                record_model(folder, RESULTS / dataset / "recorded" / folder.name, workspace.root)
+        for model in model_folders(workspace.results_folder(dataset)):
+            if any(fold.is_validated() for fold in model.folds()):
+                target = ModelFolder(RESULTS / dataset / "recorded" / model.path.name)
+                record_model(model, target, workspace.root)
         for file in workspace.results_folder(dataset).glob("comparison*"):
             copy(file, RESULTS / dataset / "recorded", workspace.root)
-    rows = [row(path.parent) for path in sorted(RESULTS.glob("*/recorded/*/fold_*/run.json"))]
+    models = [model for folder in sorted(RESULTS.glob("*/recorded")) for model in model_folders(folder)]
+    rows = [row(model, fold) for model in models for fold in model.folds()]
     write_text(RESULTS / "README.md", HEAD.format(note=arguments.note) + "".join(rows))
 
 
@@ -69,33 +69,33 @@ def copy(file: Path, folder: Path, root: Path) -> None:
         shutil.copy(file, folder)
 
 
-def record_model(source: Path, target: Path, root: Path) -> None:
-    shutil.rmtree(target, ignore_errors=True)
-    target.mkdir(parents=True)
-    for file in (source / name for name in OF_MODEL):
+def record_model(source: ModelFolder, target: ModelFolder, root: Path) -> None:
+    shutil.rmtree(target.path, ignore_errors=True)
+    target.path.mkdir(parents=True)
+    for file in (source.record_file, source.plans_file, source.quality_file, source.postprocessing_file):
         if file.exists():
-            copy(file, target, root)
-    for fold in sorted(source.glob("fold_*")):
-        if is_finished(fold):
-            (target / fold.name).mkdir()
-            for name in OF_FOLD:
-                copy(fold / name, target / fold.name, root)
-            weights = fold / "final.safetensors"
-            if weights.stat().st_size <= MOST_WEIGHTS_BYTES:
-                shutil.copy(weights, target / fold.name)
+            copy(file, target.path, root)
+    for fold in source.folds():
+        if fold.is_validated():
+            kept = target.fold(fold.name).path
+            kept.mkdir()
+            for file in (fold.run_file, fold.summary_file, fold.curve, fold.picture):
+                copy(file, kept, root)
+            if fold.weights.stat().st_size <= MOST_WEIGHTS_BYTES:
+                shutil.copy(fold.weights, kept)
 
 
-def row(fold: Path) -> str:
-    run, summary = read_json(fold / "run.json"), read_json(fold / "summary.json")
-    kept = describe_components(summary.get("components", {}))
-    unit = summary["units"]["distance"]
-    empty = [case["classes"]["foreground"]["volume_reference"] == 0 for case in summary["cases"].values()]
-    raw = f" (keeps {kept}; raw: {dice_cell(raw_means(summary))})" if kept else ""
+def row(model: ModelFolder, fold: FoldFolder) -> str:
+    run, summary = fold.run(), fold.summary()
+    kept = describe_components(summary.components or {})
+    unit = summary.units.distance
+    empty = [case.classes["foreground"]["volume_reference"] == 0 for case in summary.cases.values()]
+    raw = f" (keeps {kept}; raw: {dice_cell(summary.raw_means)})" if kept else ""
     cells = [
-        *(run["dataset"], f"{fold.parent.name} {fold.name}", f"`{run['command']}`", run["threads"]),
-        *(f"{run['parameters']:,}", f"{run['iterations']:,}", f"{run['training_minutes']:.1f}"),
-        *(dice_cell(summary["mean"]) + raw, f"{summary['mean']['foreground']['hd95']:.2f} {unit}"),
-        *(f"{sum(empty) / len(empty):.3f}", run.get("commit", "not recorded")),
+        *(run.dataset, f"{model.path.name} {fold.path.name}", f"`{run.command}`", run.threads),
+        *(f"{run.parameters:,}", f"{run.iterations:,}", f"{run.training_minutes:.1f}"),
+        *(dice_cell(summary.mean) + raw, f"{summary.mean['foreground']['hd95']:.2f} {unit}"),
+        *(f"{sum(empty) / len(empty):.3f}", run.commit or "not recorded"),
     ]
     return "| " + " | ".join(map(str, cells)) + " |\n"
 

@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mednca_pipeline.cli.common import keep_freed_memory, wait_briefly
 from mednca_pipeline.device import choose_device
 from mednca_pipeline.evaluation.provenance import provenance
+from mednca_pipeline.execution.libraries import keep_freed_memory, wait_briefly
+from mednca_pipeline.execution.processes import cores
 from mednca_pipeline.plans.model_plans import NCAPlan
-from mednca_pipeline.processes import cores
 from mednca_pipeline.runtime.files import write_json, write_text
 
 OUT = Path(__file__).parents[1] / "results" / "benchmarks"

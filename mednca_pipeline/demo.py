@@ -107,9 +107,9 @@ def _print_results(root: Path, predictions: Path, pictures: Path) -> None:
     from rich.console import Console
 
     from .cli.tables import comparison_table
+    from .crossval.collect import collect_results
+    from .crossval.comparison import compare
     from .datasets.dataset import load_dataset
-    from .evaluation.comparison import compare
-    from .evaluation.results import collect_results
     from .fingerprint.leakage import workspace_splits
     from .workspace import open_workspace
 

@@ -1,4 +1,4 @@
-"""Where raw data, preprocessed data, plans and results are. The only module that knows."""
+"""Where raw data, preprocessed data, plans and results are. What lies in results: see the package results."""
 
 import os
 import re
@@ -39,12 +39,6 @@ class Workspace:
 
     def results_folder(self, dataset: str) -> Path:
         return self.root / "results" / dataset
-
-    def model_folder(self, dataset: str, model: str, config: str) -> Path:
-        return self.results_folder(dataset) / f"{model}_{config}"
-
-    def fold_folder(self, dataset: str, model: str, config: str, fold: int | str) -> Path:
-        return self.model_folder(dataset, model, config) / f"fold_{fold}"
 
     def raw_folder(self, dataset: str) -> Path:
         """The dataset's raw folder: below `raw/`, else below nnU-Net's. Raises InputError when it is in neither."""
@@ -103,16 +97,8 @@ def _names_in(places: Iterable[Path]) -> set[str]:
 
 def open_workspace(root: Path | str | None = None) -> Workspace:
     """The workspace at `root`, else at $MEDNCA_ROOT, else in the current directory; $nnUNet_raw is read from if set."""
-    chosen = Path(root or os.environ.get("MEDNCA_ROOT") or Path.cwd()).expanduser()
+    chosen = Path(root or os.environ.get("MEDNCA_ROOT") or Path.cwd()).expanduser().absolute()
     if not chosen.is_dir():
         raise InputError(f"The workspace {chosen} is not a folder: create it, or give another with --root.")
     nnunet_raw = os.environ.get("nnUNet_raw")
-    return Workspace(chosen, Path(nnunet_raw) if nnunet_raw else None)
-
-
-def fold_name(fold: str | int) -> int | str:
-    """`0`, `fold0`, `fold_0` -> 0; `all` -> "all". Raises InputError for anything else."""
-    match = re.fullmatch(r"(?:fold_?)?(\d+|all)", str(fold).strip())
-    if not match:
-        raise InputError(f"Fold {fold!r}: expected a number such as 0, fold0 or fold_0, or 'all'.")
-    return match[1] if match[1] == "all" else int(match[1])
+    return Workspace(chosen, Path(nnunet_raw).absolute() if nnunet_raw else None)

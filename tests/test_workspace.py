@@ -3,7 +3,7 @@
 import pytest
 
 from mednca_pipeline.runtime.errors import InputError
-from mednca_pipeline.workspace import Workspace, fold_name, open_workspace
+from mednca_pipeline.workspace import Workspace, open_workspace
 
 HIPPOCAMPUS = "Dataset004_Hippocampus"
 
@@ -66,19 +66,6 @@ def test_an_empty_workspace_says_so(tmp_path):
         Workspace(tmp_path).resolve(1)
 
 
-@pytest.mark.parametrize(
-    ("given", "expected"), [("0", 0), ("fold0", 0), ("fold_3", 3), (2, 2), ("all", "all"), ("fold_all", "all")]
-)
-def test_any_form_of_a_fold_is_accepted(given, expected):
-    assert fold_name(given) == expected
-
-
-@pytest.mark.parametrize("given", ["", "-1", "first", "fold", "1.5", "0 1"])
-def test_other_folds_are_refused(given):
-    with pytest.raises(InputError, match="Fold"):
-        fold_name(given)
-
-
 def test_root_is_the_option_then_the_environment_then_here(tmp_path, monkeypatch):
     option, environment, here = (tmp_path / name for name in ("option", "environment", "here"))
     for folder in (option, environment, here):
@@ -118,5 +105,4 @@ def test_the_places_below_the_root(tmp_path):
     assert workspace.plans_file(HIPPOCAMPUS) == tmp_path / "plans" / HIPPOCAMPUS / "plans.json"
     assert workspace.splits_file(HIPPOCAMPUS).parent == workspace.fingerprint_file(HIPPOCAMPUS).parent
     assert workspace.preprocessed_folder(HIPPOCAMPUS, "2d") == tmp_path / "preprocessed" / HIPPOCAMPUS / "2d"
-    expected = tmp_path / "results" / HIPPOCAMPUS / "unet_small_2d" / "fold_all"
-    assert workspace.fold_folder(HIPPOCAMPUS, "unet_small", "2d", "all") == expected
+    assert workspace.results_folder(HIPPOCAMPUS) == tmp_path / "results" / HIPPOCAMPUS

@@ -21,11 +21,12 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise, product
 from pathlib import Path
 
-from mednca_pipeline.evaluation.results import is_finished
-from mednca_pipeline.evaluation.summary import raw_means
 from mednca_pipeline.models.registry import read_plans
 from mednca_pipeline.plans.plans import describe_components
-from mednca_pipeline.runtime.files import read_json, replacing, write_text
+from mednca_pipeline.results.fold_folder import FoldFolder
+from mednca_pipeline.results.model_folder import ModelFolder, ModelRecord
+from mednca_pipeline.results.summary import Summary
+from mednca_pipeline.runtime.files import replacing, write_text
 from mednca_pipeline.workspace import Workspace
 
 ROOT = Path(__file__).parents[2]
@@ -76,45 +77,45 @@ def shared_workspace(root: Path, budget: str) -> Workspace:
     return Workspace(made)
 
 
-def train(workspace: Workspace, dataset: str, model: str, schedule: Sequence[str], threads: int | None) -> Path:
-    config = read_plans(workspace.plans_file(dataset)).default_config
-    folder = workspace.fold_folder(dataset, model, config, 0)
-    if not is_finished(folder):
+def train(workspace: Workspace, dataset: str, model: str, schedule: Sequence[str], threads: int | None) -> FoldFolder:
+    record = ModelRecord(dataset, model, read_plans(workspace.plans_file(dataset)).default_config)
+    folder = ModelFolder.of(workspace.results_folder(dataset), record).fold(0)
+    if not folder.is_validated():
         command = ["mednca_train", dataset, "0", "--model", model, *schedule, "--root", str(workspace.root)]
         command += ["--threads", str(threads), "-np", "0"] if threads else []
-        subprocess.run([*command, "--continue"] if (folder / "run.json").exists() else command, check=True)
+        subprocess.run([*command, "--continue"] if folder.run() else command, check=True)
     return folder
 
 
-def final_of(folder: Path, budget: str, workspace: Workspace) -> dict:
+def final_of(folder: FoldFolder, budget: str, workspace: Workspace) -> dict:
     """A row of finals.csv."""
-    run, summary = read_json(folder / "run.json"), read_json(folder / "summary.json")
-    raw, kept = raw_means(summary), summary.get("components", {})
-    classes = class_dice(summary["mean"])
-    seconds = [case["seconds"] for case in summary["cases"].values()]
+    run, summary = folder.run(), folder.summary()
+    raw, kept = summary.raw_means, summary.components or {}
+    classes = class_dice(summary.mean)
+    seconds = [case.seconds for case in summary.cases.values()]
     return {
-        "dataset": run["dataset"],
-        "config": run["config"],
-        "model": run["model"],
+        "dataset": run.dataset,
+        "config": run.config,
+        "model": run.model,
         "budget": budget,
-        "plan": run["digest"],
-        "threads": run["threads"],
-        "parameters": run["parameters"],
-        "iterations": run["iterations"],
-        "minutes": round(run["training_minutes"], 1),
+        "plan": run.digest,
+        "threads": run.threads,
+        "parameters": run.parameters,
+        "iterations": run.iterations,
+        "minutes": round(run.training_minutes, 1),
         "class_dice": "; ".join(f"{name} {dice:.4f}" for name, dice in classes.items()),
         "mean_class_dice": round(statistics.mean(classes.values()), 4),
-        "foreground_dice": round(summary["mean"]["foreground"]["dice"], 4),
-        "foreground_hd95": round(summary["mean"]["foreground"]["hd95"], 2),
-        "unit": summary["units"]["distance"],
+        "foreground_dice": round(summary.mean["foreground"]["dice"], 4),
+        "foreground_hd95": round(summary.mean["foreground"]["hd95"], 2),
+        "unit": summary.units.distance,
         "components": describe_components(kept),
         "raw_mean_class_dice": round(statistics.mean(class_dice(raw).values()), 4) if kept else "",
         "raw_foreground_dice": round(raw["foreground"]["dice"], 4) if kept else "",
         "raw_foreground_hd95": round(raw["foreground"]["hd95"], 2) if kept else "",
         "seconds_per_case": round(sum(seconds) / len(seconds), 2),
-        "restores": run["restores"],
-        "commit": run["commit"],
-        "command": run["command"].replace(str(workspace.root), "WORKSPACE"),
+        "restores": run.restores,
+        "commit": run.commit,
+        "command": run.command.replace(str(workspace.root), "WORKSPACE"),
     }
 
 
@@ -133,7 +134,7 @@ def is_present(row: dict) -> bool:
     return plans.digest(row["config"], row["model"]) == row["plan"]
 
 
-def add(row: dict, folder: Path) -> None:
+def add(row: dict, folder: FoldFolder) -> None:
     """Replaces this training's row, and keeps its curve and, of an automaton, its weights."""
     rows = {name_of(old): old for old in read()} | {name_of(row): row}
     OUT.mkdir(parents=True, exist_ok=True)
@@ -141,14 +142,17 @@ def add(row: dict, folder: Path) -> None:
         writer = csv.DictWriter(stream, COLUMNS, restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows[name] for name in sorted(rows))
-    kept = OUT / "finals" / name_of(row)
-    kept.mkdir(parents=True, exist_ok=True)
-    shutil.copy(folder / "training.csv", kept)
+    kept = kept_fold(row)
+    kept.path.mkdir(parents=True, exist_ok=True)
+    shutil.copy(folder.curve, kept.curve)
     if row["model"].startswith("mednca"):
-        shutil.copy(folder / "final.safetensors", kept)
-    for name in ("run.json", "summary.json"):
-        text = (folder / name).read_text(encoding="utf-8")
-        write_text(kept / name, text.replace(str(folder.parents[3]), "WORKSPACE"))
+        shutil.copy(folder.weights, kept.weights)
+    for source, target in ((folder.run_file, kept.run_file), (folder.summary_file, kept.summary_file)):
+        write_text(target, source.read_text(encoding="utf-8").replace(str(folder.path.parents[3]), "WORKSPACE"))
+
+
+def kept_fold(row: Mapping[str, str]) -> FoldFolder:
+    return FoldFolder(OUT / "finals" / name_of(row))
 
 
 def read() -> list[dict[str, str]]:
@@ -190,7 +194,7 @@ def draw(rows: Sequence[dict[str, str]]) -> None:
     for axis, dataset in zip(figure.subplots(1, len(datasets), squeeze=False)[0], datasets, strict=True):
         late = []
         for row in (row for row in rows if row["dataset"] == dataset):
-            with (OUT / "finals" / name_of(row) / "training.csv").open(encoding="utf-8") as stream:
+            with kept_fold(row).curve.open(encoding="utf-8") as stream:
                 curve = [(float(at["minutes"]), float(at["mean_dice"])) for at in csv.DictReader(stream)]
             late += [dice for _, dice in curve[len(curve) // 3 :]]
             axis.plot(*zip(*curve, strict=True), label=f"{row['model']} {row['budget']}", linewidth=1)
@@ -220,7 +224,7 @@ def table(rows: Sequence[dict[str, str]]) -> str:
             f"{float(row['mean_class_dice']):.4f}",
             f"{float(row['foreground_dice']):.4f} ± {standard_error(row):.4f}",
             f"{row['foreground_hd95']} {row['unit']}",
-            f"{summary_of(row)['mean']['foreground']['nsd']:.4f}",
+            f"{summary_of(row).mean['foreground']['nsd']:.4f}",
             kept_cell(row),
             raw_cell(row),
             row["seconds_per_case"],
@@ -268,7 +272,7 @@ def paired_table(rows: Sequence[dict[str, str]]) -> str:
 def curves_table(rows: Sequence[dict[str, str]]) -> str:
     lines = ["| dataset | model | budget | Dice | training loss |", "|---" * 5 + "|"]
     for row in rows:
-        with (OUT / "finals" / name_of(row) / "training.csv").open(encoding="utf-8") as stream:
+        with kept_fold(row).curve.open(encoding="utf-8") as stream:
             curve = list(csv.DictReader(stream))
         ends = [round(part * len(curve) / 8) for part in range(9)]
         eighths = [curve[start:end] for start, end in pairwise(ends)]
@@ -282,14 +286,14 @@ def curves_table(rows: Sequence[dict[str, str]]) -> str:
 
 def dice_of_cases(row: dict[str, str], what: str) -> dict[str, float]:
     """Per validation case, of the foreground or the mean of its classes."""
-    cases = summary_of(row)["cases"]
-    names = {name for case in cases.values() for name in case["classes"]}
+    cases = summary_of(row).cases
+    names = {name for case in cases.values() for name in case.classes}
     wanted = ["foreground"] if what == "foreground" else sorted(names - {"foreground"})
-    return {name: statistics.mean(case["classes"][one]["dice"] for one in wanted) for name, case in cases.items()}
+    return {name: statistics.mean(case.classes[one]["dice"] for one in wanted) for name, case in cases.items()}
 
 
-def summary_of(row: dict[str, str]) -> dict:
-    return read_json(OUT / "finals" / name_of(row) / "summary.json")
+def summary_of(row: dict[str, str]) -> Summary:
+    return kept_fold(row).summary()
 
 
 def standard_error(row: dict[str, str]) -> float:

@@ -15,13 +15,14 @@ from statistics import mean
 
 import numpy as np
 
-from mednca_pipeline.cli.common import wait_briefly
 from mednca_pipeline.datasets.dataset import load_dataset
 from mednca_pipeline.evaluation.metrics import evaluate_case
 from mednca_pipeline.evaluation.provenance import provenance
+from mednca_pipeline.execution.libraries import wait_briefly
 from mednca_pipeline.inference import light
 from mednca_pipeline.inference.predictor import Predictor
-from mednca_pipeline.runtime.files import read_json, write_text
+from mednca_pipeline.results.model_folder import ModelFolder
+from mednca_pipeline.runtime.files import write_text
 from mednca_pipeline.runtime.images import read_image, read_labels
 from mednca_pipeline.runtime.outline import Outline
 from mednca_pipeline.runtime.quality import FOREGROUND
@@ -69,7 +70,7 @@ def measure(folder: Path, root: Path, outline: Outline | None) -> Found:
     network.plan = replace(network.plan, outline=outline)
     raw = {case.name: case for case in load_dataset(Workspace(root).raw_folder(predictor.plans.dataset)).training}
     found = Found([], [], [])
-    for name in read_json(folder / "fold_0" / "summary.json")["cases"]:
+    for name in ModelFolder(folder).fold(0).summary().cases:
         image, reference = read_image(raw[name].images), read_labels(raw[name].label)
         prediction = predictor.predict(image.array, image.spacing_mm)
         labels, known = predictor.plans.labels, predictor.plans.spacing_known

@@ -14,21 +14,22 @@ import csv
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import mean
 
 import numpy as np
 
-from mednca_pipeline.cli.common import wait_briefly
 from mednca_pipeline.datasets.dataset import Case, load_dataset
 from mednca_pipeline.evaluation.artefacts import ZOOM, artefact_rng, distorted
 from mednca_pipeline.evaluation.metrics import dice
 from mednca_pipeline.evaluation.provenance import commit
+from mednca_pipeline.execution.libraries import wait_briefly
 from mednca_pipeline.inference.predictor import Predictor
 from mednca_pipeline.planning.augmentation import artefact_kinds
 from mednca_pipeline.plans.splits import read_splits
-from mednca_pipeline.runtime.files import read_json
+from mednca_pipeline.results.fold_folder import FoldFolder
+from mednca_pipeline.results.model_folder import ModelFolder, ModelRecord
 from mednca_pipeline.runtime.images import read_image, read_labels
 from mednca_pipeline.runtime.labels import Labels
 from mednca_pipeline.workspace import Workspace
@@ -61,30 +62,30 @@ def main() -> None:
     parser.add_argument("--record", action="store_true", help=f"append to {OUT.relative_to(ROOT)}")
     arguments = parser.parse_args()
     wait_briefly()
-    run = read_json(arguments.fold / "run.json")
+    run = FoldFolder(arguments.fold).run()
     workspace = Workspace(Path(arguments.root).resolve())
-    raw = {case.name: case for case in load_dataset(workspace.raw_folder(run["dataset"])).training}
-    fold = read_splits(workspace.splits_file(run["dataset"]), list(raw))[int(run["fold"])]
+    raw = {case.name: case for case in load_dataset(workspace.raw_folder(run.dataset)).training}
+    fold = read_splits(workspace.splits_file(run.dataset), list(raw))[int(run.fold)]
     with tempfile.TemporaryDirectory() as scratch:
         predictor = load(arguments.fold, Path(scratch))
     found = measure(predictor, [raw[name] for name in spread(fold.val, arguments.cases)])
     print(table(found))
     if arguments.record:
         weights = "/".join(arguments.fold.resolve().parts[-3:])
-        append(found, {"commit": commit(), "plan": run["digest"], "weights": weights, **run})
+        append(found, {"commit": commit(), "plan": run.digest, "weights": weights, **asdict(run)})
 
 
 def load(fold: Path, scratch: Path) -> Predictor:
     """The predictor of one fold, from a model's folder or from recorded weights, which lie without their plans."""
-    if (fold.parent / "plans.json").exists():
+    if ModelFolder(fold.parent).plans_file.exists():
         return Predictor.from_folder(
             fold.parent, folds=[fold.name.removeprefix("fold_")], quality=False, postprocess=False
         )
-    run = read_json(fold / "run.json")
-    folder = scratch / f"{run['model']}_{run['config']}"
-    shutil.copytree(fold, folder / "fold_0")
-    shutil.copy(ROOT / "plans" / run["dataset"] / "plans.json", folder)
-    return Predictor.from_folder(folder, folds=[0], quality=False, postprocess=False)
+    run = FoldFolder(fold).run()
+    folder = ModelFolder.of(scratch, ModelRecord(run.dataset, run.model, run.config))
+    shutil.copytree(fold, folder.fold(0).path)
+    shutil.copy(Workspace(ROOT).plans_file(run.dataset), folder.plans_file)
+    return Predictor.from_folder(folder.path, folds=[0], quality=False, postprocess=False)
 
 
 def spread(names: Sequence[str], count: int) -> list[str]:

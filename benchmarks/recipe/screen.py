@@ -21,7 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mednca_pipeline.cli.common import wait_briefly
+from mednca_pipeline.execution.libraries import wait_briefly
 
 RUNS = Path(__file__).parent / "runs.csv"
 COLUMNS = (
@@ -56,8 +56,6 @@ def main() -> None:
 def screen(arguments: argparse.Namespace, variant: str, seed: int) -> dict[str, Any]:
     """One run, as a row of runs.csv."""
     from mednca_pipeline.evaluation.provenance import commit
-    from mednca_pipeline.evaluation.results import read_run
-    from mednca_pipeline.runtime.files import read_json
     from mednca_pipeline.training.fold import train_fold
     from mednca_pipeline.training.options import TrainingOptions
     from mednca_pipeline.training.schedule import parse_budget
@@ -81,16 +79,17 @@ def screen(arguments: argparse.Namespace, variant: str, seed: int) -> dict[str, 
             threads=arguments.threads,
         )
         folder = train_fold(Workspace(Path(scratch)), options)
-        run, summary = read_run(folder), read_json(folder / "summary.json")
-        mean, seconds = summary["mean"], [case["seconds"] for case in summary["cases"].values()]
+        run, summary = folder.run(), folder.summary()
+        mean, seconds = summary.mean, [case.seconds for case in summary.cases.values()]
         robust = robustness_of(folder, Workspace(Path(scratch)), dataset, arguments.robust) if arguments.robust else {}
         if arguments.keep:
             name = f"{dataset}_{arguments.model}_{variant}_seed{seed}"
-            shutil.copytree(folder.parent, arguments.keep / name / folder.parent.name, dirs_exist_ok=True)
+            kept = folder.path.parent
+            shutil.copytree(kept, arguments.keep / name / kept.name, dirs_exist_ok=True)
     classes = {name: round(values["dice"], 4) for name, values in mean.items() if name != "foreground"}
     return {
         "commit": commit(),
-        "plan": run["digest"],
+        "plan": run.digest,
         "dataset": dataset,
         "config": config,
         "model": arguments.model,
@@ -99,30 +98,29 @@ def screen(arguments: argparse.Namespace, variant: str, seed: int) -> dict[str, 
         "budget": "" if arguments.iterations else arguments.budget,
         "seed": seed,
         "threads": arguments.threads,
-        "iterations": run["iterations"],
-        "minutes": round(run["training_minutes"], 2),
-        "parameters": run["parameters"],
+        "iterations": run.iterations,
+        "minutes": round(run.training_minutes, 2),
+        "parameters": run.parameters,
         "mean_class_dice": round(sum(classes.values()) / len(classes), 4),
         "foreground_dice": round(mean["foreground"]["dice"], 4),
         "class_dice": json.dumps(classes),
         "foreground_hd95": round(mean["foreground"]["hd95"], 3),
-        "restores": run["restores"],
+        "restores": run.restores,
         "seconds_per_case": round(sum(seconds) / len(seconds), 3),
         **robust,
     }
 
 
-def robustness_of(folder: Path, workspace: Any, dataset: str, count: int) -> dict[str, Any]:
+def robustness_of(folder: Any, workspace: Any, dataset: str, count: int) -> dict[str, Any]:
     """The columns of --robust, of `count` of the held-out cases; each artefact's Dice is the mean of its severities."""
     from mednca_pipeline.datasets.dataset import load_dataset
     from mednca_pipeline.inference.predictor import Predictor
-    from mednca_pipeline.runtime.files import read_json
 
     from .robustness import measure, spread
 
     raw = {case.name: case for case in load_dataset(workspace.raw_folder(dataset)).training}
-    names = list(read_json(folder / "summary.json")["cases"])
-    predictor = Predictor.from_folder(folder.parent, folds=[0], quality=False, postprocess=False)
+    names = list(folder.summary().cases)
+    predictor = Predictor.from_folder(folder.path.parent, folds=[0], quality=False, postprocess=False)
     found = measure(predictor, [raw[name] for name in spread(names, count)])
     artefacts = {name: round(sum(row.values()) / len(row), 4) for name, row in found.artefacts.items()}
     return {

@@ -16,11 +16,11 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from mednca_pipeline.cli.common import wait_briefly
+from mednca_pipeline.execution.libraries import wait_briefly
 
 OUT = Path(__file__).parents[2] / "results" / "recipe"
 COLUMNS = "commit,plan,seed,iterations,iteration,loss,dice,magnitude,restores,final_dice,empty_cases,problem".split(",")
@@ -86,9 +86,7 @@ def child(arguments: argparse.Namespace, dataset: str, seed: int) -> None:
 def one_seed(arguments: argparse.Namespace, dataset: str, seed: int) -> list[dict]:
     """Trains and measures; returns the rows of its curve, the outcome in each."""
     from mednca_pipeline.evaluation.provenance import commit
-    from mednca_pipeline.evaluation.results import read_run
-    from mednca_pipeline.evaluation.summary import raw_means
-    from mednca_pipeline.runtime.files import read_json
+    from mednca_pipeline.results.model_folder import ModelFolder, ModelRecord
     from mednca_pipeline.training.fold import train_fold
     from mednca_pipeline.training.loop import TrainingDiverged
     from mednca_pipeline.training.options import TrainingOptions
@@ -112,19 +110,20 @@ def one_seed(arguments: argparse.Namespace, dataset: str, seed: int) -> list[dic
             workers=0,
             threads=1,
         )
-        folder = workspace.fold_folder(dataset, arguments.model, config, 0)
+        record = ModelRecord(dataset, arguments.model, config)
+        folder = ModelFolder.of(workspace.results_folder(dataset), record).fold(0)
         outcome = {"commit": commit(), "plan": plan_of(arguments, dataset), "seed": seed}
         outcome |= {"final_dice": "", "empty_cases": ""}
         gave_up = ""
         try:
             train_fold(workspace, options)
-            summary = read_json(folder / "summary.json")
-            outcome["final_dice"] = round(raw_means(summary)["foreground"]["dice"], 4)
-            outcome["empty_cases"] = sum(map(is_empty, summary["cases"].values()))
+            summary = folder.summary()
+            outcome["final_dice"] = round(summary.raw_means["foreground"]["dice"], 4)
+            outcome["empty_cases"] = sum(is_empty(case.classes["foreground"]) for case in summary.cases.values())
         except TrainingDiverged as error:
             gave_up = f"guard gave up: {error}"
-        outcome["iterations"] = read_run(folder)["iterations"]
-        with (folder / "training.csv").open(encoding="utf-8") as stream:
+        outcome["iterations"] = folder.run().iterations
+        with folder.curve.open(encoding="utf-8") as stream:
             curve = list(csv.DictReader(stream))
     rows = [
         {
@@ -141,8 +140,7 @@ def one_seed(arguments: argparse.Namespace, dataset: str, seed: int) -> list[dic
     return [{**row, "problem": problem} for row in rows]
 
 
-def is_empty(case: dict) -> bool:
-    volumes = case["classes"]["foreground"]
+def is_empty(volumes: Mapping[str, float]) -> bool:
     return volumes["volume_reference"] > 0 and volumes["volume_predicted"] == 0
 
 

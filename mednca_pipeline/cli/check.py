@@ -23,12 +23,13 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from ..datasets.check import check_dataset
+    from ..datasets.check import check_dataset, default_workers
     from ..datasets.dataset import load_dataset
+    from ..execution.executors import open_executor
+    from ..execution.progress import progress_bar
     from ..runtime.errors import InputError
     from ..workspace import open_workspace
     from .findings import print_report
-    from .progress import progress_bar
 
     if arguments.np is not None and arguments.np < 0:
         raise InputError(f"-np: expected 0 or more worker processes, found {arguments.np}.")
@@ -37,9 +38,10 @@ def _check(arguments: argparse.Namespace) -> int:
     fatal = False
     for folder in folders:
         dataset = load_dataset(folder)
-        with progress_bar(arguments.quiet) as bar:
+        workers = default_workers(dataset) if arguments.np is None else arguments.np
+        with progress_bar(arguments.quiet) as bar, open_executor(workers) as executor:
             task = bar.add_task("Checking", total=len(dataset.training) + len(dataset.test))
-            report = check_dataset(dataset, arguments.np, lambda name, bar=bar, task=task: bar.advance(task))
+            report = check_dataset(dataset, executor, lambda name, bar=bar, task=task: bar.advance(task))
         print_report(dataset, report, arguments.quiet)
         fatal = fatal or bool(report.fatal)
     return INPUT_FAULT if fatal else DONE

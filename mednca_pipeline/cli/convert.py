@@ -46,8 +46,8 @@ def _convert(arguments: argparse.Namespace) -> None:
 
     from dataset_conversion.conversion import new_folder, write_dataset
 
+    from ..execution.progress import progress_bar
     from ..workspace import open_workspace
-    from .progress import progress_bar
 
     options = _options(arguments)
     workspace = open_workspace(arguments.root)

@@ -6,11 +6,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ..models.registry import COMPARED, MODELS
-from .common import DONE, INPUT_FAULT, OUR_FAULT, command_parser, run_command
+from .common import DONE, INPUT_FAULT, OUR_FAULT, add_cluster, command_parser, run_command
 
 if TYPE_CHECKING:
-    from ..training.crossval import CrossvalResult
-    from ..training.fold_jobs import Outcome
+    from ..crossval.jobs import FoldJob, JobOutcome
+    from ..crossval.run import CrossvalResult
 
 EXAMPLES = """\
   mednca_crossval 4                                        mednca against unet_small, all folds
@@ -18,6 +18,7 @@ EXAMPLES = """\
   mednca_crossval 4 --folds 0 1 --iterations 2000          two folds only; the tables name what is missing
   mednca_crossval 4 --ensemble                             a row more: the mean of both models
   mednca_crossval 4 --jobs 2                               two folds at once, the cores shared between them
+  mednca_crossval 4 --cluster tcp://HOST:8786              on the machines of a Dask cluster
   mednca_crossval 4                                        the same line again goes on after an interruption"""
 
 
@@ -49,21 +50,25 @@ def _parser() -> argparse.ArgumentParser:
     length = parser.add_mutually_exclusive_group()
     length.add_argument(
         "--budget",
-        help="time of a fold's training loop, such as 15min: the first fold of each model turns it into "
-        "iterations, and all its folds share that count",
+        help="time of a fold's training loop, such as 15min: it is turned into iterations on the first fold of each "
+        "model, and all its folds share that count",
     )
     length.add_argument("--iterations", type=int, help="number of iterations (default: the plan's schedule)")
-    parser.add_argument("--jobs", type=int, default=1, help="trainings at once (default: 1)")
+    parser.add_argument(
+        "--jobs", type=int, default=1, help="trainings at once on one machine, which share its cores (default: 1)"
+    )
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1 or mps")
     parser.add_argument("--seed", type=int, default=0, help="seed of every training (default: 0)")
     parser.add_argument("-np", type=int, metavar="N", help="augmenting processes of each training (default: its own)")
+    add_cluster(parser)
     return parser
 
 
 def _crossvalidate(arguments: argparse.Namespace, command: str) -> int:
+    from ..crossval.run import CrossvalOptions, crossvalidate
+    from ..results.fold_folder import fold_name
     from ..runtime.errors import InputError
-    from ..training.crossval import CrossvalOptions, crossvalidate
-    from ..workspace import fold_name, open_workspace
+    from ..workspace import open_workspace
 
     folds = tuple(fold_name(fold) for fold in arguments.folds) if arguments.folds else None
     if folds and "all" in folds:
@@ -78,6 +83,7 @@ def _crossvalidate(arguments: argparse.Namespace, command: str) -> int:
         budget=arguments.budget,
         iterations=arguments.iterations,
         jobs=arguments.jobs,
+        cluster=arguments.cluster,
         device=arguments.device,
         seed=arguments.seed,
         workers=arguments.np,
@@ -89,11 +95,11 @@ def _crossvalidate(arguments: argparse.Namespace, command: str) -> int:
     return _conclude(result, arguments.quiet)
 
 
-def _report(outcome: "Outcome", quiet: bool) -> None:
-    if outcome.code:
-        print(f"failed: {outcome.job.name}: {outcome.reason}", file=sys.stderr)
+def _report(job: "FoldJob", outcome: "JobOutcome", quiet: bool) -> None:
+    if outcome.state == "failed":
+        print(f"failed: {job.name}: {outcome.error}", file=sys.stderr)
     elif not quiet:
-        print(f"{outcome.job.name}: done in {outcome.minutes:.1f} min", flush=True)
+        print(f"{job.name}: done in {outcome.minutes:.1f} min", flush=True)
 
 
 def _conclude(result: "CrossvalResult", quiet: bool) -> int:
@@ -104,13 +110,13 @@ def _conclude(result: "CrossvalResult", quiet: bool) -> int:
     if not result.failed:
         return DONE
     print(f"{len(result.failed)} failed; the same command tries again what is missing.", file=sys.stderr)
-    return INPUT_FAULT if all(code == INPUT_FAULT for code in result.codes) else OUR_FAULT
+    return OUR_FAULT if result.ours else INPUT_FAULT
 
 
 def _print_tables(result: "CrossvalResult") -> None:
     from rich.console import Console
 
-    from ..evaluation.comparison import compare
+    from ..crossval.comparison import compare
     from .tables import comparison_table
 
     console = Console()

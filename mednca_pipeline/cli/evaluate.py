@@ -3,11 +3,12 @@
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from .common import DONE, INPUT_FAULT, command_parser, run_command
+from .common import DONE, INPUT_FAULT, add_cluster, command_parser, run_command
 
 if TYPE_CHECKING:
+    from ..results.summary import Summary
     from ..runtime.labels import Labels
 
 EXAMPLES = """\
@@ -30,28 +31,30 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("-d", metavar="DATASET", help="dataset whose labels these are, such as 4")
     parser.add_argument("-o", metavar="FILE", help="output file (default: summary.json in PREDICTIONS)")
     parser.add_argument("-np", type=int, default=0, metavar="N", help="worker processes (default: 0, this one)")
+    add_cluster(parser)
     return run_command(parser, _evaluate, argv)
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
     from ..evaluation.summary import evaluate_folder
-    from ..runtime.files import write_json
-    from .progress import progress_bar
+    from ..execution.executors import open_executor
+    from ..execution.progress import progress_bar
+    from ..results.summary import write_summary
 
-    predictions, references = Path(arguments.p).expanduser(), Path(arguments.l).expanduser()
+    predictions, references = (Path(text).expanduser().absolute() for text in (arguments.p, arguments.l))
     labels, spacing_known = _labels(arguments, predictions, references)
-    with progress_bar(arguments.quiet) as bar:
+    with progress_bar(arguments.quiet) as bar, open_executor(arguments.np, arguments.cluster) as executor:
         task = bar.add_task("Evaluating", total=None)
         summary = evaluate_folder(
             predictions,
             references,
             labels,
             spacing_known,
-            arguments.np,
+            executor,
             lambda done, total: bar.update(task, completed=done, total=total),
         )
     file = Path(arguments.o).expanduser() if arguments.o else predictions / "summary.json"
-    write_json(file, summary)
+    write_summary(file, summary)
     return _conclude(summary, file, arguments.quiet)
 
 
@@ -83,7 +86,7 @@ def _labels_of(file: Path, spacing_known: bool) -> tuple["Labels", bool]:
     return labels, bool(content.get("spacing_known", spacing_known))
 
 
-def _conclude(summary: dict[str, Any], file: Path, quiet: bool) -> int:
+def _conclude(summary: "Summary", file: Path, quiet: bool) -> int:
     from rich.console import Console
 
     from .tables import summary_table
@@ -91,16 +94,16 @@ def _conclude(summary: dict[str, Any], file: Path, quiet: bool) -> int:
     if not quiet:
         Console().print(summary_table(summary))
         print(f"Written: {file}")
-        if summary["unmatched"]:
-            print(f"note: predictions without a label file: {_listed(summary['unmatched'])}")
-    for case, reason in summary["failed"].items():
+        if summary.unmatched:
+            print(f"note: predictions without a label file: {_listed(summary.unmatched)}")
+    for case, reason in summary.failed.items():
         print(f"failed: {case}: {reason}", file=sys.stderr)
-    if summary["missing"]:
-        print(f"without a prediction: {_listed(summary['missing'])}", file=sys.stderr)
-    return INPUT_FAULT if summary["failed"] or summary["missing"] else DONE
+    if summary.missing:
+        print(f"without a prediction: {_listed(summary.missing)}", file=sys.stderr)
+    return INPUT_FAULT if summary.failed or summary.missing else DONE
 
 
-def _listed(cases: list[str]) -> str:
+def _listed(cases: tuple[str, ...]) -> str:
     more = f" and {len(cases) - _NAMED} more" if len(cases) > _NAMED else ""
     return f"{len(cases)} ({', '.join(cases[:_NAMED])}{more})"
 

@@ -4,9 +4,11 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from .common import DONE, INPUT_FAULT, command_parser, run_command
+from .common import DONE, INPUT_FAULT, add_cluster, command_parser, run_command
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from ..planning.run import Planned, PlanOptions
 
 EXAMPLES = """\
@@ -38,6 +40,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--memory", help="of a training process, such as 4GB (default: 4GB, less on smaller machines)")
     parser.add_argument("-np", type=int, metavar="N", help="worker processes (0: none; default: one per processor)")
+    add_cluster(parser)
     parser.add_argument("--config", nargs="+", choices=("2d", "3d"), default=[], help="configurations (default: all)")
     parser.add_argument("--folds", type=int, metavar="K", help="number of folds (default: 5)")
     parser.add_argument("--groups", metavar="FILE", help="CSV or JSON of cases and their patients, who share a fold")
@@ -49,17 +52,23 @@ def main(argv: list[str] | None = None) -> int:
 
 def _plan_and_preprocess(arguments: argparse.Namespace) -> int:
     from ..datasets.dataset import load_dataset
+    from ..execution.executors import open_executor
+    from ..execution.processes import cores
     from ..runtime.errors import InputError
     from ..workspace import open_workspace
 
+    if arguments.np is not None and arguments.np < 0:
+        raise InputError(f"-np: expected 0 or more worker processes, found {arguments.np}.")
     options = _options(arguments)
+    workers = min(8, cores()) if arguments.np is None else arguments.np
     workspace = open_workspace(arguments.root)
     names = dict.fromkeys(workspace.resolve(dataset) for group in arguments.d for dataset in group)
     datasets = [load_dataset(workspace.raw_folder(name)) for name in names]
     worked, faults = True, []
     for dataset in datasets:  # what is wrong with one does not stop the others
         try:
-            worked &= _one_dataset(workspace, dataset, options, arguments.quiet)
+            with open_executor(workers, arguments.cluster) as executor:  # one whose workers were killed serves no other
+                worked &= _one_dataset(workspace, dataset, options, executor, arguments.quiet)
         except InputError as error:
             faults.append(error)
     if faults:
@@ -72,11 +81,7 @@ def _options(arguments: argparse.Namespace) -> "PlanOptions":
 
     from ..planning.memory import parse_memory
     from ..planning.run import PlanOptions
-    from ..processes import cores
-    from ..runtime.errors import InputError
 
-    if arguments.np is not None and arguments.np < 0:
-        raise InputError(f"-np: expected 0 or more worker processes, found {arguments.np}.")
     flags = {flag: " ".join(values) for flag in FLAG_HELP if (values := getattr(arguments, flag)) is not None}
     return PlanOptions(
         memory_bytes=parse_memory(arguments.memory) if arguments.memory else None,
@@ -85,20 +90,19 @@ def _options(arguments: argparse.Namespace) -> "PlanOptions":
         n_folds=arguments.folds,
         groups=Path(arguments.groups) if arguments.groups else None,
         force=arguments.force,
-        workers=min(8, cores()) if arguments.np is None else arguments.np,
     )
 
 
-def _one_dataset(workspace, dataset, options: "PlanOptions", quiet: bool) -> bool:
+def _one_dataset(workspace, dataset, options: "PlanOptions", executor: "Executor | None", quiet: bool) -> bool:
     """Whether the dataset could be planned: its check found nothing fatal."""
+    from ..execution.progress import progress_bar
     from ..planning.run import plan_dataset
     from ..preprocessing.run import preprocess_dataset
     from .findings import print_report
-    from .progress import progress_bar
 
     with progress_bar(quiet) as bar:
         task = bar.add_task(f"Reading {dataset.name}", total=len(dataset.training) + len(dataset.test))
-        planned = plan_dataset(workspace, dataset, options, lambda name: bar.advance(task))
+        planned = plan_dataset(workspace, dataset, options, executor, lambda name: bar.advance(task))
     if planned.report is not None:
         print_report(dataset, planned.report, quiet)
     if planned.plans is None:
@@ -114,7 +118,7 @@ def _one_dataset(workspace, dataset, options: "PlanOptions", quiet: bool) -> boo
                 planned.plans,
                 config,
                 folder,
-                workers=options.workers,
+                executor,
                 progress=lambda name, bar=bar, task=task: bar.advance(task),
                 force=options.force,
             )

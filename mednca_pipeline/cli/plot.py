@@ -29,8 +29,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def _plot(arguments: argparse.Namespace) -> int:
     from ..evaluation.pictures import plot_folder
+    from ..execution.progress import progress_bar
     from ..runtime.errors import InputError
-    from .progress import progress_bar
 
     if arguments.slices < 1:
         raise InputError(f"--slices {arguments.slices}: expected at least 1.")

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..models.registry import MODELS
-from .common import DONE, INPUT_FAULT, OUR_FAULT, command_parser, run_command
+from .common import DONE, INPUT_FAULT, OUR_FAULT, add_cluster, command_parser, run_command
 
 if TYPE_CHECKING:
-    from ..inference.batch import Outcome, Settings
+    from ..inference.batch import Predicted, Settings
     from ..inference.trained import TrainedModel
 
 EXAMPLES = """  mednca_predict -i in -o out                    the only trained dataset, all folds
@@ -68,11 +68,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--overwrite", action="store_true", help="make finished outputs again")
     parser.add_argument("--report", metavar="JSON", help="write versions, device, runtime and outputs to this file")
     parser.add_argument("-np", type=int, default=0, metavar="N", help="worker processes (default: 0, this one)")
+    add_cluster(parser)
     argv = sys.argv[1:] if argv is None else argv
     return run_command(parser, partial(_predict, command=["mednca_predict", *argv]), argv)
 
 
 def _predict(arguments: argparse.Namespace, command: list[str]) -> int:
+    from ..execution.executors import open_executor
+    from ..execution.progress import progress_bar
     from ..inference.batch import predict_inputs
     from ..inference.inputs import check_output_folder, find_inputs
     from ..inference.report import write_report
@@ -80,7 +83,6 @@ def _predict(arguments: argparse.Namespace, command: list[str]) -> int:
     from ..models.registry import read_plans
     from ..runtime.errors import InputError
     from ..workspace import open_workspace
-    from .progress import progress_bar
 
     start = time.perf_counter()
     if arguments.fast and arguments.runs:
@@ -89,23 +91,23 @@ def _predict(arguments: argparse.Namespace, command: list[str]) -> int:
         raise InputError(f"--fast is one pass of one model, found {len(arguments.m)} in -m: give one of them.")
     trained = find_models(open_workspace(arguments.root), arguments.d, arguments.m, arguments.config)
     settings = _settings(arguments, trained)
-    source, out = Path(arguments.i).expanduser(), Path(arguments.o).expanduser()
-    channels = read_plans(trained[0].folder / "plans.json").channel_names
+    source, out = (Path(text).expanduser().absolute() for text in (arguments.i, arguments.o))
+    channels = read_plans(trained[0].folder.plans_file).channel_names
     cases, notes = find_inputs(source, len(channels), arguments.series)
     check_output_folder(source, cases, out)
     for note in [] if arguments.quiet else notes:
         print(f"note: {note}")
-    with progress_bar(arguments.quiet) as bar:
+    with progress_bar(arguments.quiet) as bar, open_executor(arguments.np, arguments.cluster) as executor:
         task = bar.add_task("predicting", total=len(cases))
-        outcome = predict_inputs(
-            settings, cases, out, arguments.np, arguments.overwrite, lambda name: bar.update(task, advance=1)
+        predicted = predict_inputs(
+            settings, cases, out, executor, arguments.overwrite, lambda name: bar.update(task, advance=1)
         )
     if arguments.report:
-        write_report(Path(arguments.report), settings, outcome, out, time.perf_counter() - start, command)
+        write_report(Path(arguments.report), settings, predicted, out, time.perf_counter() - start, command)
     if arguments.debug:
-        for error in outcome.failures.values():
+        for error in predicted.failures.values():
             traceback.print_exception(error)
-    return _conclude(outcome, out, arguments.quiet)
+    return _conclude(predicted, out, arguments.quiet)
 
 
 def _settings(arguments: argparse.Namespace, trained: "list[TrainedModel]") -> "Settings":
@@ -122,7 +124,7 @@ def _settings(arguments: argparse.Namespace, trained: "list[TrainedModel]") -> "
         )
     folds = each[0] if arguments.folds or len(trained) == 1 else None
     return Settings(
-        tuple(model.folder for model in trained),
+        tuple(model.folder.path for model in trained),
         folds[:1] if arguments.fast else folds,
         arguments.device,
         arguments.runs,
@@ -135,19 +137,19 @@ def _settings(arguments: argparse.Namespace, trained: "list[TrainedModel]") -> "
     )
 
 
-def _conclude(outcome: "Outcome", out: Path, quiet: bool) -> int:
+def _conclude(predicted: "Predicted", out: Path, quiet: bool) -> int:
     from ..runtime.errors import InputError
 
     if not quiet:
-        kept = f", {len(outcome.kept)} kept from before (--overwrite makes them again)" if outcome.kept else ""
-        print(f"{len(outcome.written)} predicted{kept}. Labels and quality.csv are in {out}.")
-    for name, error in outcome.failures.items():
+        kept = f", {len(predicted.kept)} kept from before (--overwrite makes them again)" if predicted.kept else ""
+        print(f"{len(predicted.written)} predicted{kept}. Labels and quality.csv are in {out}.")
+    for name, error in predicted.failures.items():
         message = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error} (a fault of ours)"
         print(f"failed: {name}: {message}", file=sys.stderr)
-    if not outcome.failures:
+    if not predicted.failures:
         return DONE
-    print(f"{len(outcome.failures)} of the inputs could not be predicted; the others are done.", file=sys.stderr)
-    ours = any(not isinstance(error, InputError) for error in outcome.failures.values())
+    print(f"{len(predicted.failures)} of the inputs could not be predicted; the others are done.", file=sys.stderr)
+    ours = any(not isinstance(error, InputError) for error in predicted.failures.values())
     return OUR_FAULT if ours else INPUT_FAULT
 
 

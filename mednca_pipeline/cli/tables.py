@@ -1,14 +1,13 @@
 """Result tables on the terminal."""
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.table import Table
 
-from ..evaluation.comparison import Comparison
+from ..crossval.comparison import Comparison
+from ..results.summary import Summary
 
 
 def comparison_table(comparison: Comparison) -> Group:
@@ -50,16 +49,16 @@ def comparison_table(comparison: Comparison) -> Group:
     return Group(accuracy, costs)
 
 
-def summary_table(summary: Mapping[str, Any]) -> Table:
-    """One line per class of a summary.json."""
-    units = summary["units"]
-    table = Table(title=f"{len(summary['cases'])} cases, mean ± sd")
+def summary_table(summary: Summary) -> Table:
+    """One line per class."""
+    units = summary.units
+    table = Table(title=f"{len(summary.cases)} cases, mean ± sd")
     table.add_column("class")
-    tolerance = f"{units['nsd_tolerance']:g} {units['distance']}"
-    for title in ("Dice", f"HD95 ({units['distance']})", f"NSD at {tolerance}"):
+    tolerance = f"{units.nsd_tolerance:g} {units.distance}"
+    for title in ("Dice", f"HD95 ({units.distance})", f"NSD at {tolerance}"):
         table.add_column(title, justify="right")
-    for name, mean in summary["mean"].items():
-        sd = summary["sd"][name]
+    for name, mean in summary.mean.items():
+        sd = summary.sd[name]
         table.add_row(
             name,
             f"{mean['dice']:.4f} ± {sd['dice']:.4f}",

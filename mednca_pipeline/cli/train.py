@@ -49,11 +49,12 @@ def main(argv: list[str] | None = None) -> int:
 def _train(arguments: argparse.Namespace) -> int | None:
     from pathlib import Path
 
+    from ..results.fold_folder import fold_name
     from ..training.fold import revalidate, train_fold
     from ..training.options import TrainingOptions
+    from ..training.printer import EpochPrinter
     from ..training.schedule import parse_budget
-    from ..workspace import fold_name, open_workspace
-    from .progress import EpochPrinter
+    from ..workspace import open_workspace
 
     workspace = open_workspace(arguments.root)
     options = TrainingOptions(
@@ -78,7 +79,7 @@ def _train(arguments: argparse.Namespace) -> int | None:
     with EpochPrinter(quiet=arguments.quiet) as printer:
         folder = train_fold(workspace, options, printer.epoch, printer.case)
     if not arguments.quiet:
-        print(f"Results: {folder}")
+        print(f"Results: {folder.path}")
     return None
 
 

@@ -3,33 +3,44 @@
 import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
 
-from ..processes import cores
+from ..execution.processes import cores
+from ..execution.work import Task, results
 from .case_checks import CaseCheck, check_case
-from .dataset import Dataset
+from .dataset import Case, Dataset
 from .file_checks import check_files
 from .findings import FATAL, NOTE, SEVERITIES, WARNING, Finding, Report
-from .parallel import run_in_order
 
 _SMALL_BYTES = 100_000_000  # below this, reading takes about as long as starting the workers
 
 
 def check_dataset(
-    dataset: Dataset, workers: int | None = None, progress: Callable[[str], None] | None = None
+    dataset: Dataset, executor: Executor | None = None, progress: Callable[[str], None] = lambda name: None
 ) -> Report:
     """Checks every file of `dataset`. Test images are checked as well, but nothing in them is fatal.
 
-    workers: processes that share the work; 0 is this one, None chooses. progress: called with each case's name.
-    A damaged file never ends the check. Raises InputError naming the cases that a killed worker left unchecked.
+    executor: whose workers share the work, each with one case in memory; None: this process does it. progress: called
+    with each case's name. A damaged file never ends the check. Raises InputError naming the cases that a killed worker
+    left unchecked.
     """
-    workers = default_workers(dataset) if workers is None else workers
-    facts = replace(dataset, training=(), test=(), notes=())  # all that a worker needs of the dataset
-    tasks = [(check_case, case) for case in (*dataset.training, *dataset.test)]
-    checks = run_in_order(tasks, facts, workers, progress or (lambda name: None))
+    tasks = check_tasks(dataset, (*dataset.training, *dataset.test))
+    checks = results(tasks, executor, progress)
     n_training = len(dataset.training)
     return make_report(dataset, checks[:n_training], checks[n_training:])
+
+
+def check_tasks(dataset: Dataset, cases: Sequence[Case]) -> list[Task]:
+    """Of the dataset only its facts are sent to a worker."""
+    facts = facts_of(dataset)
+    return [Task(case.name, check_case, (case, facts)) for case in cases]
+
+
+def facts_of(dataset: Dataset) -> Dataset:
+    """The dataset without its cases: all that a worker needs to know besides its own case."""
+    return replace(dataset, training=(), test=(), notes=())
 
 
 def default_workers(dataset: Dataset) -> int:

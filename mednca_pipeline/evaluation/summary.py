@@ -1,15 +1,16 @@
-"""summary.json: the metrics of all cases of a fold or of any folder of predictions, with means."""
+"""The metrics of all cases of a fold or of any folder of predictions, with means."""
 
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..processes import worker_pool
+from ..execution.work import Task, WorkersLost, run_in_order
+from ..results.summary import CaseResult, Metrics, Summary, Units
 from ..runtime.errors import InputError
 from ..runtime.formats import WRITABLE, split_ending
 from ..runtime.geometry import differences
@@ -17,50 +18,19 @@ from ..runtime.images import Image, read_labels
 from ..runtime.labels import Labels
 from .metrics import METRICS, POLICY, TOLERANCE_MM, TOLERANCE_VOXELS, evaluate_case
 
-SCHEMA = 1
-
 _PIXELS = (".png", ".tif", ".tiff", ".bmp")  # formats that say nothing reliable about millimetres
 _MAP = re.compile(r"(.+?)(?:_variance|_probabilities_.+)")
 
 _log = logging.getLogger(__name__)
 
 
-def make_summary(cases: Mapping[str, Mapping[str, Any]], spacing_known: bool, **more: Any) -> dict[str, Any]:
-    """The contents of summary.json.
-
-    cases: {case: {"classes": evaluate_case(...), "seconds": float | None, "quality": dict | None}}; "seconds" is the
-        time that the case's prediction took. "raw", for every case or for none, are the metrics before the components
-        that the plan does not keep were removed.
-    more: further entries, such as "missing".
-    """
-    mean, sd = _mean_and_sd([case["classes"] for case in cases.values()])
-    if any("raw" in case for case in cases.values()):
-        more["raw_mean"], more["raw_sd"] = _mean_and_sd([case["raw"] for case in cases.values()])
-    filled = {case: {"seconds": None, "quality": None, **entry} for case, entry in cases.items()}
-    units = (
-        {"distance": "mm", "volume": "mm^dimensions", "nsd_tolerance": TOLERANCE_MM}
-        if spacing_known
-        else {"distance": "voxels", "volume": "voxels", "nsd_tolerance": TOLERANCE_VOXELS}
-    )
-    return {
-        "schema": SCHEMA,
-        "policy": POLICY,
-        "units": units,
-        "cases": filled,
-        "mean": mean,
-        "sd": sd,
-        **more,
-    }
-
-
-def raw_metrics(entry: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    """Of a case of summary.json: its metrics per class before any component was removed."""
-    return entry.get("raw", entry["classes"])
-
-
-def raw_means(summary: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    """Of a summary.json: the mean metrics per class before any component was removed."""
-    return summary.get("raw_mean", summary["mean"])
+def make_summary(cases: Mapping[str, CaseResult], spacing_known: bool, **more: Any) -> Summary:
+    """The cases with their means. more: further fields, such as `missing`."""
+    mean, sd = _mean_and_sd([case.classes for case in cases.values()])
+    if any(case.raw is not None for case in cases.values()):
+        more["raw_mean"], more["raw_sd"] = _mean_and_sd([case.raw_classes for case in cases.values()])
+    units = Units("mm", "mm^dimensions", TOLERANCE_MM) if spacing_known else Units("voxels", "voxels", TOLERANCE_VOXELS)
+    return Summary(dict(cases), mean, sd, units, POLICY, **more)
 
 
 def evaluate_folder(
@@ -68,14 +38,14 @@ def evaluate_folder(
     references: Path,
     labels: Labels,
     spacing_known: bool = True,
-    workers: int = 0,
-    progress: Callable[[int, int], None] | None = None,
-) -> dict[str, Any]:
+    executor: Executor | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Summary:
     """Evaluates each label file in `references` against the prediction of the same name (whatever its ending).
 
-    workers: processes; 0 evaluates in this one. progress: called with (done, total) after each case.
-    Returns the contents of summary.json, with "missing" (references without prediction), "unmatched" (predictions
-    without reference) and "failed" ({case: reason}). Raises InputError when nothing can be compared.
+    executor: whose workers share the work; None: this process does it. progress: called with (done, total) after each.
+    Returns a summary with `missing` (references without prediction), `unmatched` (predictions without reference) and
+    `failed` ({case: reason}). Raises InputError when nothing can be compared, and when the workers are lost.
     """
     predicted, true = label_files(predictions), label_files(references)
     pairs = {case: (predicted[case], true[case]) for case in true if case in predicted}
@@ -84,18 +54,19 @@ def evaluate_folder(
             f"expected predictions in {predictions} named like the label files in {references}, found "
             f"{_some(predicted)} there and {_some(true)} here: give the two folders with -p and -l."
         )
-    evaluate = partial(_evaluate_pair, labels=labels, spacing_known=spacing_known)
+    tasks = [Task(case, _evaluate_pair, (case, *files, labels, spacing_known)) for case, files in pairs.items()]
     cases, failed = {}, {}
-    for done, (case, result) in enumerate(_run(evaluate, pairs, workers), start=1):
-        if isinstance(result, str):
-            failed[case] = result
-            _log.warning("%s: %s", case, result)
+    for done, outcome in enumerate(run_in_order(tasks, executor), start=1):
+        case = outcome.task.name
+        if isinstance(outcome.error, InputError) and not isinstance(outcome.error, WorkersLost):
+            predicted_file, true_file = pairs[case]
+            failed[case] = f"{outcome.error} (prediction {predicted_file}, reference {true_file})"
+            _log.warning("%s: %s", case, failed[case])
         else:
-            cases[case] = {"classes": result}
-        if progress:
-            progress(done, len(pairs))
-    missing = [case for case in true if case not in predicted]
-    unmatched = [case for case in predicted if case not in true]
+            cases[case] = CaseResult(outcome.result())
+        progress(done, len(pairs))
+    missing = tuple(case for case in true if case not in predicted)
+    unmatched = tuple(case for case in predicted if case not in true)
     return make_summary(cases, spacing_known, missing=missing, unmatched=unmatched, failed=failed)
 
 
@@ -138,7 +109,7 @@ def have_spacing(folder: Path) -> bool:
     return not any(split_ending(file)[1] in _PIXELS for file in label_files(folder).values())
 
 
-def _mean_and_sd(cases: Sequence[Mapping[str, Mapping[str, float]]]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _mean_and_sd(cases: Sequence[Metrics]) -> tuple[Metrics, Metrics]:
     """Mean and sd over the cases, per class and metric."""
     mean, sd = {}, {}
     for name in dict.fromkeys(name for classes in cases for name in classes):
@@ -149,23 +120,10 @@ def _mean_and_sd(cases: Sequence[Mapping[str, Mapping[str, float]]]) -> tuple[di
     return mean, sd
 
 
-def _run(evaluate: Callable, pairs: Mapping[str, tuple[Path, Path]], workers: int):
-    if not workers:
-        yield from map(evaluate, pairs.items())
-        return
-    with worker_pool(min(workers, len(pairs))) as pool:
-        yield from pool.map(evaluate, pairs.items())
-
-
-def _evaluate_pair(item: tuple[str, tuple[Path, Path]], labels: Labels, spacing_known: bool) -> tuple[str, Any]:
-    """(case, its metrics), or (case, what is wrong with it): one bad file must not lose the others."""
-    case, (predicted_file, true_file) = item
-    try:
-        predicted, true = read_labels(predicted_file), read_labels(true_file)
-        _check_geometry(case, predicted, true, spacing_known)
-        return case, evaluate_case(predicted.array[0], true.array[0], true.spacing_mm, labels, spacing_known)
-    except InputError as error:
-        return case, f"{error} (prediction {predicted_file}, reference {true_file})"
+def _evaluate_pair(case: str, predicted_file: Path, true_file: Path, labels: Labels, spacing_known: bool) -> Metrics:
+    predicted, true = read_labels(predicted_file), read_labels(true_file)
+    _check_geometry(case, predicted, true, spacing_known)
+    return evaluate_case(predicted.array[0], true.array[0], true.spacing_mm, labels, spacing_known)
 
 
 def _is_map(name: str, files: Mapping[str, Path]) -> bool:

@@ -2,18 +2,18 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ..datasets.case_checks import CaseCheck, check_case, check_loaded, load_case
-from ..datasets.check import make_report
+from ..datasets.case_checks import CaseCheck, check_loaded, load_case
+from ..datasets.check import check_tasks, facts_of, make_report
 from ..datasets.dataset import Case, Dataset
 from ..datasets.findings import FATAL, Report
-from ..datasets.parallel import run_in_order
-from ..processes import cores
+from ..execution.processes import cores
+from ..execution.work import Task, results
 from ..runtime.errors import InputError
 from ..runtime.images import stored_files
 from .case import case_fingerprint, sampled_foreground
@@ -33,26 +33,28 @@ class Examined:
 
 
 def check_and_extract(
-    dataset: Dataset, workers: int = 0, progress: Progress | None = None
+    dataset: Dataset, executor: Executor | None = None, progress: Progress = lambda name: None
 ) -> tuple[Report, Fingerprint | None]:
     """The report of `check_dataset` and the fingerprint, from one reading; no fingerprint when a finding is fatal.
 
-    workers: processes that share the work, each with one case in memory; 0 is this one. progress: called with the name
-    of each case. An unexpected error names its case and keeps the worker's own traceback.
+    executor: whose workers share the work, each with one case in memory; None: this process does it. progress: called
+    with the name of each case. An unexpected error names its case and keeps the worker's own traceback.
     """
-    facts = replace(dataset, training=(), test=(), notes=())  # all that a worker needs of the dataset
-    tasks = [(examine, case) for case in dataset.training] + [(check_case, case) for case in dataset.test]
-    results = run_in_order(tasks, facts, workers, progress or (lambda name: None))
-    examined, tested = results[: len(dataset.training)], results[len(dataset.training) :]
+    facts = facts_of(dataset)
+    tasks = [Task(case.name, examine, (case, facts)) for case in dataset.training] + check_tasks(dataset, dataset.test)
+    found = results(tasks, executor, progress)
+    examined, tested = found[: len(dataset.training)], found[len(dataset.training) :]
     report = make_report(dataset, [one.check for one in examined], tested)
     if report.fatal:
         return report, None
     return report, _joined(dataset, examined)
 
 
-def extract_fingerprint(dataset: Dataset, workers: int = 0, progress: Progress | None = None) -> Fingerprint:
+def extract_fingerprint(
+    dataset: Dataset, executor: Executor | None = None, progress: Progress = lambda name: None
+) -> Fingerprint:
     """The fingerprint alone. Raises InputError naming what the check finds fatal."""
-    report, fingerprint = check_and_extract(dataset, workers, progress)
+    report, fingerprint = check_and_extract(dataset, executor, progress)
     if fingerprint is None:
         first = report.fatal[0]
         raise InputError(

@@ -1,21 +1,20 @@
 """All inputs of a command, one after the other or in worker processes; one bad input never stops the others."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from ..processes import worker_pool
-from ..runtime.errors import InputError
+from ..execution.work import Task, run_in_order
+from ..results.fold_folder import FoldName
 from .cases import map_files, predict_case
 from .combination import Combination
 from .inputs import InputCase
 from .prediction import ImagePredictor
 from .predictor import Predictor
 from .table import QualityTable, Row, columns
-from .trained import Fold
 
 log = logging.getLogger(__name__)
 FAILED = "failed"  # the flag of an input without output
@@ -29,7 +28,7 @@ class Settings:
     """
 
     model_folders: tuple[Path, ...]
-    folds: tuple[Fold, ...] | None = None
+    folds: tuple[FoldName, ...] | None = None
     device: str = "auto"
     runs: int = 0
     quality: bool = True
@@ -57,7 +56,7 @@ class Settings:
 
 
 @dataclass
-class Outcome:
+class Predicted:
     """Files written and kept (finished before), what went wrong by case name, and what it was done with."""
 
     made_with: str
@@ -72,64 +71,54 @@ def predict_inputs(
     settings: Settings,
     cases: Sequence[InputCase],
     out: Path,
-    workers: int = 0,
+    executor: Executor | None = None,
     overwrite: bool = False,
-    progress: Callable[[str], None] | None = None,
-) -> Outcome:
+    progress: Callable[[str], None] = lambda name: None,
+) -> Predicted:
     """Predicts `cases` into the folder `out` and keeps `out/quality.csv` up to date after each.
 
-    Cases whose files and row exist are kept unless `overwrite`. `workers`: processes; 0 predicts in this one. What
-    goes wrong with a case is in the outcome and in its row; a model that cannot be loaded raises InputError at once.
+    Cases whose files and row exist are kept unless `overwrite`. executor: whose workers share the work; None: this
+    process does it. What goes wrong with a case is in `failures` and in its row; a model that cannot be loaded raises
+    InputError at once.
     """
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    predictor, report = settings.load(), progress or (lambda name: None)
+    predictor = settings.load()
     log.info("Predicting with %s.", predictor.describe())
     table = QualityTable(out / "quality.csv", columns(predictor.plans))
-    outcome = Outcome(predictor.describe(), predictor.device, predictor.runs_per_fold)
+    predicted = Predicted(predictor.describe(), predictor.device, predictor.runs_per_fold)
     todo = []
     for case in cases:
         if not overwrite and _is_finished(case, table, out, predictor, settings):
-            outcome.kept.append(case.output)
-            report(case.name)
+            predicted.kept.append(case.output)
+            progress(case.name)
         else:
             todo.append(case)
-    _warn_of_other_settings(outcome, table)
-    for case, result in _results(settings, predictor, todo, out, min(workers, len(todo))):
-        if isinstance(result, Exception):
-            outcome.failures[case.name] = result
-            result = {"case": case.name, "file": case.output, "flag": FAILED, "warnings": " ".join(str(result).split())}
+    _warn_of_other_settings(predicted, table)
+    tasks = _tasks(settings, predictor, todo, out, here=executor is None)
+    for case, outcome in zip(todo, run_in_order(tasks, executor), strict=True):
+        if outcome.error is None:
+            predicted.written.append(case.output)
+            table.put(outcome.value)
         else:
-            outcome.written.append(case.output)
-        table.put(result)
-        report(case.name)
-    return outcome
+            predicted.failures[case.name] = outcome.error
+            table.put(_failed_row(case, outcome.error))
+        progress(case.name)
+    return predicted
 
 
-def _results(
-    settings: Settings, predictor: ImagePredictor, cases: list[InputCase], out: Path, workers: int
-) -> Iterator[tuple[InputCase, Row | Exception]]:
-    """The rows or errors in the order of the cases."""
-    maps = settings.save_probabilities, settings.save_variance
-    if workers == 0:
-        for case in cases:
-            yield case, _attempt(predict_case, predictor, case, out, *maps)
-        return
-    with worker_pool(workers) as pool:
-        futures = [pool.submit(_predict_in_worker, settings, case, out) for case in cases]
-        for case, future in zip(cases, futures, strict=True):
-            yield case, _attempt(future.result)
+def _tasks(
+    settings: Settings, predictor: ImagePredictor, cases: Sequence[InputCase], out: Path, here: bool
+) -> list[Task]:
+    """A worker loads its own predictor; here the one that is loaded predicts."""
+    if here:
+        maps = settings.save_probabilities, settings.save_variance
+        return [Task(case.name, predict_case, (predictor, case, out, *maps)) for case in cases]
+    return [Task(case.name, _predict_in_worker, (settings, case, out)) for case in cases]
 
 
-def _attempt(function: Callable[..., Row], *arguments) -> Row | Exception:
-    try:
-        return function(*arguments)
-    except InputError as error:
-        return error
-    except BrokenProcessPool:
-        return InputError("a worker process was ended by the system, usually for lack of memory. Use fewer with -np.")
-    except Exception as error:  # ours, or a library's: the other cases go on
-        return error
+def _failed_row(case: InputCase, error: Exception) -> Row:
+    return {"case": case.name, "file": case.output, "flag": FAILED, "warnings": " ".join(str(error).split())}
 
 
 def _predict_in_worker(settings: Settings, case: InputCase, out: Path) -> Row:
@@ -150,8 +139,8 @@ def _is_finished(
     return all((out / name).is_file() for name in (case.output, *maps.values()))
 
 
-def _warn_of_other_settings(outcome: Outcome, table: QualityTable) -> None:
-    others = [name for name in outcome.kept if table.rows[name].get("made_with") != outcome.made_with]
+def _warn_of_other_settings(predicted: Predicted, table: QualityTable) -> None:
+    others = [name for name in predicted.kept if table.rows[name].get("made_with") != predicted.made_with]
     if others:
         log.warning(
             "%d outputs are kept that were made with other settings, such as %s (%s): --overwrite makes them again.",

@@ -1,58 +1,40 @@
-"""quality.json: from which quality score on a prediction asks for a review."""
+"""From which quality score on a prediction of a model asks for a review, learned from its folds."""
 
 import math
-from dataclasses import asdict
-from pathlib import Path
 
-from ..evaluation.results import current_digest, read_run
-from ..runtime.files import read_json, write_json
+from ..results.model_folder import ModelFolder
+from ..results.quality import QualityRecord
 from ..runtime.quality import FOREGROUND, Threshold, learn_threshold
-from .trained import trained_folds
-
-SCHEMA = 2  # 1: thresholds of the standard deviation of random runs
+from .trained import present_digest
 
 
-def calibrate(model_folder: Path) -> Threshold | None:
-    """Learns the threshold from the summaries of all validated folds and writes `quality.json` into the model folder.
+def calibrate(folder: ModelFolder) -> Threshold | None:
+    """Learns the threshold from the summaries of all validated folds and keeps it in the model's folder.
 
     Each case counts with its out-of-fold foreground score and foreground Dice. The fold "all" does not count: it has
     seen its cases in training; nor do folds of other plans than the model folder's.
-    Returns None, and writes no file, for a model without scores.
+    Returns None, and keeps nothing, for a model without scores.
     """
-    model_folder = Path(model_folder)
-    digest = current_digest(model_folder)
-    summaries = {fold: model_folder / f"fold_{fold}" / "summary.json" for fold in trained_folds(model_folder)}
-    folds = [fold for fold, path in summaries.items() if fold != "all" and path.is_file()]
-    folds = [fold for fold in folds if (read_run(summaries[fold].parent) or {}).get("digest") == digest]
+    digest, trained = present_digest(folder), folder.trained_folds()
+    folds = [fold for fold in folder.folds() if fold.name in trained and fold.name != "all"]
+    folds = [fold for fold in folds if fold.summary_file.is_file() and (run := fold.run()) and run.digest == digest]
     scores, dice = [], []
     for fold in folds:
-        for entry in read_json(summaries[fold])["cases"].values():
-            quality = (entry.get("quality") or {}).get("score")
-            if quality:
-                scores.append(_number(quality[FOREGROUND]))
-                dice.append(_number(entry["classes"][FOREGROUND]["dice"]))
+        for case in fold.summary().cases.values():
+            if (case.quality or {}).get("score"):
+                scores.append(_number(case.score(FOREGROUND)))
+                dice.append(case.classes[FOREGROUND]["dice"])
     threshold = learn_threshold(scores, dice)
-    if threshold is None:
-        _file(model_folder).unlink(missing_ok=True)
-        return None
-    write_json(
-        _file(model_folder), {"schema": SCHEMA, "digest": digest, "folds": folds, "threshold": asdict(threshold)}
-    )
+    numbers = tuple(fold.name for fold in folds)
+    folder.write_quality(QualityRecord(digest, numbers, threshold) if threshold else None)
     return threshold
 
 
-def read_threshold(model_folder: Path) -> Threshold | None:
+def read_threshold(folder: ModelFolder) -> Threshold | None:
     """None where the model was not calibrated with its present plans and the present score."""
-    path = _file(Path(model_folder))
-    stored = read_json(path) if path.is_file() else {}
-    if stored.get("schema") != SCHEMA or stored.get("digest") != current_digest(Path(model_folder)):
-        return None
-    return Threshold(**stored["threshold"])
+    stored = folder.quality()
+    return stored.threshold if stored and stored.digest == present_digest(folder) else None
 
 
 def _number(value: float | None) -> float:
     return math.nan if value is None else float(value)
-
-
-def _file(model_folder: Path) -> Path:
-    return model_folder / "quality.json"

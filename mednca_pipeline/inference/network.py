@@ -12,7 +12,6 @@ from ..plans.model_plans import ModelPlan, NCAPlan
 from ..plans.plans import ConfigPlan, Plans
 from ..runtime.network_input import InputFormat
 from ..runtime.quality import Deviation
-from .trained import WEIGHTS, Fold
 
 
 @dataclass(frozen=True)
@@ -42,17 +41,17 @@ class Network(Protocol):
 
 
 def load_network(
-    model_folder: Path, fold: Fold, plans: Plans, model: str, config: str, device: str, everywhere: bool = False
+    weights: Path, plans: Plans, model: str, config: str, device: str, everywhere: bool = False
 ) -> Network:
     """A fold's final weights as a network. Raises InputError when they do not fit the plans.
 
     device: "auto" is the CPU for a model with a light form: it needs no torch there. everywhere: an NCA computes every
     cell.
     """
-    file, entry = Path(model_folder) / f"fold_{fold}" / WEIGHTS, model_named(model)
+    entry = model_named(model)
     if entry.light and device in ("auto", "cpu") and not everywhere:
-        return resolved(entry.light).from_weights(file, plans, model, config)
-    return resolved(entry.predictor).from_weights(file, plans, model, config, device, everywhere)
+        return resolved(entry.light).from_weights(weights, plans, model, config)
+    return resolved(entry.predictor).from_weights(weights, plans, model, config, device, everywhere)
 
 
 def input_format(config: ConfigPlan, plan: ModelPlan, factor: tuple[int, ...]) -> InputFormat:

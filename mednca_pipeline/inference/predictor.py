@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..evaluation.postprocessing import read_postprocessing
 from ..models.registry import read_plans
 from ..plans.plans import Plans, describe_components
+from ..results.fold_folder import FoldName
+from ..results.model_folder import ModelFolder
 from ..runtime.errors import InputError
 from ..runtime.preprocessing import preprocess_image
 from ..runtime.quality import Threshold
@@ -18,7 +19,7 @@ from .calibration import read_threshold
 from .ensemble import predict_ensemble
 from .network import Asked, Network, load_network
 from .prediction import ModelMaps, Prediction, output_names, segment
-from .trained import Fold, check_fold, choose_folds
+from .trained import check_fold, choose_folds, model_record
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ class Predictor:
         plans: Plans,
         config: str,
         model: str,
-        networks: Mapping[Fold, Network],
+        networks: Mapping[FoldName, Network],
         *,
         runs: int = 0,
         quality: bool = True,
@@ -60,7 +61,7 @@ class Predictor:
     def from_folder(
         cls,
         model_folder: Path | str,
-        folds: Sequence[Fold] | None = None,
+        folds: Sequence[FoldName] | None = None,
         device: str = "auto",
         runs: int = 0,
         quality: bool = True,
@@ -68,19 +69,19 @@ class Predictor:
         postprocess: bool = True,
         everywhere: bool = False,
     ) -> "Predictor":
-        """Loads `results/<dataset>/<model>_<config>`; `folds` None means all finished ones.
+        """Loads `results/<dataset>/<model>_<config>`, or a copy of it; `folds` None means all finished ones.
 
         everywhere: compute every cell, not only those at the outline.
         postprocess: keep the components that a cross-validation chose for this model, else those of its plan.
         Raises InputError when a fold is missing, does not fit, or was trained with other plans.
         """
-        model_folder = Path(model_folder)
-        model, _, config = model_folder.resolve().name.rpartition("_")
-        plans = read_plans(model_folder / "plans.json")
+        folder = ModelFolder(Path(model_folder))
+        record = model_record(folder)
+        plans, model, config = read_plans(folder.plans_file), record.model, record.config
         networks = {}
-        for fold in choose_folds(model_folder, folds):
-            check_fold(model_folder, fold, plans, model, config)
-            networks[fold] = load_network(model_folder, fold, plans, model, config, device, everywhere)
+        for fold in choose_folds(folder, folds):
+            check_fold(folder.fold(fold), plans, record)
+            networks[fold] = load_network(folder.fold(fold).weights, plans, model, config, device, everywhere)
         return cls(
             plans,
             config,
@@ -90,8 +91,8 @@ class Predictor:
             quality=quality,
             seed=seed,
             everywhere=everywhere,
-            components=_kept_components(model_folder, plans, plans.digest(config, model)) if postprocess else None,
-            threshold=read_threshold(model_folder),
+            components=_kept_components(folder, plans, plans.digest(config, model)) if postprocess else None,
+            threshold=read_threshold(folder),
         )
 
     def predict(self, array: np.ndarray, spacing_mm: Sequence[float], with_variance: bool = False) -> Prediction:
@@ -168,6 +169,6 @@ def describe_kept(components: Mapping[str, int]) -> str:
     return f", keeping {describe_components(components)}" if components else ""
 
 
-def _kept_components(model_folder: Path, plans: Plans, digest: str) -> dict[str, int]:
-    chosen = read_postprocessing(model_folder, digest)
+def _kept_components(folder: ModelFolder, plans: Plans, digest: str) -> dict[str, int]:
+    chosen = folder.postprocessing(digest)
     return plans.components if chosen is None else chosen.components

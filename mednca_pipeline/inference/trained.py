@@ -6,40 +6,51 @@ from pathlib import Path
 
 from ..models.registry import MODELS, read_plans
 from ..plans.plans import Plans
+from ..results.fold_folder import FoldFolder, FoldName, fold_name
+from ..results.model_folder import ModelFolder, ModelRecord, model_folders
 from ..runtime.errors import InputError
-from ..runtime.files import read_json
-from ..workspace import Workspace, fold_name
-
-WEIGHTS = "final.safetensors"
-Fold = int | str  # a number, or "all"
+from ..workspace import Workspace
 
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A model folder `results/<dataset>/<model>_<config>` with at least one finished fold."""
+    """A model's folder with at least one finished fold."""
 
     dataset: str
     model: str
     config: str
-    folder: Path
-    folds: tuple[Fold, ...]
-
-
-def trained_folds(model_folder: Path) -> tuple[Fold, ...]:
-    """The folds of a model folder that have final weights: numbers in order, then "all"."""
-    found = [path.parent.name for path in Path(model_folder).glob(f"fold_*/{WEIGHTS}")]
-    return tuple(sorted(map(fold_name, found), key=lambda fold: (isinstance(fold, str), fold)))
+    folder: ModelFolder
+    folds: tuple[FoldName, ...]
 
 
 def trained_models(workspace: Workspace, dataset: str) -> list[TrainedModel]:
     """Every trained model of a dataset (its full name), sorted by folder name."""
     models = []
-    for folder in sorted(workspace.results_folder(dataset).glob("*_*/")):
-        folds = trained_folds(folder)
-        if folds:
-            model, config = folder.name.rsplit("_", 1)
-            models.append(TrainedModel(dataset, model, config, folder, folds))
+    for folder in model_folders(workspace.results_folder(dataset)):
+        record, folds = folder.record(), folder.trained_folds()
+        if folds and not record.members:
+            models.append(TrainedModel(dataset, record.model, record.config, folder, folds))
     return models
+
+
+def model_record(folder: ModelFolder) -> ModelRecord:
+    """Which model a folder holds. Raises InputError unless it is one that can predict."""
+    record = folder.record()
+    if record is None or record.members or record.model not in MODELS or not folder.plans_file.is_file():
+        found = "no plans.json in it" if record and record.model in MODELS else "no model of this version"
+        raise InputError(
+            f"{folder.path}: expected the folder of a trained model, with its model.json and plans.json, found {found}."
+            " Give results/DATASET/MODEL_CONFIG, or a copy of it."
+        )
+    return record
+
+
+def present_digest(folder: ModelFolder) -> str | None:
+    """Digest of the plans kept in a model's folder, or None when there are none."""
+    record = folder.record()
+    if record is None or record.members or not folder.plans_file.is_file():
+        return None
+    return read_plans(folder.plans_file).digest(record.config, record.model)
 
 
 def find_model(workspace: Workspace, dataset: str | None, model: str, config: str | None) -> TrainedModel:
@@ -57,9 +68,8 @@ def find_model(workspace: Workspace, dataset: str | None, model: str, config: st
             f"{name}: expected a trained {wanted} in {workspace.results_folder(name)}, found {_listing(models)}. "
             f"Train one with mednca_train {name} fold0 --model {model}, or choose with -m and --config."
         )
-    if len(fitting) == 1:
-        return fitting[0]
-    default = read_plans(fitting[0].folder / "plans.json").default_config
+    fitting.sort(key=lambda found: found.folder.path.name != f"{found.model}_{found.config}")  # copies last
+    default = read_plans(fitting[0].folder.plans_file).default_config if len(fitting) > 1 else None
     return next((found for found in fitting if found.config == default), fitting[0])
 
 
@@ -72,10 +82,12 @@ def find_models(
     and so is a model that is named twice.
     """
     found = [_named(workspace, dataset, name, config) for name in names]
-    folders = [model.folder.resolve() for model in found]
+    folders = [model.folder.path.resolve() for model in found]
     for name, model in zip(names, found, strict=True):
-        if folders.count(model.folder.resolve()) > 1:
-            raise InputError(f"-m {name}: expected each model once, found {model.folder} twice. Leave one of them out.")
+        if folders.count(model.folder.path.resolve()) > 1:
+            raise InputError(
+                f"-m {name}: expected each model once, found {model.folder.path} twice. Leave one of them out."
+            )
         if config not in (None, model.config):
             raise InputError(
                 f"-m {name}: expected configuration {config}, as --config says, found {model.config}. Leave --config "
@@ -91,26 +103,22 @@ def _named(workspace: Workspace, dataset: str | None, name: str, config: str | N
     if model in MODELS:
         return find_model(workspace, dataset, model, own_config)
     if Path(name).expanduser().is_dir() or len(Path(name).parts) > 1:
-        return _model_at(Path(name).expanduser())
+        return _model_at(ModelFolder(Path(name).expanduser().absolute()))
     return find_model(workspace, dataset, name, config)  # says what there is
 
 
-def _model_at(folder: Path) -> TrainedModel:
-    model, _, config = folder.resolve().name.rpartition("_")
-    if model not in MODELS or not (folder / "plans.json").is_file():
-        raise InputError(
-            f"-m {folder}: expected the folder of a trained model, named such as mednca_2d and with its plans.json, "
-            f"found {'no plans.json in it' if model in MODELS else 'another name'}. Give results/DATASET/MODEL_CONFIG."
-        )
-    return TrainedModel(read_plans(folder / "plans.json").dataset, model, config, folder, trained_folds(folder))
+def _model_at(folder: ModelFolder) -> TrainedModel:
+    record = model_record(folder)
+    dataset = read_plans(folder.plans_file).dataset
+    return TrainedModel(dataset, record.model, record.config, folder, folder.trained_folds())
 
 
-def choose_folds(model_folder: Path, folds: list[Fold] | tuple[Fold, ...] | None) -> tuple[Fold, ...]:
+def choose_folds(folder: ModelFolder, folds: Sequence[FoldName] | None) -> tuple[FoldName, ...]:
     """The folds to predict with: those given, else every finished numbered fold, else the fold "all".
 
     Raises InputError when a fold that was asked for, or any fold at all, has no final weights.
     """
-    finished = trained_folds(model_folder)
+    finished = folder.trained_folds()
     if folds is None:
         chosen = tuple(fold for fold in finished if fold != "all") or finished
     else:
@@ -118,22 +126,21 @@ def choose_folds(model_folder: Path, folds: list[Fold] | tuple[Fold, ...] | None
     missing = [str(fold) for fold in chosen if fold not in finished]
     if missing or not chosen:
         raise InputError(
-            f"{model_folder}: expected final weights (fold_k/{WEIGHTS}) of fold {', '.join(missing) or '0'}, "
-            f"found {', '.join(map(str, finished)) or 'no finished fold'}. Train it, or choose others with --folds."
+            f"{folder.path}: expected final weights ({folder.fold('k').weights.relative_to(folder.path)}) of fold "
+            f"{', '.join(missing) or '0'}, found {', '.join(map(str, finished)) or 'no finished fold'}. Train it, or "
+            "choose others with --folds."
         )
     return chosen
 
 
-def check_fold(model_folder: Path, fold: Fold, plans: Plans, model: str, config: str) -> None:
-    """Raises InputError when a fold was trained with other plans than the model folder's."""
-    run_file = Path(model_folder) / f"fold_{fold}" / "run.json"
-    found = read_json(run_file).get("digest")
-    expected = plans.digest(config, model)
-    if found != expected:
+def check_fold(fold: FoldFolder, plans: Plans, record: ModelRecord) -> None:
+    """Raises InputError when a fold was trained with other plans than those kept in its model's folder."""
+    run, expected = fold.run(), plans.digest(record.config, record.model)
+    if run is None or run.digest != expected:
         raise InputError(
-            f"{run_file}: expected a fold trained with the plans of {model_folder} (digest {expected}), "
-            f"found digest {found}. Folds of different plans are never mixed: train this fold again with --force, "
-            "or leave it out with --folds."
+            f"{fold.run_file}: expected a fold trained with the plans of its model's folder (digest {expected}), found "
+            f"digest {run and run.digest}. Folds of different plans are never mixed: train this fold again with "
+            "--force, or leave it out with --folds."
         )
 
 

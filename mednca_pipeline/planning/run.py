@@ -7,6 +7,7 @@ in this workspace.
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,7 +49,6 @@ class PlanOptions:
     n_folds: int | None = None
     groups: Path | None = None
     force: bool = False
-    workers: int = 0
 
 
 @dataclass(frozen=True)
@@ -67,14 +67,19 @@ class Planned:
 
 
 def plan_dataset(
-    workspace: Workspace, dataset: Dataset, options: PlanOptions, progress: Progress | None = None
+    workspace: Workspace,
+    dataset: Dataset,
+    options: PlanOptions,
+    executor: Executor | None = None,
+    progress: Progress = lambda name: None,
 ) -> Planned:
     """Writes fingerprint.json, plans.json and, unless it is there already, splits.json.
 
-    Raw data that were not checked in this workspace as they are now are checked first.
+    Raw data that were not checked in this workspace as they are now are checked first, by the executor's workers, or in
+    this process without one.
     Raises InputError for options that do not fit the data, and for leaking or unknown cases in splits.json.
     """
-    report, fingerprint = _fingerprint(workspace, dataset, options, progress)
+    report, fingerprint = _fingerprint(workspace, dataset, options.force, executor, progress)
     if fingerprint is None:
         return Planned(dataset, report)
     notes = [] if report else ["Raw data unchanged since they were checked; mednca_check shows the findings again."]
@@ -110,20 +115,20 @@ def default_memory_bytes() -> int:
 
 
 def _fingerprint(
-    workspace: Workspace, dataset: Dataset, options: PlanOptions, progress: Progress | None
+    workspace: Workspace, dataset: Dataset, force: bool, executor: Executor | None, progress: Progress
 ) -> tuple[Report | None, Fingerprint | None]:
     """The one in plans/ where it is of the raw data as they are now, with a report unless they were checked here.
 
     No fingerprint when the check finds something fatal.
     """
     checked = workspace.preprocessed_folder(dataset.name, "checked.json")  # beside the configurations' folders
-    fingerprint = None if options.force else _present_fingerprint(workspace, dataset)
+    fingerprint = None if force else _present_fingerprint(workspace, dataset)
     if fingerprint is None:
-        report, fingerprint = check_and_extract(dataset, options.workers, progress)
+        report, fingerprint = check_and_extract(dataset, executor, progress)
     elif _is_checked(checked, fingerprint.raw_sha256):
         return None, fingerprint
     else:
-        report = check_dataset(dataset, options.workers, progress)
+        report = check_dataset(dataset, executor, progress)
     if report.fatal:
         return report, None
     write_json(checked, {"schema": CHECKED_SCHEMA, "raw_sha256": fingerprint.raw_sha256})

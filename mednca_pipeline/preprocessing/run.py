@@ -4,16 +4,15 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..datasets.dataset import Case, Dataset
+from ..execution.work import Task, WorkersLost, run
 from ..plans.plans import Plans
 from ..preprocessing.store import SCHEMA, CaseProperties, CaseStore, foreground_index
-from ..processes import worker_pool
 from ..runtime.errors import InputError
 from ..runtime.images import read_image, read_labels, stored_files
 from ..runtime.labels import Labels
@@ -32,13 +31,17 @@ class Preprocessed:
 
 
 @dataclass(frozen=True)
-class _Task:
-    case: Case
+class Target:
+    """Where cases are stored, and how they are made."""
+
     folder: Path
     plan: PreprocessingPlan
     labels: Labels
     dim: int
-    digest: str
+
+    @property
+    def digest(self) -> str:
+        return preprocessing_digest(self.plan, self.labels)
 
 
 def preprocess_dataset(
@@ -46,41 +49,37 @@ def preprocess_dataset(
     plans: Plans,
     config: str,
     folder: Path,
-    workers: int = 0,
-    progress: Callable[[str], None] | None = None,
+    executor: Executor | None = None,
+    progress: Callable[[str], None] = lambda name: None,
     force: bool = False,
 ) -> Preprocessed:
     """Preprocesses all training cases of `dataset` into `folder` (see CaseStore). What is there of others is deleted.
 
-    Cases already made with the same plan, labels and raw files are skipped unless `force`. `workers` processes
-    (0: this one) share the work; `progress` is called with every case's name as it is done or skipped.
+    Cases already made with the same plan, labels and raw files are skipped unless `force`. The executor's workers, or
+    this process without one, share the work; `progress` is called with every case's name as it is done or skipped.
     A failing case does not stop the others; in the end an InputError names all that failed, caused by the first
     failure with its own traceback.
     """
     chosen = plans.config(config)
-    digest = preprocessing_digest(chosen.preprocessing, plans.labels)
-    store = CaseStore(folder)
+    target = Target(Path(folder), chosen.preprocessing, plans.labels, chosen.dim)
+    digest, store = target.digest, CaseStore(folder)
     _delete_removed(store, dataset)
     skipped = [case for case in dataset.training if not force and is_current(store, case, digest)]
     done = {case.name for case in skipped}
-    tasks = [
-        _Task(case, Path(folder), chosen.preprocessing, plans.labels, chosen.dim, digest)
-        for case in dataset.training
-        if case.name not in done
-    ]
-    report = progress or (lambda name: None)
+    tasks = [Task(case.name, preprocess_case, (case, target)) for case in dataset.training if case.name not in done]
     for case in skipped:
-        report(case.name)
+        progress(case.name)
     failures: dict[str, Exception] = {}
-    for name, error in _outcomes(tasks, workers):
+    for outcome in run(tasks, executor):
+        name, error = outcome.task.name, outcome.error
         if error is not None:
             failures[name] = error
-            if not isinstance(error, InputError | OSError | BrokenProcessPool):
+            if not isinstance(error, InputError | OSError):
                 log.error("Preprocessing %s failed:", name, exc_info=error)
-        report(name)
+        progress(name)
     if failures:
         _raise_failures(failures, dataset, Path(folder))
-    return Preprocessed(tuple(task.case.name for task in tasks), tuple(case.name for case in skipped))
+    return Preprocessed(tuple(task.name for task in tasks), tuple(case.name for case in skipped))
 
 
 def preprocessing_digest(plan: PreprocessingPlan, labels: Labels) -> str:
@@ -99,9 +98,8 @@ def is_current(store: CaseStore, case: Case, digest: str) -> bool:
         return False
 
 
-def preprocess_case(task: _Task) -> None:
-    """Reads, preprocesses and stores one case; the unit of work of a worker process."""
-    case, plan = task.case, task.plan
+def preprocess_case(case: Case, target: Target) -> None:
+    """Reads, preprocesses and stores one case; the unit of work of a worker."""
     if case.label is None:
         raise InputError(f"Case {case.name} has no label file; every training case needs one.")
     sources = _sources(case)  # before reading: a file that changes meanwhile is found changed at the next run
@@ -112,11 +110,11 @@ def preprocess_case(task: _Task) -> None:
             f"{case.label}: expected the image's shape {image.array.shape[1:]}, found {labels.shape}. "
             "Run mednca_check for this dataset."
         )
-    data, frame = preprocess_image(image.array, image.spacing_mm, plan)  # (C, S, H, W)
-    target = preprocess_labels(labels, frame, plan, task.labels)  # (S, H, W)
-    slices, voxels = foreground_index(target, task.labels, case.name)
-    properties = CaseProperties(task.digest, sources, frame, target.shape, slices, voxels)
-    CaseStore(task.folder).write(case.name, data, target, properties, task.dim)
+    data, frame = preprocess_image(image.array, image.spacing_mm, target.plan)  # (C, S, H, W)
+    made = preprocess_labels(labels, frame, target.plan, target.labels)  # (S, H, W)
+    slices, voxels = foreground_index(made, target.labels, case.name)
+    properties = CaseProperties(target.digest, sources, frame, made.shape, slices, voxels)
+    CaseStore(target.folder).write(case.name, data, made, properties, target.dim)
 
 
 def _delete_removed(store: CaseStore, dataset: Dataset) -> None:
@@ -129,35 +127,11 @@ def _delete_removed(store: CaseStore, dataset: Dataset) -> None:
         log.info("%s: deleted %d cases that %s no longer has: %s", store.folder, len(removed), dataset.name, names)
 
 
-def _outcomes(tasks: list[_Task], workers: int) -> Iterator[tuple[str, Exception | None]]:
-    """Yields (case name, None or what it raised) in the order of completion."""
-    if workers == 0:
-        for task in tasks:
-            try:
-                preprocess_case(task)
-                yield task.case.name, None
-            except Exception as error:
-                yield task.case.name, error
-        return
-    if not tasks:
-        return
-    pool = worker_pool(min(workers, len(tasks)))
-    try:
-        names = {pool.submit(preprocess_case, task): task.case.name for task in tasks}
-        for future in as_completed(names):
-            yield names[future], future.exception()
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
 def _raise_failures(failures: dict[str, Exception], dataset: Dataset, folder: Path) -> None:
     first = next(iter(failures.values()))
     total = len(dataset.training)
-    if isinstance(first, BrokenProcessPool):
-        raise InputError(
-            f"{dataset.name}: a worker process was killed, often for lack of memory; {len(failures)} of {total} cases "
-            "are not preprocessed. Run again with fewer workers (-np 1, or -np 0 for none): finished cases are kept."
-        ) from first
+    if isinstance(first, WorkersLost):
+        raise InputError(f"{dataset.name}: {len(failures)} of {total} cases are not preprocessed. {first}") from first
     lines = "\n".join(f"  {name}: {_describe(error)}" for name, error in sorted(failures.items()))
     raise InputError(
         f"{dataset.name}: {len(failures)} of {total} cases could not be preprocessed (the others are in {folder}):\n"

@@ -3,7 +3,6 @@
 import dataclasses
 import logging
 import math
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,31 +10,28 @@ from pathlib import Path
 import torch
 
 from ..device import choose_device
-from ..evaluation.results import read_run
+from ..execution.processes import cores
 from ..models.registry import count_parameters
 from ..models.weights import load_weights, save_weights
-from ..plans.plans import write_plans
-from ..processes import cores
+from ..results.fold_folder import FoldFolder
+from ..results.run_record import RunRecord
 from ..runtime.errors import InputError
-from ..runtime.files import write_json
 from ..workspace import Workspace
 from .batches import Batch, make_batch
 from .job import Job, prepare
-from .lock import only_writer
 from .loop import mask_generator, train
 from .method import DEFAULT, Method
 from .options import TrainingOptions
-from .report import draw_progress, run_record, training_log, write_training_csv
 from .schedule import N_TIMED, N_WARMUP, epoch_length, iterations_for
 from .score import score_samples
 from .state import TrainingState, load_checkpoint, new_state, save_checkpoint
 from .step import train_step
+from .traces import draw_curve, training_log, training_record, write_curve
 from .validation import validate_fold
 from .workers import BatchSource
 
 log = logging.getLogger(__name__)
 SCORED_VOXELS = 2**18  # of the curve's samples together; a few whole images cost as much as some iterations
-PROGRESS = ("checkpoint.pt", "training.csv", "best.safetensors", "final.safetensors")  # what iterations leave
 
 
 def train_fold(
@@ -44,20 +40,20 @@ def train_fold(
     on_epoch: Callable[[TrainingState], None] = lambda state: None,
     on_case: Callable[[str], None] | None = None,
     method: Method = DEFAULT,
-) -> Path:
+) -> FoldFolder:
     """Trains and validates a fold; returns its folder. What is finished is only reported, unless `force`.
 
     on_epoch: called after each epoch's row. on_case: called with the name of each validated case. method: what is
     trained, and how. Validation predicts with the registry's network of this name.
     """
     job = as_begun(prepare(workspace, options, method))
-    run = read_run(job.folder)
-    if run and run["finished"] and not options.force and not _extends(options, run):
-        log.info("%s is finished: %s. Nothing was overwritten; --force trains it again.", job.title, job.folder)
+    run = job.folder.run()
+    if run and run.finished and not options.force and not _extends(options, run):
+        log.info("%s is finished: %s. Nothing was overwritten; --force trains it again.", job.title, job.folder.path)
         return job.folder
-    with only_writer(job.folder):
+    with job.folder.only_writer():
         state = start_state(job)
-        with training_log(job.folder / "training.log", append=options.resume):
+        with training_log(job.folder.log, append=options.resume):
             _train_and_validate(workspace, job, state, on_epoch, on_case)
     return job.folder
 
@@ -65,43 +61,60 @@ def train_fold(
 def revalidate(workspace: Workspace, options: TrainingOptions) -> None:
     """Predicts and measures the validation cases of a trained fold again."""
     job = prepare(workspace, options)
-    if not job.validation_cases:
+    if not job.fold.val:
         raise InputError("--val: the fold 'all' was trained on every case, so none is left to validate on.")
-    if not (job.folder / "final.safetensors").exists():
-        raise InputError(f"{job.folder} has no final.safetensors: train this fold before validating it.")
-    with only_writer(job.folder):
-        validate_fold(workspace, job.plans, job.folder, job.validation_cases, options.device)
+    if not job.folder.weights.exists():
+        raise InputError(f"{job.folder.weights} does not exist: train this fold before validating it.")
+    with job.folder.only_writer():
+        validate_fold(workspace, job)
+
+
+def time_fold(workspace: Workspace, options: TrainingOptions) -> int:
+    """How many iterations of a fold fit the budget, or the plan's minutes. Writes nothing."""
+    job = prepare(workspace, options)
+    use_threads(job)
+    return time_iterations(job, budget_of(job))
+
+
+def use_threads(job: Job) -> None:
+    torch.set_num_threads(job.options.threads or max(1, cores() - job.workers))
+
+
+def budget_of(job: Job) -> float:
+    """In seconds; without a --budget the plan's."""
+    return job.options.budget_s or job.plan.training.minutes["cuda" if job.device.type == "cuda" else "cpu"] * 60
 
 
 def as_begun(job: Job) -> Job:
     """A job to be continued, with the seed and threads that its training began with: they belong to its weights.
 
-    Its command is all the commands so far.
+    Its command is all the different commands so far.
     """
-    options, run = job.options, read_run(job.folder)
+    options, run = job.options, job.folder.run()
     if not (options.resume and run):
         return job
     if options.budget_s or options.pretrained:
         log.warning("--continue goes on with its own schedule and weights: --budget and --pretrained do nothing.")
-    threads = options.threads or (run["threads"] if run["threads"] <= cores() else None)
-    if options.seed != run["seed"]:
-        log.info("Going on with seed %d, as the training began.", run["seed"])
-    anew = not run["finished"] and not any((job.folder / name).exists() for name in PROGRESS)
+    threads = options.threads or (run.threads if run.threads <= cores() else None)
+    if options.seed != run.seed:
+        log.info("Going on with seed %d, as the training began.", run.seed)
+    anew = job.folder.state() == "timing"
     if anew:
         log.info("No iteration was done yet: beginning as first asked.")
-    iterations = options.iterations or (anew and run["iterations"]) or None
+    iterations = options.iterations or (anew and run.iterations) or None
+    again = run.command == options.command or run.command.endswith(f"; {options.command}")
     options = dataclasses.replace(
         options,
         resume=not anew,
         iterations=iterations,
-        budget_s=None if iterations else run["budget_s"],
-        pretrained=run["pretrained"] and Path(run["pretrained"]),
-        seed=run["seed"],
+        budget_s=None if iterations else run.budget_s,
+        pretrained=run.pretrained and Path(run.pretrained),
+        seed=run.seed,
         threads=threads,
-        command=f"{run['command']}; {options.command}",
+        command=run.command if again else f"{run.command}; {options.command}",
     )
-    recipe = dataclasses.replace(job.recipe, seed=run["seed"])
-    return dataclasses.replace(job, options=options, recipe=recipe, device=_device_as_begun(job, run["device"]))
+    recipe = dataclasses.replace(job.recipe, seed=run.seed)
+    return dataclasses.replace(job, options=options, recipe=recipe, device=_device_as_begun(job, run.device))
 
 
 def _device_as_begun(job: Job, begun: str) -> torch.device:
@@ -118,25 +131,25 @@ def _device_as_begun(job: Job, begun: str) -> torch.device:
 def start_state(job: Job) -> TrainingState:
     """A new state, or the one of the checkpoint when the training is to be continued."""
     options, training = job.options, job.plan.training
-    torch.set_num_threads(options.threads or max(1, cores() - job.workers))
+    use_threads(job)
     torch.manual_seed(options.seed)
     model = job.method.network(options.model, job.plans, job.config.name).to(job.device)
     state = new_state(model, training, options.iterations or 0, job.method.optimisers)
     if options.resume:
-        load_checkpoint(job.folder / "checkpoint.pt", state, job.identity)
+        load_checkpoint(job.folder.checkpoint, state, job.identity)
         if options.iterations and options.iterations < state.iteration:
             raise InputError(
-                f"--iterations {options.iterations}: {job.folder} has done {state.iteration} already. Give more, or "
-                "start again with --force."
+                f"--iterations {options.iterations}: {job.folder.path} has done {state.iteration} already. Give more, "
+                "or start again with --force."
             )
         if options.iterations and options.iterations != state.iterations:
             log.info("Schedule changed from %d to %d iterations.", state.iterations, options.iterations)
             state.iterations = state.good["iterations"] = options.iterations
-            save_checkpoint(job.folder / "checkpoint.pt", state, job.identity)
+            save_checkpoint(job.folder.checkpoint, state, job.identity)
         return state
-    if (job.folder / "checkpoint.pt").exists() and not options.force:
+    if job.folder.state() in ("resumable", "running") and not options.force:
         raise InputError(
-            f"{job.folder} holds an unfinished training. Go on with --continue, or start again with --force."
+            f"{job.folder.path} holds an unfinished training. Go on with --continue, or start again with --force."
         )
     if options.pretrained:
         load_weights(options.pretrained, model)
@@ -146,15 +159,11 @@ def start_state(job: Job) -> TrainingState:
 
 def begin(job: Job, state: TrainingState) -> None:
     """Leaves what --continue needs, from a killed timing on, and settles the number of iterations."""
-    (job.folder / "checkpoint.pt").unlink(missing_ok=True)
-    write_plans(job.folder.parent / "plans.json", job.plans)
-    write_json(job.folder / "run.json", run_record(job, state, finished=False))
-    _clear(job.folder)
+    job.model_folder.begin(job.record, job.plans, training_record(job, state))
     if not state.iterations:
-        minutes = job.plan.training.minutes["cuda" if job.device.type == "cuda" else "cpu"]
-        state.iterations = time_iterations(job, job.options.budget_s or minutes * 60)
-        write_json(job.folder / "run.json", run_record(job, state, finished=False))
-    save_checkpoint(job.folder / "checkpoint.pt", state, job.identity)
+        state.iterations = time_iterations(job, budget_of(job))
+        job.folder.write_run(training_record(job, state))
+    save_checkpoint(job.folder.checkpoint, state, job.identity)
 
 
 def time_iterations(job: Job, budget_s: float) -> int:
@@ -181,7 +190,7 @@ def time_iterations(job: Job, budget_s: float) -> int:
 
 def scoring_batch(job: Job) -> Batch:
     """A batch of validation samples without augmentation, the same for every epoch and every run of the fold."""
-    cases = job.validation_cases or job.recipe.cases
+    cases = job.fold.val or job.recipe.cases
     samples = min(job.recipe.batch_size, max(2, SCORED_VOXELS // math.prod(job.recipe.image_size)))
     plain = dataclasses.replace(
         job.recipe, batch_size=samples, augmentation=0.0, mirror_axes=(), artefacts=None, seed=0
@@ -195,46 +204,28 @@ def _train_and_validate(workspace: Workspace, job: Job, state: TrainingState, on
     log.info("%s: %s", job.title, job.options.command)
     log.info(
         "%d parameters, %d training and %d validation cases, %d iterations (epochs of %d), %s, seed %d.",
-        *(count_parameters(state.model), len(job.recipe.cases), len(job.validation_cases)),
+        *(count_parameters(state.model), len(job.recipe.cases), len(job.fold.val)),
         *(state.iterations, epoch_length(state.iterations), job.device, job.options.seed),
     )
-    write_json(job.folder / "run.json", run_record(job, state, finished=False))
+    job.folder.write_run(training_record(job, state))
     samples = scoring_batch(job)
 
     def end_of_epoch(state: TrainingState) -> None:
-        write_training_csv(job.folder, state.rows)
+        write_curve(job.folder.curve, state.rows)
         if len(state.rows) % 5 == 0 or state.iteration == state.iterations:
-            draw_progress(job.folder, state.rows, job.title)
+            draw_curve(job.folder.picture, state.rows, job.title)
         on_epoch(state)
 
-    train(
-        state,
-        job.recipe,
-        job.plan.training,
-        job.plans.labels,
-        folder=job.folder,
-        identity=job.identity,
-        workers=job.workers,
-        loss_of=job.method.loss,
-        score=lambda: score_samples(state, samples, job.plans.labels),
-        on_epoch=end_of_epoch,
-    )
-    save_weights(job.folder / "final.safetensors", state.ema)
-    write_json(job.folder / "run.json", run_record(job, state, finished=False))
-    if job.validation_cases:
-        validate_fold(workspace, job.plans, job.folder, job.validation_cases, job.options.device, on_case)
+    train(state, job, lambda: score_samples(state, samples, job.plans.labels), end_of_epoch)
+    save_weights(job.folder.weights, state.ema)
+    job.folder.write_run(training_record(job, state))
+    if job.fold.val:
+        validate_fold(workspace, job, on_case)
     else:
         log.info("Trained on all cases: none is left to validate on, so there is no summary.json.")
-    write_json(job.folder / "run.json", run_record(job, state, finished=True))
+    job.folder.write_run(training_record(job, state, finished=True))
 
 
-def _clear(folder: Path) -> None:
-    """Removes what a former training left: half of the old and half of the new would pass for one fold."""
-    for name in ("summary.json", "final.safetensors", "best.safetensors", "training.csv"):
-        (folder / name).unlink(missing_ok=True)
-    shutil.rmtree(folder / "validation", ignore_errors=True)
-
-
-def _extends(options: TrainingOptions, run: dict) -> bool:
+def _extends(options: TrainingOptions, run: RunRecord) -> bool:
     """Whether the user asks to go on with a finished training for more iterations."""
-    return options.resume and options.iterations is not None and options.iterations > run["iterations"]
+    return options.resume and options.iterations is not None and options.iterations > run.iterations

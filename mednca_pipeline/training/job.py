@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from ..device import choose_device
-from ..evaluation.results import other_plans, other_splits
+from ..execution.processes import augmenting_workers, cores
 from ..fingerprint.fingerprint import read_fingerprint
 from ..fingerprint.leakage import workspace_splits
 from ..models.registry import read_plans
@@ -17,9 +17,9 @@ from ..plans.plans import ConfigPlan, Plans
 from ..plans.splits import Fold
 from ..preprocessing.run import preprocessing_digest
 from ..preprocessing.store import CaseStore
-from ..processes import augmenting_workers, cores
+from ..results.fold_folder import FoldFolder, Origin
+from ..results.model_folder import ModelFolder, ModelRecord
 from ..runtime.errors import InputError
-from ..runtime.files import read_json
 from ..runtime.preprocessing import PreprocessingPlan
 from ..workspace import Workspace
 from .artefacts import ArtefactRecipe
@@ -30,18 +30,14 @@ from .options import TrainingOptions
 
 @dataclass(frozen=True)
 class Job:
-    """One fold to train, resolved: everything known before the first iteration.
-
-    split: digest of the fold's cases.
-    """
+    """One fold to train, resolved: everything known before the first iteration."""
 
     options: TrainingOptions
     plans: Plans
     config: ConfigPlan
-    folder: Path
+    model_folder: ModelFolder
     recipe: BatchRecipe
-    validation_cases: tuple[str, ...]
-    split: str
+    fold: Fold
     device: torch.device
     method: Method = DEFAULT
 
@@ -56,17 +52,25 @@ class Job:
         return augmenting_workers(cores(), self.device.type) if asked is None else asked
 
     @property
-    def digest(self) -> str:
-        return self.plans.digest(self.config.name, self.options.model)
+    def record(self) -> ModelRecord:
+        return ModelRecord(self.plans.dataset, self.options.model, self.config.name)
+
+    @property
+    def folder(self) -> FoldFolder:
+        return self.model_folder.fold(self.options.fold)
+
+    @property
+    def origin(self) -> Origin:
+        return Origin(self.plans.digest(self.config.name, self.options.model), self.fold.digest)
 
     @property
     def identity(self) -> str:
         """Of a checkpoint: the plans and cases that it belongs to."""
-        return f"{self.digest} {self.split}"
+        return f"{self.origin.digest} {self.origin.split}"
 
     @property
     def title(self) -> str:
-        return f"{self.plans.dataset} {self.options.model}_{self.config.name} fold {self.options.fold}"
+        return f"{self.plans.dataset} {self.record.name} fold {self.options.fold}"
 
 
 def prepare(workspace: Workspace, options: TrainingOptions, method: Method = DEFAULT) -> Job:
@@ -86,11 +90,16 @@ def prepare(workspace: Workspace, options: TrainingOptions, method: Method = DEF
     splits = workspace_splits(workspace, dataset, cases) if options.fold != "all" else ()
     fold = _chosen_fold(workspace.splits_file(dataset), splits, options.fold, cases)
     store.require((*fold.train, *fold.val), preprocessing_digest(config.preprocessing, plans.labels))
-    folder = workspace.fold_folder(dataset, options.model, config.name, options.fold)
-    _check_model_folder(folder.parent, plans, splits, config.name, options)
+    record = ModelRecord(dataset, options.model, config.name)
+    folder = ModelFolder.of(workspace.results_folder(dataset), record)
+    folder.require_same_origin(
+        plans.digest(config.name, options.model),
+        [each.digest for each in splits],
+        besides=options.fold if options.force else None,
+    )
     recipe = batch_recipe(store.folder, plans, config, plan, fold.train, options)
     recipe = replace(recipe, transforms=method.transforms)
-    return Job(options, plans, config, folder, recipe, fold.val, fold.digest, choose_device(options.device), method)
+    return Job(options, plans, config, folder, recipe, fold, choose_device(options.device), method)
 
 
 def batch_recipe(
@@ -139,23 +148,3 @@ def _chosen_fold(file: Path, splits: Sequence[Fold], fold: int | str, cases: tup
     if not 0 <= fold < len(splits):
         raise InputError(f"Fold {fold}: {file} has {len(splits)} folds, 0 to {len(splits) - 1}, or 'all'.")
     return splits[fold]
-
-
-def _check_model_folder(folder: Path, plans: Plans, splits: Sequence[Fold], config: str, options) -> None:
-    """Refuses to add a fold to folds that were trained with other plans or on other splits."""
-    if not (folder / "plans.json").exists():
-        return
-    runs = {
-        path.parent.name: read_json(path)
-        for path in sorted(folder.glob("fold_*/run.json"))
-        if not (options.force and path.parent.name == f"fold_{options.fold}")
-    }
-    for what, mixed in (
-        ("plans", other_plans(runs, plans.digest(config, options.model))),
-        ("splits", other_splits(runs, splits) if splits else []),
-    ):
-        if mixed:
-            raise InputError(
-                f"{folder} holds {', '.join(mixed)} trained with other {what} than the present {what}.json. Folds of "
-                f"different {what} are never mixed: move that folder away, or plan as before."
-            )

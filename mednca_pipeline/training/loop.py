@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,10 +14,9 @@ import torch
 from ..device import peak_memory_bytes
 from ..models.weights import save_weights
 from ..plans.model_plans import TrainingPlan
-from ..runtime.labels import Labels
 from .batches import BatchRecipe
 from .guard import MAX_RESTORES
-from .losses import Loss, dice_and_cross_entropy
+from .job import Job
 from .schedule import cosine, epoch_length
 from .state import TrainingState, save_checkpoint
 from .step import train_step
@@ -37,14 +35,7 @@ class Interrupted(KeyboardInterrupt):
 
 def train(
     state: TrainingState,
-    recipe: BatchRecipe,
-    plan: TrainingPlan,
-    labels: Labels,
-    *,
-    folder: Path,
-    identity: str,
-    workers: int,
-    loss_of: Loss = dice_and_cross_entropy,
+    job: Job,
     score: Callable[[], dict[str, float]],
     on_epoch: Callable[[TrainingState], None],
 ) -> None:
@@ -53,22 +44,22 @@ def train(
     score: Dice per output of the EMA weights on a few validation samples. on_epoch: called after each epoch's row.
     Raises Interrupted after SIGTERM or Ctrl-C, once the checkpoint is written, and TrainingDiverged.
     """
-    device = next(state.model.parameters()).device
-    checkpoint = folder / "checkpoint.pt"
+    device, plan, labels = next(state.model.parameters()).device, job.plan.training, job.plans.labels
+    checkpoint = job.folder.checkpoint
     length = epoch_length(state.iterations)
     if state.good is None:
         state.mark_good()
     with stop_signals() as stopped:
         while state.iteration < state.iterations:
-            with BatchSource(recipe, state.iteration, workers) as batches:
+            with BatchSource(job.recipe, state.iteration, job.workers) as batches:
                 started = time.perf_counter()
                 for batch in batches:
-                    generator = mask_generator(recipe, state.iteration, device)
-                    loss, magnitude = train_step(state, batch, plan, labels, generator, loss_of)
+                    generator = mask_generator(job.recipe, state.iteration, device)
+                    loss, magnitude = train_step(state, batch, plan, labels, generator, job.method.loss)
                     problem = state.guard.problem(loss, magnitude)
                     if problem:
                         go_back(state, problem)
-                        save_checkpoint(checkpoint, state, identity)
+                        save_checkpoint(checkpoint, state, job.identity)
                         break
                     state.iteration += 1
                     add_to_epoch(state, loss, magnitude, time.perf_counter() - started)
@@ -76,13 +67,13 @@ def train(
                     if state.iteration % length == 0 or state.iteration == state.iterations:
                         end_epoch(state, plan, score(), peak_memory_bytes(device))
                         if is_best(state):
-                            save_weights(folder / "best.safetensors", state.ema)
+                            save_weights(job.folder.best_weights, state.ema)
                         if not state.guard.strikes:
                             state.mark_good()
-                        save_checkpoint(checkpoint, state, identity)
+                        save_checkpoint(checkpoint, state, job.identity)
                         on_epoch(state)
                     if stopped.is_set():
-                        save_checkpoint(checkpoint, state, identity)
+                        save_checkpoint(checkpoint, state, job.identity)
                         raise Interrupted(
                             f"Stopped at iteration {state.iteration} of {state.iterations}; the training is saved. "
                             "Go on with --continue."

@@ -6,62 +6,59 @@ from pathlib import Path
 
 from ..datasets.dataset import Case, load_dataset
 from ..evaluation.metrics import evaluate_case
-from ..evaluation.postprocessing import Metrics, postprocessed_metrics
+from ..evaluation.postprocessing import postprocessed_metrics
 from ..evaluation.summary import make_summary
 from ..inference.calibration import calibrate
 from ..inference.cases import predict_cases
 from ..inference.prediction import ImagePredictor
 from ..inference.predictor import Predictor
 from ..plans.plans import Plans, describe_components
-from ..runtime.files import write_json
+from ..results.fold_folder import FoldFolder
+from ..results.summary import CaseResult, Metrics
 from ..runtime.formats import split_ending
 from ..runtime.images import output_ending, read_labels
 from ..workspace import Workspace
+from .job import Job
 
 log = logging.getLogger(__name__)
 
 
-def validate_fold(
-    workspace: Workspace,
-    plans: Plans,
-    folder: Path,
-    names: Sequence[str],
-    device: str,
-    on_case: Callable[[str], None] | None = None,
-) -> None:
-    """Predicts the raw images of the cases `names` with the fold in `folder`.
+def validate_fold(workspace: Workspace, job: Job, on_case: Callable[[str], None] | None = None) -> None:
+    """Predicts the raw images of a trained fold's validation cases.
 
     Writes `validation/` (label files from which no component is removed, so that postprocessing can be chosen out of
     fold) and `summary.json` (their metrics, and those with the plan's components, which mednca_predict keeps) into the
     fold's folder, and the quality thresholds of all finished folds into the model's.
     """
-    fold = folder.name.removeprefix("fold_")
-    predictor = Predictor.from_folder(folder.parent, folds=[fold], device=device, postprocess=False)
-    validate(workspace, plans, predictor, folder, names, on_case)
-    calibrate(folder.parent)
+    predictor = Predictor.from_folder(
+        job.model_folder.path, folds=[job.folder.name], device=job.options.device, postprocess=False
+    )
+    validate(workspace, job.plans, predictor, job.folder, job.fold.val, on_case)
+    calibrate(job.model_folder)
 
 
 def validate(
     workspace: Workspace,
     plans: Plans,
     predictor: ImagePredictor,
-    folder: Path,
+    folder: FoldFolder,
     names: Sequence[str],
     on_case: Callable[[str], None] | None = None,
 ) -> None:
-    """Writes `validation/` and `summary.json` of the cases `names` into `folder`. predictor: keeps all components."""
+    """Writes the label files and the summary of the cases `names` into `folder`. predictor: keeps all components."""
     cases = _raw_cases(workspace, plans.dataset, names)
     log.info("Validating %d cases: %s.", len(cases), predictor.describe())
-    predicted = predict_cases(predictor, cases, folder / "validation", progress=on_case)
+    predicted = predict_cases(predictor, cases, folder.validation, progress=on_case)
     kept = predictor.plans.components
     measured = {
-        case.name: {**_measure(case, folder / "validation", plans, kept), **predicted[case.name]} for case in cases
+        case.name: CaseResult(**predicted[case.name], **_measure(case, folder.validation, plans, kept))
+        for case in cases
     }
     summary = make_summary(measured, plans.spacing_known, components=kept)
-    write_json(folder / "summary.json", summary)
-    _log_means(summary["mean"], describe_components(kept))
+    folder.write_summary(summary)
+    _log_means(summary.mean, describe_components(kept))
     if kept:
-        _log_means(summary["raw_mean"], "nothing removed")
+        _log_means(summary.raw_means, "nothing removed")
 
 
 def _log_means(means: Mapping[str, Mapping[str, float]], what: str) -> None:

@@ -5,7 +5,7 @@ from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache
 
-from ..processes import worker_pool
+from ..execution.processes import worker_pool
 from ..runtime.errors import InputError
 from ..training.batches import Batch, BatchRecipe, Sampler
 

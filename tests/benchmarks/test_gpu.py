@@ -12,13 +12,14 @@ from benchmarks.gpu import FOLDS, Part
 FIGURE = timing.figure("authors / ours", {"low": 11.0, "median": 12.0, "high": 13.0}, "x", "10")
 WRITES = "import json, pathlib; pathlib.Path({!r}).write_text(json.dumps({!r}))"
 TRAINS = """
-import json, pathlib
-fold = pathlib.Path({root!r}, "results", "Dataset001_Phantom", "mednca_2d", "fold_0")
-fold.mkdir(parents=True, exist_ok=True)
-finished = (fold / "run.json").exists()
-run = {{"schema": 1, "iterations": 1200, "training_minutes": 1.5, "finished": finished}}
-(fold / "run.json").write_text(json.dumps(run))
-(fold / "summary.json").write_text(json.dumps({{"mean": {{"foreground": {{"dice": 0.9}}}}}}))
+import pathlib
+from mednca_pipeline.results.fold_folder import FoldFolder
+from mednca_pipeline.results.run_record import RunRecord
+from mednca_pipeline.results.summary import Summary, Units
+fold = FoldFolder(pathlib.Path({root!r}, "results", "Dataset001_Phantom", "mednca_2d", "fold_0"))
+finished = fold.run() is not None
+fold.write_run(RunRecord(iterations=1200, training_minutes=1.5, finished=finished))
+fold.write_summary(Summary({{}}, {{"foreground": {{"dice": 0.9}}}}, {{}}, Units("mm", "mm^dimensions", 1.0), ""))
 raise SystemExit(0 if finished else "error: one fold was interrupted")
 """
 

@@ -17,8 +17,10 @@ from mednca_pipeline.models.registry import read_plans
 from mednca_pipeline.phantom import write_phantom_dataset
 from mednca_pipeline.plans.splits import read_splits
 from mednca_pipeline.preprocessing.store import CaseStore
+from mednca_pipeline.results.fold_folder import FoldFolder
+from mednca_pipeline.results.run_record import RunRecord
+from mednca_pipeline.results.summary import CaseResult
 from mednca_pipeline.runtime.errors import InputError
-from mednca_pipeline.runtime.files import write_json
 from mednca_pipeline.workspace import Workspace
 
 PLANS = Path(__file__).parents[2] / "plans" / "Dataset012_PROMISE12" / "plans.json"
@@ -171,19 +173,18 @@ def test_a_final_has_what_the_plan_keeps_and_the_raw_means_beside_it(tmp_path):
     def metrics(dice):
         return {"dice": dice, "hd95": 10 * (1 - dice), "nsd": dice, "volume_predicted": 1.0, "volume_reference": 1.0}
 
-    entry = {"classes": {name: metrics(0.9) for name in ("a", "b", "foreground")}, "seconds": 2.0}
-    entry["raw"] = {"a": metrics(0.7), "b": metrics(0.8), "foreground": metrics(0.6)}
-    run = dict.fromkeys("dataset config model digest threads parameters iterations restores commit".split(), 1)
-    write_json(tmp_path / "run.json", {**run, "training_minutes": 1.0, "command": "mednca_train"})
-    write_json(tmp_path / "summary.json", make_summary({"case": entry}, False, components={"a": 1, "b": 2}))
-    row = finals.final_of(tmp_path, "1min", Workspace(tmp_path))
+    classes = {name: metrics(0.9) for name in ("a", "b", "foreground")}
+    raw = {"a": metrics(0.7), "b": metrics(0.8), "foreground": metrics(0.6)}
+    fold, case = FoldFolder(tmp_path / "fold_0"), CaseResult(classes, 2.0, raw=raw)
+    fold.write_run(RunRecord(training_minutes=1.0, command="mednca_train"))
+    fold.write_summary(make_summary({"case": case}, False, components={"a": 1, "b": 2}))
+    row = finals.final_of(fold, "1min", Workspace(tmp_path))
     assert (row["mean_class_dice"], row["foreground_dice"], row["foreground_hd95"]) == (0.9, 0.9, 1.0)
     cells = {name: str(value) for name, value in row.items()} | {"largest_component_dice": ""}
     assert finals.kept_cell(cells) == "1 component of a, 2 components of b"
     assert finals.raw_cell(cells) == "0.7500, 0.6000, 4.0 voxels"
-    del entry["raw"]
-    write_json(tmp_path / "summary.json", make_summary({"case": entry}, False, components={}))
-    cells = {name: str(value) for name, value in finals.final_of(tmp_path, "1min", Workspace(tmp_path)).items()}
+    fold.write_summary(make_summary({"case": CaseResult(classes, 2.0)}, False, components={}))
+    cells = {name: str(value) for name, value in finals.final_of(fold, "1min", Workspace(tmp_path)).items()}
     assert finals.kept_cell(cells | {"largest_component_dice": ""}) == "all" and finals.raw_cell(cells) == ""
 
 

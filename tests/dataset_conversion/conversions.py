@@ -19,7 +19,7 @@ def run(workspace, *arguments):
 def converted(workspace, name):
     """The dataset that a conversion wrote, without a fatal finding, and its dataset.json."""
     dataset = load_dataset(workspace / "raw" / name)
-    assert check_dataset(dataset, workers=0).fatal == ()
+    assert check_dataset(dataset).fatal == ()
     return dataset, json.loads((dataset.folder / "dataset.json").read_text(encoding="utf-8"))
 
 

@@ -108,5 +108,5 @@ def test_real_datasets_pass_the_check(tmp_path, shared_data, converter, source, 
     (folder,) = (tmp_path / "raw").iterdir()
     dataset = load_dataset(folder)
     assert len(dataset.training) >= 3
-    report = check_dataset(dataset, workers=0)
+    report = check_dataset(dataset)
     assert {finding.severity for finding in report.findings} <= {"note"}

@@ -10,6 +10,7 @@ from raw_folders import LABELS, SHAPE_XYZ, affine, describe, image_array, label_
 from mednca_pipeline.datasets.case_checks import check_arrays
 from mednca_pipeline.datasets.check import check_dataset
 from mednca_pipeline.datasets.dataset import load_dataset
+from mednca_pipeline.execution.executors import open_executor
 from mednca_pipeline.fingerprint.extract import extract_fingerprint
 from mednca_pipeline.runtime.images import read_image, read_labels, write_labels
 
@@ -33,7 +34,7 @@ def folder(tmp_path):
 
 
 def test_nothing_is_found_in_a_good_dataset(folder):
-    report = _check(folder, workers=0)
+    report = _check(folder)
     assert report.findings == () and report.identical == () and report.fatal == ()
 
 
@@ -286,7 +287,8 @@ def test_workers_find_the_same(folder):
     save(folder / "labelsTr" / "a.nii.gz", np.zeros(SHAPE_XYZ, np.uint8))
     (folder / "imagesTr" / "b_0000.nii.gz").write_bytes(b"nonsense")
     seen = []
-    assert _check(folder, workers=2, progress=seen.append) == _check(folder, workers=0)
+    with open_executor(2) as executor:
+        assert _check(folder, executor=executor, progress=seen.append) == _check(folder)
     assert sorted(seen) == ["a", "b", "c"]
 
 

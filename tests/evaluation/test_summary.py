@@ -8,14 +8,9 @@ import pytest
 from PIL import Image
 
 from mednca_pipeline.cli.evaluate import main
-from mednca_pipeline.evaluation.summary import (
-    evaluate_folder,
-    found_labels,
-    label_files,
-    make_summary,
-    raw_means,
-    raw_metrics,
-)
+from mednca_pipeline.evaluation.summary import evaluate_folder, found_labels, label_files, make_summary
+from mednca_pipeline.execution.executors import open_executor
+from mednca_pipeline.results.summary import CaseResult, Units
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.labels import Labels
 
@@ -44,13 +39,13 @@ def folders(tmp_path):
 
 def test_folder_is_paired_by_case_and_averaged(folders):
     summary = evaluate_folder(*folders, LABELS)
-    assert list(summary["cases"]) == ["a", "b"]
-    assert summary["missing"] == ["c"]
-    assert summary["cases"]["b"]["classes"]["organ"]["dice"] == pytest.approx(0.5)
-    assert summary["mean"]["organ"]["dice"] == pytest.approx(0.75)
-    assert summary["sd"]["foreground"]["dice"] == pytest.approx(0.5 / 2**0.5)
-    assert summary["units"]["distance"] == "mm"
-    assert summary["mean"]["organ"]["volume_reference"] == pytest.approx(64 * 2)
+    assert list(summary.cases) == ["a", "b"]
+    assert summary.missing == ("c",)
+    assert summary.cases["b"].classes["organ"]["dice"] == pytest.approx(0.5)
+    assert summary.mean["organ"]["dice"] == pytest.approx(0.75)
+    assert summary.sd["foreground"]["dice"] == pytest.approx(0.5 / 2**0.5)
+    assert summary.units.distance == "mm"
+    assert summary.mean["organ"]["volume_reference"] == pytest.approx(64 * 2)
 
 
 def test_raw_metrics_have_means_of_their_own_where_components_were_removed():
@@ -59,16 +54,15 @@ def test_raw_metrics_have_means_of_their_own_where_components_were_removed():
 
     pairs = {"a": (0.9, 0.7), "b": (0.8, 0.8)}
     cases = {
-        case: {"classes": {"organ": metrics(kept)}, "raw": {"organ": metrics(raw)}}
-        for case, (kept, raw) in pairs.items()
+        case: CaseResult({"organ": metrics(kept)}, raw={"organ": metrics(raw)}) for case, (kept, raw) in pairs.items()
     }
     summary = make_summary(cases, True, components={"organ": 1})
-    assert summary["mean"]["organ"]["dice"] == pytest.approx(0.85)
-    assert raw_means(summary)["organ"]["dice"] == pytest.approx(0.75)
-    assert summary["raw_sd"]["organ"]["dice"] == pytest.approx(0.1 / 2**0.5)
-    assert raw_metrics(summary["cases"]["a"])["organ"]["dice"] == 0.7
-    plain = make_summary({"a": {"classes": {"organ": metrics(0.9)}}}, True)
-    assert raw_means(plain)["organ"]["dice"] == raw_metrics(plain["cases"]["a"])["organ"]["dice"] == 0.9
+    assert summary.mean["organ"]["dice"] == pytest.approx(0.85)
+    assert summary.raw_means["organ"]["dice"] == pytest.approx(0.75)
+    assert summary.raw_sd["organ"]["dice"] == pytest.approx(0.1 / 2**0.5)
+    assert summary.cases["a"].raw_classes["organ"]["dice"] == 0.7
+    plain = make_summary({"a": CaseResult({"organ": metrics(0.9)})}, True)
+    assert plain.raw_means["organ"]["dice"] == plain.cases["a"].raw_classes["organ"]["dice"] == 0.9
 
 
 def test_spacing_is_taken_in_array_order(folders):
@@ -76,7 +70,7 @@ def test_spacing_is_taken_in_array_order(folders):
     moved = np.zeros((12, 12, 12))
     moved[3:7, 3:7, 5:9] = 1  # file axes (x, y, z): two slices up, 2 mm each
     write(predictions / "a.nii.gz", moved)
-    assert evaluate_folder(*folders, LABELS)["cases"]["a"]["classes"]["organ"]["hd95"] == pytest.approx(4.0)
+    assert evaluate_folder(*folders, LABELS).cases["a"].classes["organ"]["hd95"] == pytest.approx(4.0)
 
 
 def test_bad_files_are_named_and_the_others_kept(folders):
@@ -86,15 +80,16 @@ def test_bad_files_are_named_and_the_others_kept(folders):
     write(predictions / "d.nii.gz", block(3)[:6])
     write(predictions / "e.nii.gz", block(3))
     summary = evaluate_folder(predictions, references, LABELS)
-    assert list(summary["cases"]) == ["a", "b"]
-    assert set(summary["failed"]) == {"c", "d"}
-    assert "shape" in summary["failed"]["d"]
-    assert "d.nii.gz" in summary["failed"]["d"]
-    assert summary["unmatched"] == ["e"]
+    assert list(summary.cases) == ["a", "b"]
+    assert set(summary.failed) == {"c", "d"}
+    assert "shape" in summary.failed["d"]
+    assert "d.nii.gz" in summary.failed["d"]
+    assert summary.unmatched == ("e",)
 
 
 def test_a_worker_process_changes_nothing(folders):
-    assert evaluate_folder(*folders, LABELS, workers=1) == evaluate_folder(*folders, LABELS)
+    with open_executor(1) as executor:
+        assert evaluate_folder(*folders, LABELS, executor=executor) == evaluate_folder(*folders, LABELS)
 
 
 def test_maps_beside_the_labels_are_no_cases(tmp_path):
@@ -111,10 +106,10 @@ def test_nothing_to_compare_is_an_error(folders, tmp_path):
 
 def test_seconds_and_quality_have_their_place():
     classes = {"organ": dict.fromkeys(("dice", "hd95", "nsd", "volume_predicted", "volume_reference"), 1.0)}
-    summary = make_summary({"a": {"classes": classes, "seconds": 2.5}}, spacing_known=False)
-    assert summary["cases"]["a"]["seconds"] == 2.5
-    assert summary["cases"]["a"]["quality"] is None
-    assert summary["units"] == {"distance": "voxels", "volume": "voxels", "nsd_tolerance": 2.0}
+    summary = make_summary({"a": CaseResult(classes, seconds=2.5)}, spacing_known=False)
+    assert summary.cases["a"].seconds == 2.5
+    assert summary.cases["a"].quality is None
+    assert summary.units == Units("voxels", "voxels", 2.0)
 
 
 def test_labels_are_found_in_the_files(tmp_path):

@@ -7,6 +7,7 @@ import pytest
 
 from mednca_pipeline.datasets.check import check_dataset
 from mednca_pipeline.datasets.dataset import load_dataset
+from mednca_pipeline.execution.executors import open_executor
 from mednca_pipeline.fingerprint import extract
 from mednca_pipeline.fingerprint.extract import check_and_extract, extract_fingerprint, raw_sha256
 from mednca_pipeline.fingerprint.fingerprint import read_fingerprint, write_fingerprint
@@ -43,11 +44,12 @@ def test_fingerprint_measures_the_files(folder, fingerprint):
 
 def test_workers_and_order_change_nothing(folder, fingerprint):
     seen = []
-    report, parallel = check_and_extract(load_dataset(folder), workers=2, progress=seen.append)
+    with open_executor(2) as executor:
+        report, parallel = check_and_extract(load_dataset(folder), executor, seen.append)
     assert parallel == fingerprint
     dataset = load_dataset(folder)
     assert sorted(seen) == sorted(case.name for case in (*dataset.training, *dataset.test))
-    assert report == check_dataset(dataset, workers=0)  # one reading serves both
+    assert report == check_dataset(dataset)  # one reading serves both
 
 
 def test_file_is_stable_and_read_back(folder, fingerprint, tmp_path):
@@ -114,8 +116,8 @@ def test_unexpected_error_names_its_case_and_keeps_its_cause(folder, monkeypatch
 
     monkeypatch.setattr(extract, "case_fingerprint", fails)
     dataset = load_dataset(folder)
-    with pytest.raises(RuntimeError, match=f"Case {dataset.training[0].name}: ValueError: something odd") as caught:
-        check_and_extract(dataset, workers=0)
+    with pytest.raises(RuntimeError, match=f"{dataset.training[0].name}: ValueError: something odd") as caught:
+        check_and_extract(dataset)
     assert isinstance(caught.value.__cause__, ValueError)
     assert caught.value.__cause__.__traceback__ is not None
 

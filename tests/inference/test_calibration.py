@@ -3,23 +3,32 @@
 import pytest
 from tiny_model import make_plans, save_model
 
+from mednca_pipeline.evaluation.summary import make_summary
 from mednca_pipeline.inference.calibration import calibrate, read_threshold
 from mednca_pipeline.plans.plans import write_plans
+from mednca_pipeline.results.model_folder import ModelFolder
+from mednca_pipeline.results.summary import CaseResult
 from mednca_pipeline.runtime.files import write_json
 
 
+def _saved(*given, **options):
+    return ModelFolder(save_model(*given, **options))
+
+
 def _summary(folder, fold, points):
+    """points: score and foreground Dice of each case; a score of None has no quality."""
     cases = {}
     for index, (score, dice) in enumerate(points):
-        quality = {"score": {"foreground": score, "anterior": 9.0}}
-        cases[f"case{fold}{index}"] = {"classes": {"foreground": {"dice": dice}}, "seconds": 1.0, "quality": quality}
-    write_json(folder / f"fold_{fold}" / "summary.json", {"schema": 1, "cases": cases})
+        classes = {"foreground": {"dice": dice, "hd95": 1.0, "nsd": 1.0, "volume_predicted": 1, "volume_reference": 1}}
+        quality = None if score is None else {"score": {"foreground": score, "anterior": 9.0}}
+        cases[f"case{fold}{index}"] = CaseResult(classes, 1.0, quality)
+    folder.fold(fold).write_summary(make_summary(cases, spacing_known=True))
 
 
 def test_separates_poor_from_good_cases(tmp_path):
-    folder = save_model(tmp_path, make_plans(), folds=(0, 1, "all"))
+    folder = _saved(tmp_path, make_plans(), folds=(0, 1, "all"))
     _summary(folder, 0, [(0.1, 0.9), (0.2, 0.8), (0.4, 0.5), (0.5, 0.4)])
-    _summary(folder, 1, [(0.15, 0.9), (0.6, 0.3), (None or float("nan"), 0.0)])
+    _summary(folder, 1, [(0.15, 0.9), (0.6, 0.3), (float("nan"), 0.0)])
     _summary(folder, "all", [(0.0, 0.1)] * 5)  # has seen its cases in training: does not count
     learned = calibrate(folder)
     assert learned.value == pytest.approx(0.3)
@@ -27,32 +36,31 @@ def test_separates_poor_from_good_cases(tmp_path):
 
 
 def test_a_fold_that_is_not_validated_yet_is_left_out(tmp_path):
-    folder = save_model(tmp_path, make_plans(), folds=(0, 1))
+    folder = _saved(tmp_path, make_plans(), folds=(0, 1))
     _summary(folder, 1, [(score, 0.9) for score in (0.1, 0.2, 0.3)])
     assert calibrate(folder).value == pytest.approx(0.2 + 0.9 * 0.1)  # 95th percentile of 0.1, 0.2, 0.3
 
 
 def test_model_without_runs_gets_no_file(tmp_path):
-    folder = save_model(tmp_path, make_plans(), model="unet_small", folds=(0,))
-    case = {"classes": {"foreground": {"dice": 0.9}}, "seconds": 1.0, "quality": None}
-    write_json(folder / "fold_0" / "summary.json", {"schema": 1, "cases": {"a": case}})
+    folder = _saved(tmp_path, make_plans(), model="unet_small", folds=(0,))
+    _summary(folder, 0, [(None, 0.9)])
     assert calibrate(folder) is None
-    assert not (folder / "quality.json").exists() and read_threshold(folder) is None
+    assert not folder.quality_file.exists() and read_threshold(folder) is None
 
 
 def test_the_threshold_of_an_earlier_score_does_not_count(tmp_path):
-    folder = save_model(tmp_path, make_plans(), folds=(0,))
+    folder = _saved(tmp_path, make_plans(), folds=(0,))
     digest = make_plans().digest("2d", "mednca")
     stored = {"schema": 1, "digest": digest, "folds": [0], "thresholds": {"2": {"value": 0.1, "rule": "by hand"}}}
-    write_json(folder / "quality.json", stored)
+    write_json(folder.quality_file, stored)
     assert read_threshold(folder) is None
 
 
 def test_folds_and_thresholds_of_other_plans_do_not_count(tmp_path):
-    folder = save_model(tmp_path, make_plans(), folds=(0, 1))
+    folder = _saved(tmp_path, make_plans(), folds=(0, 1))
     for fold, scores in ((0, (0.1, 0.2, 0.3)), (1, (0.7, 0.8, 0.9))):
         _summary(folder, fold, [(score, 0.9) for score in scores])
-    write_json(folder / "fold_1" / "run.json", {"schema": 1, "digest": "another"})
+    write_json(folder.fold(1).run_file, {"schema": 1, "digest": "another"})
     assert calibrate(folder).value == pytest.approx(0.2 + 0.9 * 0.1)
-    write_plans(folder / "plans.json", make_plans(channels=2))
+    write_plans(folder.plans_file, make_plans(channels=2))
     assert read_threshold(folder) is None  # learned with the plans before these

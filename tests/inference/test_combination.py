@@ -120,7 +120,7 @@ def test_models_are_named_by_model_by_configuration_and_by_folder(tmp_path, fold
     elsewhere = save_model(tmp_path, make_plans(), model="mednca_paper", folds=(0,))
     names = ["unet_small", "mednca_3d", str(elsewhere)]
     found = find_models(workspace, None, names, None)
-    assert [(model.model, model.config, model.folder) for model in found] == [
+    assert [(model.model, model.config, model.folder.path) for model in found] == [
         ("unet_small", "2d", folders[2]),
         ("mednca", "3d", folders[1]),
         ("mednca_paper", "2d", elsewhere),
@@ -129,7 +129,7 @@ def test_models_are_named_by_model_by_configuration_and_by_folder(tmp_path, fold
         (["mednca", "mednca_2d"], None, "expected each model once"),
         (["mednca_2d"], "3d", "expected configuration 3d, as --config says, found 2d"),
         ([str(tmp_path / "mednca_2d")], None, "found no plans.json in it"),
-        ([str(tmp_path)], None, "found another name"),
+        ([str(tmp_path)], None, "found no model of this version"),
         (["unett"], None, r"expected a trained unett .*found mednca \(2d\)"),
     ):
         with pytest.raises(InputError, match=message):

@@ -9,11 +9,11 @@ import torch
 from scipy.ndimage import label
 from tiny_model import SHAPE, SPACING, make_image, make_plans, save_model, with_regions
 
-from mednca_pipeline.evaluation.postprocessing import Postprocessing
 from mednca_pipeline.inference.light import LightNetwork
 from mednca_pipeline.inference.network import Asked
 from mednca_pipeline.inference.predictor import Predictor
 from mednca_pipeline.inference.torch_nca import TorchNCA
+from mednca_pipeline.results.postprocessing import Postprocessing
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.files import write_json
 from mednca_pipeline.runtime.fire_masks import fire_masks

@@ -1,11 +1,15 @@
 """Finding trained models: what is there, what was asked for, and what is said when it is not there."""
 
+import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
-from tiny_model import DATASET, make_plans, save_model
+from tiny_model import DATASET, SPACING, make_image, make_plans, save_model
 
-from mednca_pipeline.inference.trained import choose_folds, find_model, trained_folds
+from mednca_pipeline.inference.predictor import Predictor
+from mednca_pipeline.inference.trained import choose_folds, find_model, find_models
+from mednca_pipeline.results.model_folder import ModelFolder, ModelRecord
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.workspace import Workspace
 
@@ -36,10 +40,30 @@ def test_a_model_that_is_not_trained_names_those_that_are(tmp_path):
 
 
 def test_folds(tmp_path):
-    folder = save_model(tmp_path, make_plans(), folds=("all", 1, 0))
-    (folder / "fold_2").mkdir()
-    assert trained_folds(folder) == (0, 1, "all")
+    folder = ModelFolder(save_model(tmp_path, make_plans(), folds=("all", 1, 0)))
+    (folder.path / "fold_2").mkdir()
+    assert folder.trained_folds() == (0, 1, "all")
     assert choose_folds(folder, None) == (0, 1)
     assert choose_folds(folder, ["fold_1", "all"]) == (1, "all")
     with pytest.raises(InputError, match="of fold 2, found 0, 1, all"):
         choose_folds(folder, ["0", "2"])
+
+
+def test_a_copied_or_renamed_model_loads(tmp_path):
+    folder = ModelFolder(save_model(tmp_path, make_plans(), model="unet_small", folds=(0,)))
+    folder.write_record(ModelRecord(DATASET, "unet_small", "2d"))
+    image = make_image()[None]
+    expected = Predictor.from_folder(folder.path).predict(image, SPACING).labels
+    copied = tmp_path / "elsewhere" / "my model"
+    shutil.copytree(folder.path, copied)
+    np.testing.assert_array_equal(Predictor.from_folder(copied).predict(image, SPACING).labels, expected)
+    (found,) = find_models(Workspace(tmp_path), None, [str(copied)], None)
+    assert (found.dataset, found.model, found.config, found.folder.path) == (DATASET, "unet_small", "2d", copied)
+    beside = folder.path.with_name("a_copy")
+    shutil.copytree(folder.path, beside)
+    assert find_model(Workspace(tmp_path), None, "unet_small", None).folder == folder  # not its copy
+    shutil.rmtree(folder.path)
+    assert find_model(Workspace(tmp_path), None, "unet_small", None).folder.path == beside
+    copied.joinpath("model.json").unlink()
+    with pytest.raises(InputError, match="expected the folder of a trained model"):
+        Predictor.from_folder(copied)

@@ -20,9 +20,9 @@ from mednca_pipeline.evaluation.postprocessing import apply_postprocessing
 from mednca_pipeline.evaluation.summary import evaluate_folder, label_files
 from mednca_pipeline.models.registry import build_model, read_plans
 from mednca_pipeline.plans.plans import write_plans
+from mednca_pipeline.results.fold_folder import FoldFolder
 from mednca_pipeline.runtime.images import read_labels
 from mednca_pipeline.training import fold, loop
-from mednca_pipeline.training.lock import only_writer
 from mednca_pipeline.workspace import open_workspace
 
 ITERATIONS, SEED = 12, 3
@@ -98,7 +98,7 @@ def test_validation_keeps_raw_files_and_measures_them_raw_and_with_the_plans_com
     labels = read_plans(folder.parent / "plans.json").labels
     references = open_workspace(uninterrupted).raw_folder("Dataset001_Phantom") / "labelsTr"
     raw = evaluate_folder(folder / "validation", references, labels)
-    assert summary["raw_mean"] == raw["mean"]
+    assert summary["raw_mean"] == raw.mean
     for case, path in label_files(folder / "validation").items():
         reference = read_labels(label_files(references)[case])
         kept, _ = apply_postprocessing(read_labels(path).array[0], summary["components"], labels)
@@ -235,7 +235,7 @@ def test_force_leaves_nothing_of_the_former_training(uninterrupted, root, monkey
 
 
 def test_two_trainings_never_write_into_one_fold(root, capsys):
-    with only_writer(fold_folder(root)):
+    with FoldFolder(fold_folder(root)).only_writer():
         command = [sys.executable, "-m", "mednca_pipeline.cli.train", *arguments(root, "--iterations", "1")]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
         other = subprocess.run(command, env=environment, capture_output=True, text=True, encoding="utf-8")

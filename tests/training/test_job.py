@@ -10,12 +10,12 @@ import pytest
 
 from mednca_pipeline.cli.plan_and_preprocess import main as plan_main
 from mednca_pipeline.cli.train import main as train_main
+from mednca_pipeline.crossval.run import CrossvalOptions, crossvalidate
 from mednca_pipeline.fingerprint.leakage import workspace_splits
 from mednca_pipeline.models.registry import read_plans
 from mednca_pipeline.plans.plans import write_plans
 from mednca_pipeline.preprocessing.store import CaseStore
 from mednca_pipeline.runtime.errors import InputError
-from mednca_pipeline.training.crossval import CrossvalOptions, crossvalidate
 from mednca_pipeline.training.fold import scoring_batch
 from mednca_pipeline.training.job import prepare
 from mednca_pipeline.training.options import TrainingOptions
@@ -105,7 +105,7 @@ def test_artefacts_of_the_plan_reach_the_samples_but_not_the_scored_ones(workspa
         config = plans.config("2d")
         plan = config.model(model)
         training = replace(plan.training, artefacts=0.3, artefact_kinds=("noise",))
-        config = replace(config, **{model: replace(plan, training=training)})
+        config = config.with_model(model, replace(plan, training=training))
         write_plans(file, replace(plans, configs={**plans.configs, "2d": config}))
         job = prepare(workspace, TrainingOptions("1", "all", config="2d", model=model))
         made = job.recipe.artefacts

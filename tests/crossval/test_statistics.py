@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from mednca_pipeline.evaluation.statistics import bootstrap_interval, holm, wilcoxon_p
+from mednca_pipeline.crossval.statistics import bootstrap_interval, holm, wilcoxon_p
 
 
 def test_bootstrap_interval_of_zeros_and_ones_is_the_binomial_one():

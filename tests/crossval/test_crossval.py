@@ -1,8 +1,7 @@
-"""Cross-validation over fabricated trainings: a script in place of mednca_train writes what a training would."""
+"""Cross-validation over fabricated trainings: a script in place of run_job writes what a training would."""
 
 import json
 import shutil
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +12,8 @@ import pytest
 import torch
 
 from mednca_pipeline.cli.crossval import main
-from mednca_pipeline.evaluation.comparison import compare
+from mednca_pipeline.crossval.comparison import compare
+from mednca_pipeline.crossval.run import CrossvalOptions, crossvalidate
 from mednca_pipeline.evaluation.metrics import dice
 from mednca_pipeline.inference.predictor import Predictor
 from mednca_pipeline.models.registry import build_model
@@ -21,43 +21,48 @@ from mednca_pipeline.models.weights import save_weights
 from mednca_pipeline.plans.model_plans import LevelPlan, NCAPlan, TrainingPlan, UNetPlan
 from mednca_pipeline.plans.plans import ConfigPlan, Plans, TrainingRange, write_plans
 from mednca_pipeline.plans.splits import read_splits
+from mednca_pipeline.results.model_folder import ModelFolder, ModelRecord
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.files import read_json, write_json
 from mednca_pipeline.runtime.images import read_image, read_labels
 from mednca_pipeline.runtime.labels import Labels
 from mednca_pipeline.runtime.preprocessing import PreprocessingPlan
-from mednca_pipeline.training.crossval import CrossvalOptions, crossvalidate, missing_jobs
 from mednca_pipeline.workspace import open_workspace
 
 DATASET = "Dataset004_Hippocampus"
 TRAIN = """
 import json, pathlib, shutil, sys
-arguments = sys.argv[1:]
-def option(name, default=None):
-    return arguments[arguments.index(name) + 1] if name in arguments else default
-dataset, fold, root = arguments[0], int(arguments[1]), pathlib.Path(option("--root"))
-results = root / "results" / dataset
-folder = results / (option("--model") + "_" + option("--config")) / ("fold_%d" % fold)
+file = pathlib.Path(sys.argv[1])
+job = json.loads(file.read_text(encoding="utf-8"))
+root, dataset, fold = pathlib.Path(job["root"]), job["dataset"], job["fold"]
+folder = root / "results" / dataset / (job["model"] + "_" + job["config"]) / ("fold_%d" % fold)
 with (root / "calls.jsonl").open("a") as stream:
-    stream.write(json.dumps(arguments) + "\\n")
+    stream.write(json.dumps(job) + "\\n")
+def end(state="done", **more):
+    outcome = dict(schema=1, id=job["id"], state=state, minutes=0.1, **more)
+    (folder / "outcome.json").write_text(json.dumps(outcome), encoding="utf-8")
+    sys.exit(0)
+if job["action"] == "time":
+    end(iterations=321)
 if (root / "broken").exists() and fold == 1:
-    print("error: case x is broken", file=sys.stderr)
-    sys.exit(2)
+    end("failed", error="case x is broken", fault="input")
 (folder / "validation").mkdir(parents=True, exist_ok=True)
 shutil.copy(root / "plans" / dataset / "plans.json", folder.parent / "plans.json")
 digests = json.loads((root / "digests.json").read_text(encoding="utf-8"))
-digest, split = digests[option("--model")], digests["splits"][fold]
-iterations = int(option("--iterations", 321))
+digest, split = digests[job["model"]], digests["splits"][fold]
+iterations = job["iterations"] or 321
 run = dict(schema=1, finished=True, digest=digest, split=split, iterations=iterations, seed=0, device="cpu", threads=1,
-           command="mednca_train", parameters=10, file_bytes=40, training_minutes=1.0, peak_memory_bytes=1)
+           command=job["command"], parameters=10, file_bytes=40, training_minutes=1.0, peak_memory_bytes=1)
 (folder / "run.json").write_text(json.dumps(run), encoding="utf-8")
 (folder / "final.safetensors").write_bytes(b"")
 case = "case%d" % fold
 shutil.copy(root / "predicted" / (case + ".nii.gz"), folder / "validation")
 values = dict(dice=0.5, hd95=1.0, nsd=0.5, volume_predicted=1.0, volume_reference=1.0)
 cases = {case: dict(classes=dict(organ=values, foreground=values), seconds=1.0, quality=None)}
-summary = dict(schema=1, units=dict(distance="mm"), cases=cases, mean={}, sd={})
+units = dict(distance="mm", volume="mm^dimensions", nsd_tolerance=1.0)
+summary = dict(schema=1, policy="", units=units, cases=cases, mean={}, sd={})
 (folder / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
+end()
 """
 
 
@@ -117,63 +122,70 @@ def use_plans(workspace, plans):
 
 
 def options(workspace, **changes):
-    script = str(workspace.root / "train.py")
-    return CrossvalOptions("4", **{"models": ("mednca",), "train_command": (sys.executable, script), **changes})
+    return CrossvalOptions("4", **{"models": ("mednca",), "runner": (str(workspace.root / "train.py"),), **changes})
 
 
-def calls(workspace):
+def calls(workspace, action="train"):
+    """The jobs that were done."""
     file = workspace.root / "calls.jsonl"
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
+    made = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
+    return [job for job in made if job["action"] == action]
 
 
-def test_first_fold_turns_the_budget_into_the_count_of_all_others(workspace):
+def model_folder(workspace, model="mednca"):
+    return ModelFolder.of(workspace.results_folder(DATASET), ModelRecord(DATASET, model, "2d"))
+
+
+def fold_folder(workspace, fold, model="mednca"):
+    return model_folder(workspace, model).fold(fold).path
+
+
+def test_the_budget_is_timed_first_and_all_folds_share_its_count(workspace):
     result = crossvalidate(workspace, options(workspace, budget="2min", models=("mednca", "unet_small")))
-    made = [(call[1], call[3:]) for call in calls(workspace)]
-    assert [fold for fold, _ in made] == ["0", "1", "2"] * 2
-    for first in (0, 3):
-        assert "2min" in made[first][1]
-        assert "--iterations" not in made[first][1]
-        for _, call in made[first + 1 : first + 3]:
-            assert call[call.index("--iterations") + 1] == "321"
-            assert "--budget" not in call
+    timed = [(job["model"], job["fold"], job["budget_s"], job["iterations"]) for job in calls(workspace, "time")]
+    assert timed == [("mednca", 0, 120.0, None), ("unet_small", 0, 120.0, None)]
+    assert [job["fold"] for job in calls(workspace)] == [0, 1, 2] * 2
+    assert {(job["iterations"], job["budget_s"]) for job in calls(workspace)} == {(321, None)}
     assert result.failed == {}
-    assert {run.run["iterations"] for model in result.models for run in model.folds} == {321}
+    assert {run.run.iterations for model in result.models for run in model.folds} == {321}
 
 
-def test_folds_at_once_wait_for_the_count_and_share_the_cores(workspace):
+def test_asked_iterations_need_no_timing(workspace):
+    crossvalidate(workspace, options(workspace, iterations=50, folds=(0,)))
+    assert calls(workspace, "time") == [] and [job["iterations"] for job in calls(workspace)] == [50]
+
+
+def test_folds_at_once_share_the_cores(workspace):
     result = crossvalidate(workspace, options(workspace, jobs=3, budget="2min"))
     assert len(result.trained) == 3
-    counted = [call for call in calls(workspace) if "--iterations" in call]
-    assert len(counted) == 2
-    assert all("--threads" in call for call in calls(workspace))
+    assert {(job["iterations"], job["share"]) for job in calls(workspace)} == {(321, 3)}
+    assert (fold_folder(workspace, 1) / "crossval.log").is_file()
 
 
 def test_only_what_is_missing_is_trained(workspace):
     crossvalidate(workspace, options(workspace, folds=(0, 2)))
     again = crossvalidate(workspace, options(workspace))
-    assert [outcome.job.fold for outcome in again.trained] == [1]
-    assert calls(workspace)[-1][-4:-2] == ["--iterations", "321"]  # the count of the folds that are there
-    assert crossvalidate(workspace, options(workspace)).trained == ()
+    assert [job.fold for job, _ in again.trained] == [1]
+    assert calls(workspace)[-1]["iterations"] == 321 and len(calls(workspace, "time")) == 1  # of the folds there
+    assert crossvalidate(workspace, options(workspace)).trained == []
 
 
 def test_unfinished_folds_go_on_and_trained_ones_are_only_validated(workspace):
     crossvalidate(workspace, options(workspace))
-    folder = workspace.fold_folder(DATASET, "mednca", "2d", 1)
+    folder = fold_folder(workspace, 1)
     write_json(folder / "run.json", {**read_json(folder / "run.json"), "finished": False})
     (folder / "checkpoint.pt").write_bytes(b"")
-    (workspace.fold_folder(DATASET, "mednca", "2d", 2) / "summary.json").unlink()
-    crossvalidate(workspace, options(workspace))
-    (continued, validated) = calls(workspace)[3:]
-    assert "--continue" in continued
-    assert "--val" in validated
-    assert not {"--iterations", "--budget"} & {*continued, *validated}
+    (fold_folder(workspace, 2) / "summary.json").unlink()
+    crossvalidate(workspace, options(workspace, budget="2min"))
+    assert [(job["fold"], job["iterations"]) for job in calls(workspace)[3:]] == [(1, None), (2, None)]
+    assert len(calls(workspace, "time")) == 1
 
 
 def test_a_failed_fold_is_named_and_the_tables_say_it_is_missing(workspace):
     (workspace.root / "broken").touch()
     result = crossvalidate(workspace, options(workspace))
     assert result.failed == {"mednca_2d fold 1": "case x is broken"}
-    assert [outcome.code for outcome in result.trained] == [0, 2, 0]
+    assert [outcome.state for _, outcome in result.trained] == ["done", "failed", "done"] and not result.ours
     assert "mednca_2d is incomplete" in (workspace.results_folder(DATASET) / "comparison.md").read_text(
         encoding="utf-8"
     )
@@ -188,7 +200,7 @@ def test_models_of_other_plans_are_refused_and_never_mixed(workspace):
     result = crossvalidate(workspace, options(workspace, models=("mednca", "unet_small")))
     assert list(result.failed) == ["mednca_2d"]
     assert "never mixed" in result.failed["mednca_2d"]
-    assert [outcome.job.model for outcome in result.trained] == ["unet_small"] * 3
+    assert [job.model for job, _ in result.trained] == ["unet_small"] * 3
     old = next(results for results in result.models if results.name == "mednca_2d")
     assert not old.folds and "trained with other plans" in old.notes[0]
     text = (workspace.results_folder(DATASET) / "comparison.md").read_text(encoding="utf-8")
@@ -197,7 +209,7 @@ def test_models_of_other_plans_are_refused_and_never_mixed(workspace):
 
 def test_tables_do_without_the_predictions(workspace):
     crossvalidate(workspace, options(workspace))
-    folder = workspace.model_folder(DATASET, "mednca", "2d")
+    folder = model_folder(workspace).path
     (folder / "postprocessing.json").unlink()
     shutil.rmtree(folder / "fold_1" / "validation")
     result = crossvalidate(workspace, options(workspace))
@@ -207,7 +219,7 @@ def test_tables_do_without_the_predictions(workspace):
 
 def test_a_fold_that_was_validated_again_is_not_shown_with_what_was_measured_before(workspace):
     crossvalidate(workspace, options(workspace))
-    folder = workspace.model_folder(DATASET, "mednca", "2d") / "fold_1"
+    folder = model_folder(workspace).path / "fold_1"
     summary = read_json(folder / "summary.json")
     for entry in summary["cases"].values():
         for metrics in (*entry["classes"].values(), *entry.get("raw", {}).values()):
@@ -215,20 +227,20 @@ def test_a_fold_that_was_validated_again_is_not_shown_with_what_was_measured_bef
     write_json(folder / "summary.json", summary)
     shutil.rmtree(folder / "validation")
     result = crossvalidate(workspace, options(workspace))
-    shown = [entry["classes"]["organ"]["dice"] for entry in result.models[0].cases.values()]
+    shown = [entry.classes["organ"]["dice"] for entry in result.models[0].cases.values()]
     assert min(shown) == 0.1 and not result.models[0].is_measured
 
 
 def test_another_count_than_that_of_the_folds_there_is_refused(workspace):
     crossvalidate(workspace, options(workspace, folds=(0,)))
-    with pytest.raises(InputError, match="321 iterations, --iterations asks for 500"):
-        splits = read_splits(workspace.splits_file(DATASET), ["case0", "case1", "case2"])
-        missing_jobs(workspace, make_plans(), splits, "mednca", "2d", (0, 1, 2), 500)
+    result = crossvalidate(workspace, options(workspace, iterations=500))
+    assert "321 iterations, --iterations asks for 500" in result.failed["mednca_2d"]
+    assert len(calls(workspace)) == 1
 
 
 def test_postprocessing_is_chosen_out_of_fold_and_kept_until_a_fold_changes(workspace):
     crossvalidate(workspace, options(workspace))
-    file = workspace.model_folder(DATASET, "mednca", "2d") / "postprocessing.json"
+    file = model_folder(workspace).path / "postprocessing.json"
     stored = read_json(file, schema=2)
     assert stored["components"] == {"organ": 1}
     assert stored["folds"] == [0, 1, 2]
@@ -240,7 +252,7 @@ def test_postprocessing_is_chosen_out_of_fold_and_kept_until_a_fold_changes(work
     before = file.stat().st_mtime_ns
     crossvalidate(workspace, options(workspace))
     assert file.stat().st_mtime_ns == before
-    (workspace.fold_folder(DATASET, "mednca", "2d", 0) / "summary.json").touch()
+    (fold_folder(workspace, 0) / "summary.json").touch()
     crossvalidate(workspace, options(workspace))
     assert file.stat().st_mtime_ns > before
 
@@ -264,7 +276,7 @@ def test_tables_show_what_prediction_writes_and_the_raw_means_beside_it(workspac
 
 def test_a_choice_of_an_earlier_version_is_measured_again_or_named(workspace):
     crossvalidate(workspace, options(workspace))
-    folder = workspace.model_folder(DATASET, "mednca", "2d")
+    folder = model_folder(workspace).path
     old = {"schema": 1, "classes": ["organ"], "evidence": {}, "folds": [0, 1, 2], "cases": 3}
     old["digest"] = make_plans().digest("2d", "mednca")
     write_json(folder / "postprocessing.json", old)
@@ -272,7 +284,7 @@ def test_a_choice_of_an_earlier_version_is_measured_again_or_named(workspace):
     write_json(folder / "postprocessing.json", old)
     shutil.rmtree(folder / "fold_1" / "validation")
     (results,) = crossvalidate(workspace, options(workspace)).models
-    assert results.cases["case0"]["classes"]["organ"]["dice"] == 0.5  # as validated
+    assert results.cases["case0"].classes["organ"]["dice"] == 0.5  # as validated
     (note,) = (note for note in compare([results]).notes if "mednca_predict keeps" in note)
     assert "mednca_2d (1 component of organ) than its rows were measured with (nothing removed)" in note
 
@@ -285,7 +297,7 @@ def plant_weights(workspace, folds=(0, 1, 2)):
             network = build_model(model, make_plans(), "2d")
             for parameter in network.parameters():
                 torch.nn.init.normal_(parameter, std=0.5)
-            save_weights(workspace.fold_folder(DATASET, model, "2d", fold) / "final.safetensors", network)
+            save_weights(fold_folder(workspace, fold, model) / "final.safetensors", network)
 
 
 BOTH = ("unet_small", "mednca")
@@ -301,11 +313,11 @@ def test_the_mean_of_the_models_is_a_row_of_the_comparison(workspace):
     before = rows_of(workspace)
     plant_weights(workspace, folds=(0, 1))
     result = crossvalidate(workspace, options(workspace, models=BOTH, folds=(0, 1), ensemble=True))
-    assert result.failed == {} and result.trained == ()
+    assert result.failed == {} and result.trained == []
     scores = []
     for fold in (0, 1):
         image = read_image([workspace.raw_folder(DATASET) / "imagesTr" / f"case{fold}_0000.nii.gz"])
-        folders = [workspace.model_folder(DATASET, model, "2d") for model in ("mednca", "unet_small")]
+        folders = [model_folder(workspace, model).path for model in ("mednca", "unet_small")]
         members = [Predictor.from_folder(folder, [fold], postprocess=False) for folder in folders]
         maps = [member.predict(image.array, image.spacing_mm).probabilities for member in members]
         folder = workspace.results_folder(DATASET) / ENSEMBLE_FOLDER / f"fold_{fold}"
@@ -341,7 +353,7 @@ def test_an_ensemble_is_kept_until_one_of_its_models_was_trained_again(workspace
     made = [file.stat().st_mtime_ns for file in summaries]
     crossvalidate(workspace, options(workspace, models=BOTH[::-1], ensemble=True))
     assert [file.stat().st_mtime_ns for file in summaries] == made
-    run_file = workspace.fold_folder(DATASET, "unet_small", "2d", 1) / "run.json"
+    run_file = fold_folder(workspace, 1, "unet_small") / "run.json"
     run_file.touch()
     assert crossvalidate(workspace, options(workspace, models=BOTH)).models[-1].missing == ()
     write_json(run_file, {**read_json(run_file), "training_minutes": 3.0})
@@ -359,8 +371,8 @@ def test_an_ensemble_needs_a_fold_that_all_models_have_finished(workspace):
     crossvalidate(workspace, options(workspace, models=("mednca",), folds=(0,)))
     result = crossvalidate(workspace, options(workspace, models=BOTH, folds=(1,), ensemble=True))
     assert result.files  # fold 1 of both has no weights, which spoils no table of the models
-    assert list(result.failed) == [ENSEMBLE] and result.codes == (2,)
-    shutil.rmtree(workspace.model_folder(DATASET, "unet_small", "2d"))
+    assert list(result.failed) == [ENSEMBLE] and not result.ours
+    shutil.rmtree(model_folder(workspace, "unet_small").path)
     (workspace.root / "broken").touch()
     result = crossvalidate(workspace, options(workspace, models=BOTH, folds=(1,), ensemble=True))
     assert "expected a fold that mednca_2d and unet_small_2d have finished" in result.failed[ENSEMBLE]
@@ -378,21 +390,20 @@ def test_mistakes_are_named_before_anything_runs(workspace):
         options(workspace, budget="soon")
     with pytest.raises(InputError, match="exclude each other"):
         options(workspace, budget="1min", iterations=5)
-    assert calls(workspace) == []
+    assert calls(workspace) == calls(workspace, "time") == []
 
 
 def test_command_prints_the_table_and_the_exit_code_names_the_kind_of_failure(workspace, monkeypatch, capsys):
-    import mednca_pipeline.training.crossval as library
+    import mednca_pipeline.crossval.run as library
 
-    script = (sys.executable, str(workspace.root / "train.py"))
-    made = library.CrossvalOptions
-    monkeypatch.setattr(library, "CrossvalOptions", lambda **given: made(**given, train_command=script))
+    made, script = library.CrossvalOptions, (str(workspace.root / "train.py"),)
+    monkeypatch.setattr(library, "CrossvalOptions", lambda **given: made(**given, runner=script))
     arguments = ["4", "--models", "mednca", "--root", str(workspace.root)]
     assert main(arguments) == 0
     output = capsys.readouterr().out
     assert "1.000 ± 0.000" in output
     assert str(Path("Dataset004_Hippocampus") / "comparison.md") in output
-    (workspace.fold_folder(DATASET, "mednca", "2d", 1) / "run.json").unlink()
+    (fold_folder(workspace, 1) / "run.json").unlink()
     (workspace.root / "broken").touch()
     assert main(arguments) == 2
     assert "failed: mednca_2d fold 1: case x is broken" in capsys.readouterr().err

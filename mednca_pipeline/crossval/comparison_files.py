@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..evaluation.metrics import POLICY
+from ..evaluation.provenance import provenance
 from ..runtime.files import write_text
 from ..runtime.quality import FOREGROUND
+from .collect import ModelResults
 from .comparison import COMPARED, Comparison, compare
 from .figures import comparison_figure
-from .metrics import POLICY
-from .provenance import provenance
-from .results import ModelResults
 from .statistics import BOOTSTRAP_RESAMPLES, BOOTSTRAP_SEED
 
 _TITLES = {"dice": "Dice", "hd95": "HD95", "nsd": "NSD"}
@@ -119,7 +119,7 @@ def _origin(models: Sequence[ModelResults], command: str) -> str:
         if results.is_measured:
             lines.append(f"- {results.name}: the components to keep were chosen on the cases of these tables")
         if results.members:
-            commands = dict.fromkeys(_command(fold.run.get("command")) for fold in results.folds)
+            commands = dict.fromkeys(fold.run.command for fold in results.folds)
             lines.append(
                 f"- {results.name}: the mean of the models' probabilities, fold by fold; parameters, file and training "
                 f"are their sums (by {', '.join(f'`{each}`' for each in commands)})"
@@ -128,15 +128,10 @@ def _origin(models: Sequence[ModelResults], command: str) -> str:
         for fold in results.folds:
             run = fold.run
             lines.append(
-                f"- {results.name} fold {fold.fold}: `{_command(run.get('command'))}`, seed {run.get('seed')}, "
-                f"{run.get('iterations')} iterations, {run.get('device')}, {run.get('threads')} threads, "
-                f"plans {run.get('digest')}"
+                f"- {results.name} fold {fold.fold}: `{run.command}`, seed {run.seed}, {run.iterations} iterations, "
+                f"{run.device}, {run.threads} threads, plans {run.digest}"
             )
     return "## Origin\n\n" + "\n".join(lines) + "\n"
-
-
-def _command(command: Any) -> str:
-    return " ".join(map(str, command)) if isinstance(command, (list, tuple)) else str(command)
 
 
 def _spread(row: Mapping[str, Any], metric: str) -> str:

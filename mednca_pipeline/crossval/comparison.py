@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from ..plans.plans import describe_components
+from ..results.run_record import RunRecord
+from ..results.summary import CaseResult, Metrics
 from ..runtime.quality import FOREGROUND
-from .results import ModelResults
+from .collect import ModelResults
 from .statistics import bootstrap_interval, holm, wilcoxon_p
 
 COMPARED = ("dice", "hd95", "nsd")
@@ -44,20 +46,24 @@ def compare(models: Sequence[ModelResults]) -> Comparison:
                 f"{first.name} and {second.name} are paired on the {len(common)} cases that both have "
                 f"(of {len(first.cases)} and {len(second.cases)})"
             )
-    units = {results.units["distance"] for results in present}
+    units = {results.units.distance for results in present}
     if len(units) > 1:
         notes.append("distances are in mm for some models and in voxels for others: compare them no further")
     return Comparison(tuple(rows), tuple(pairs), tuple(notes), "/".join(sorted(units)) or "mm")
 
 
-def class_values(cases: Mapping[str, Mapping[str, Any]], name: str, metric: str) -> dict[str, float]:
+def class_values(cases: Mapping[str, CaseResult], name: str, metric: str) -> dict[str, float]:
     """{case: value} of one class and metric."""
-    return {case: entry["classes"][name][metric] for case, entry in cases.items() if name in entry["classes"]}
+    return _values({case: entry.classes for case, entry in cases.items()}, name, metric)
+
+
+def _values(cases: Mapping[str, Metrics], name: str, metric: str) -> dict[str, float]:
+    return {case: classes[name][metric] for case, classes in cases.items() if name in classes}
 
 
 def class_names(models: Sequence[ModelResults]) -> list[str]:
     """All class names of the models' cases, in the order of their first appearance, the merged foreground last."""
-    names = dict.fromkeys(name for results in models for entry in results.cases.values() for name in entry["classes"])
+    names = dict.fromkeys(name for results in models for entry in results.cases.values() for name in entry.classes)
     return sorted(names, key=lambda name: name == FOREGROUND)
 
 
@@ -81,6 +87,7 @@ def _model_rows(results: ModelResults) -> list[dict[str, Any]]:
         "folds": " ".join(str(result.fold) for result in results.folds),
         "missing_folds": " ".join(map(str, results.missing)),
     }
+    raw = {case: entry.raw_classes for case, entry in results.validated.items()}
     rows = []
     for name in class_names([results]):
         row: dict[str, Any] = {"model": results.name, "class": name, **folds}
@@ -91,7 +98,7 @@ def _model_rows(results: ModelResults) -> list[dict[str, Any]]:
             row[f"{metric}_mean"] = float(np.mean(values))
             row[f"{metric}_sd"] = float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
             row[f"{metric}_ci_low"], row[f"{metric}_ci_high"] = low, high
-            row[f"{metric}_raw_mean"] = _mean(list(class_values(results.raw_cases, name, metric).values()))
+            row[f"{metric}_raw_mean"] = _mean(list(_values(raw, name, metric).values()))
         rows.append({**row, "components": results.kept, **costs})
     return rows
 
@@ -99,18 +106,18 @@ def _model_rows(results: ModelResults) -> list[dict[str, Any]]:
 def _costs(results: ModelResults) -> dict[str, float]:
     """What a model costs: training minutes as the mean over folds, memory as their maximum, seconds over cases."""
     runs = [result.run for result in results.folds]
-    seconds = [entry["seconds"] for entry in results.cases.values() if entry.get("seconds") is not None]
+    seconds = [entry.seconds for entry in results.cases.values() if entry.seconds is not None]
     return {
         "parameters": _largest(runs, "parameters"),
         "file_bytes": _largest(runs, "file_bytes"),
-        "training_minutes": _mean([run["training_minutes"] for run in runs if run.get("training_minutes") is not None]),
+        "training_minutes": _mean([run.training_minutes for run in runs if run.training_minutes is not None]),
         "seconds_per_case": _mean(seconds),
         "peak_memory_bytes": _largest(runs, "peak_memory_bytes"),
     }
 
 
-def _largest(runs: Sequence[Mapping[str, Any]], key: str) -> float:
-    return max((run[key] for run in runs if run.get(key) is not None), default=math.nan)
+def _largest(runs: Sequence[RunRecord], name: str) -> float:
+    return max((value for run in runs if (value := getattr(run, name)) is not None), default=math.nan)
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -7,12 +7,15 @@ from dataclasses import replace
 
 import pytest
 
-from mednca_pipeline.evaluation.comparison import compare
-from mednca_pipeline.evaluation.postprocessing import Postprocessing, raw_sha256
-from mednca_pipeline.evaluation.report import write_comparison
-from mednca_pipeline.evaluation.results import collect_results, is_finished
+from mednca_pipeline.crossval.collect import collect_results
+from mednca_pipeline.crossval.comparison import compare
+from mednca_pipeline.crossval.comparison_files import write_comparison
 from mednca_pipeline.evaluation.summary import make_summary
 from mednca_pipeline.plans.splits import Fold
+from mednca_pipeline.results.fold_folder import FoldFolder
+from mednca_pipeline.results.postprocessing import Postprocessing, raw_sha256
+from mednca_pipeline.results.run_record import RunRecord
+from mednca_pipeline.results.summary import CaseResult
 from mednca_pipeline.runtime.files import read_json, write_json
 
 CLASSES = ("organ", "lesion", "foreground")
@@ -26,19 +29,15 @@ SPLITS = tuple(Fold((f"train{number}",), (f"val{number}",)) for number in range(
 
 
 def fold(results, model, number, dice_per_case, digest="plan-a", iterations=100, finished=True, classes=CLASSES, **run):
-    folder = results / model / f"fold_{number}"
-    cases = {
-        case: {"classes": dict.fromkeys(classes, metrics(dice)), "seconds": 0.5} for case, dice in dice_per_case.items()
-    }
-    write_json(folder / "summary.json", make_summary(cases, spacing_known=True))
+    folder = FoldFolder(results / model / f"fold_{number}")
+    cases = {case: CaseResult(dict.fromkeys(classes, metrics(dice)), 0.5) for case, dice in dice_per_case.items()}
+    folder.write_summary(make_summary(cases, spacing_known=True))
     record = {
-        "schema": 1, "finished": finished, "digest": digest, "split": SPLITS[number].digest, "iterations": iterations,
-        "seed": 7, "device": "cpu",
-        "threads": 2, "command": "mednca_train 4", "parameters": 25_000, "file_bytes": 102_400,
+        "finished": finished, "digest": digest, "split": SPLITS[number].digest, "iterations": iterations, "seed": 7,
+        "device": "cpu", "threads": 2, "command": "mednca_train 4", "parameters": 25_000, "file_bytes": 102_400,
         "training_minutes": 10.0 + number, "peak_memory_bytes": (number + 1) * 2**20, **run,
     }  # fmt: skip
-    write_json(folder / "run.json", record)
-    return folder
+    folder.write_run(RunRecord(**record))
 
 
 @pytest.fixture
@@ -85,7 +84,7 @@ def test_headline_is_what_prediction_keeps_and_the_raw_mean_stands_beside_it(res
     assert row["dice_mean"] == pytest.approx(0.825)
     assert row["dice_raw_mean"] == pytest.approx((3 * 0.5 + 0.83 + 0.84 + 0.85) / 6)
     measured = {case: dict.fromkeys(CLASSES, metrics(0.9)) for case in "abcdef"}
-    chosen = Postprocessing({"organ": 2}, {}, (0, 1), "plan-a", measured, raw_sha256(found.raw_cases))
+    chosen = Postprocessing({"organ": 2}, {}, (0, 1), "plan-a", measured, raw_sha256(found.validated))
     write_json(folder / "postprocessing.json", chosen)
     (found, _) = collect_results(results, SPLITS[:2])
     comparison = compare([found])
@@ -116,7 +115,6 @@ def test_pairs_count_wins_and_correct_p_for_all_classes(results):
 def test_missing_fold_is_named_and_pairs_use_the_common_cases(results):
     record = read_json(results / "unet_small_2d" / "fold_1" / "run.json")
     write_json(results / "unet_small_2d" / "fold_1" / "run.json", {**record, "finished": False})
-    assert not is_finished(results / "unet_small_2d" / "fold_1")
     comparison = compare(collect_results(results, SPLITS[:2]))
     assert row_of(comparison, "unet_small_2d")["cases"] == 3
     assert row_of(comparison, "unet_small_2d")["missing_folds"] == "1"
@@ -137,11 +135,11 @@ def test_folds_of_other_plans_are_left_out_and_named(results):
 def test_folds_trained_on_other_cases_than_the_splits_say_are_left_out_and_named(results):
     fold(results, "mednca_2d", 2, {"a": 0.1}, split=Fold(("b",), ("a",)).digest)
     (found, _) = collect_results(results, SPLITS[:3])
-    assert found.cases["a"]["classes"]["organ"]["dice"] == 0.80
+    assert found.cases["a"].classes["organ"]["dice"] == 0.80
     assert any("fold 2 of mednca_2d is left out" in note and "other cases" in note for note in found.notes)
     fold(results, "mednca_2d", 2, {"a": 0.1})  # splits may validate a case twice; a mean counts it once
     (found, _) = collect_results(results, SPLITS[:3])
-    assert found.cases["a"]["classes"]["organ"]["dice"] == 0.80
+    assert found.cases["a"].classes["organ"]["dice"] == 0.80
     assert any("case a is also in fold 0" in note for note in found.notes)
     (renewed, _) = collect_results(results, (SPLITS[0], Fold(("a", "d"), ("b", "c", "e", "f"))))
     assert [result.fold for result in renewed.folds] == [0]  # the stale one loses, whatever its number

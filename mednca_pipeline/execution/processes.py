@@ -1,5 +1,6 @@
 """Background worker processes: spawned, single-threaded, deaf to Ctrl-C, gone when their parent is."""
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -38,11 +39,12 @@ def prepare_worker() -> None:
     threading.Thread(target=_exit_after_parent, daemon=True).start()
     for name in THREAD_VARIABLES:  # for libraries that are loaded from now on
         os.environ[name] = "1"
-    import blosc2
-    from threadpoolctl import threadpool_limits
+    with contextlib.suppress(ModuleNotFoundError):  # libraries that the light installation does without
+        import blosc2
+        from threadpoolctl import threadpool_limits
 
-    blosc2.set_nthreads(1)
-    threadpool_limits(1)  # for libraries that are loaded already
+        blosc2.set_nthreads(1)
+        threadpool_limits(1)  # for libraries that are loaded already
 
 
 def _exit_later(*_) -> None:

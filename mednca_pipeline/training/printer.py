@@ -1,23 +1,8 @@
-"""Progress on the terminal: a bar where there is one, a line now and then where the output is a file."""
+"""A training on the terminal: a bar where there is one, a line now and then where the output is a file."""
 
 import time
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-
-def progress_bar(quiet: bool = False) -> Progress:
-    """A bar with count and times, shown on terminals only."""
-    console = Console(stderr=True)
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        disable=quiet or not console.is_terminal,
-    )
+from ..execution.progress import progress_bar
 
 
 class EpochPrinter:

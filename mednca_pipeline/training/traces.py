@@ -1,4 +1,4 @@
-"""What a training leaves behind for people: training.log, training.csv, progress.png and run.json."""
+"""What a training leaves behind for people: its log, its curve and what run.json says."""
 
 import importlib.metadata
 import io
@@ -14,9 +14,9 @@ import torch
 
 from ..device import peak_memory_bytes
 from ..evaluation.provenance import commit, cpu_model
-from ..evaluation.results import RUN_SCHEMA
+from ..execution.processes import cores
 from ..models.registry import count_parameters
-from ..processes import cores
+from ..results.run_record import RunRecord
 from ..runtime.files import replacing, write_text
 from .job import Job
 from .state import TrainingState
@@ -41,14 +41,15 @@ def training_log(file: Path, append: bool) -> Iterator[None]:
         handler.close()
 
 
-def write_training_csv(folder: Path, rows: list[dict[str, float]]) -> None:
+def write_curve(file: Path, rows: list[dict[str, float]]) -> None:
+    """A CSV with a row per epoch."""
     text = io.StringIO()
     pd.DataFrame(rows).to_csv(text, index=False, float_format="%.6g")
-    write_text(folder / "training.csv", text.getvalue())
+    write_text(file, text.getvalue())
 
 
-def draw_progress(folder: Path, rows: list[dict[str, float]], title: str) -> None:
-    """progress.png: loss, Dice per class, learning rate, hidden-state magnitude, speed and memory over iterations."""
+def draw_curve(file: Path, rows: list[dict[str, float]], title: str) -> None:
+    """A PNG: loss, Dice per class, learning rate, hidden-state magnitude, speed and memory over iterations."""
     from matplotlib.figure import Figure
 
     table = pd.DataFrame(rows)
@@ -74,7 +75,7 @@ def draw_progress(folder: Path, rows: list[dict[str, float]], title: str) -> Non
             axes.legend()
     for iteration in table.loc[table["restores"].diff() > 0, "iteration"]:
         figure.axes[0].axvline(iteration, color="red", linestyle=":")  # the guard went back here
-    with replacing(folder / "progress.png") as temporary:
+    with replacing(file) as temporary:
         figure.savefig(temporary, dpi=80)
 
 
@@ -89,34 +90,33 @@ def versions() -> dict[str, str]:
     return found
 
 
-def run_record(job: Job, state: TrainingState, finished: bool) -> dict:
+def training_record(job: Job, state: TrainingState, finished: bool = False) -> RunRecord:
     """What run.json says: enough to repeat the run and to fill the comparison's columns."""
-    weights = job.folder / "final.safetensors"
+    options, weights = job.options, job.folder.weights
     earlier = [0, *(int(row["peak_memory_mb"] * 2**20) for row in state.rows)]  # of processes before --continue, too
-    return {
-        "schema": RUN_SCHEMA,
-        "command": job.options.command,
-        "commit": commit(),
-        "seed": job.options.seed,
-        "versions": versions(),
-        "digest": job.digest,
-        "dataset": job.plans.dataset,
-        "model": job.options.model,
-        "config": job.config.name,
-        "fold": job.options.fold,
-        "split": job.split,
-        "iterations": state.iterations,
-        "budget_s": job.options.budget_s,
-        "pretrained": job.options.pretrained and str(job.options.pretrained),
-        "finished": finished,
-        "training_minutes": state.minutes,
-        "parameters": count_parameters(state.model),
-        "peak_memory_bytes": max(peak_memory_bytes(job.device), *earlier),
-        "seconds_per_iteration": state.rows[-1]["seconds_per_iteration"] if state.rows else None,
-        "restores": state.guard.restores,
-        "device": str(job.device),
-        "threads": torch.get_num_threads(),
-        "cores": cores(),
-        "machine": cpu_model(),
-        "file_bytes": weights.stat().st_size if weights.exists() else None,
-    }
+    return RunRecord(
+        finished=finished,
+        digest=job.origin.digest,
+        split=job.origin.split,
+        dataset=job.plans.dataset,
+        model=options.model,
+        config=job.config.name,
+        fold=options.fold,
+        command=options.command,
+        commit=commit(),
+        seed=options.seed,
+        iterations=state.iterations,
+        budget_s=options.budget_s,
+        pretrained=str(options.pretrained) if options.pretrained else None,
+        training_minutes=state.minutes,
+        parameters=count_parameters(state.model),
+        peak_memory_bytes=max(peak_memory_bytes(job.device), *earlier),
+        seconds_per_iteration=state.rows[-1]["seconds_per_iteration"] if state.rows else None,
+        restores=state.guard.restores,
+        device=str(job.device),
+        threads=torch.get_num_threads(),
+        cores=cores(),
+        machine=cpu_model(),
+        file_bytes=weights.stat().st_size if weights.exists() else None,
+        versions=versions(),
+    )

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from ..runtime.files import replacing
+from .collect import ModelResults
 from .comparison import class_names, class_values
-from .results import ModelResults
 
 _BOX_COLOUR, _LINE_COLOUR = "#1f5a96", "#888888"
 

@@ -1,0 +1,107 @@
+"""python -m mednca_pipeline.crossval.run_job JOB.json: does one job, and writes beside it how that ended.
+
+It saves and ends when the process that started it is gone, so that the fold can go on elsewhere.
+"""
+
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from dataclasses import replace
+from pathlib import Path
+
+from ..execution.libraries import keep_freed_memory, log_to_terminal, wait_briefly
+from ..runtime.errors import InputError
+from ..runtime.files import write_json
+from ..workspace import open_workspace
+from .jobs import FoldJob, JobOutcome, read_job
+
+LOCK_WAIT_S = 90.0  # of a process whose parent died: it saves first
+PARENT_POLL_S = 0.5
+DONE, OUR_FAULT, INPUT_FAULT, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Returns the exit code of mednca_train for the same end."""
+    (file,) = sys.argv[1:] if argv is None else argv
+    threading.Thread(target=_end_after_parent, args=(os.getppid(),), daemon=True).start()
+    wait_briefly()
+    keep_freed_memory()
+    job, started = read_job(Path(file)), time.monotonic()
+    log_to_terminal([__package__.partition(".")[0]], job.quiet)
+    outcome, code = _attempt(job)
+    write_json(job.folder.outcome_file, replace(outcome, minutes=(time.monotonic() - started) / 60))
+    return code
+
+
+def _attempt(job: FoldJob) -> tuple[JobOutcome, int]:
+    try:
+        return JobOutcome(job.id, "done", iterations=_do(job)), DONE
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return JobOutcome(job.id, "failed", str(error), "input"), INPUT_FAULT
+    except KeyboardInterrupt as error:
+        print(f"error: {error}", file=sys.stderr)
+        return JobOutcome(job.id, "interrupted", str(error)), INTERRUPTED
+    except Exception as error:
+        traceback.print_exc()
+        return JobOutcome(job.id, "failed", f"{type(error).__name__}: {error}", "ours"), OUR_FAULT
+
+
+def _do(job: FoldJob) -> int | None:
+    """The number of iterations where that was asked for."""
+    from ..training.fold import revalidate, time_fold, train_fold
+    from ..training.options import TrainingOptions
+    from ..training.printer import EpochPrinter
+
+    with job.folder.only_writer(LOCK_WAIT_S):
+        state = job.folder.state()
+    resumed = state in ("resumable", "running")
+    workers, threads = _shared_cores(job)
+    options = TrainingOptions(
+        dataset=job.dataset,
+        fold=job.fold,
+        model=job.model,
+        config=job.config,
+        budget_s=job.budget_s,
+        iterations=None if resumed or state == "trained" else job.iterations,
+        device=job.device,
+        seed=job.seed,
+        workers=workers,
+        threads=threads,
+        resume=resumed,
+        command=job.command,
+    )
+    workspace = open_workspace(job.root)
+    if job.action == "time":
+        return time_fold(workspace, options)
+    if state == "trained":
+        revalidate(workspace, options)
+        return None
+    with EpochPrinter(quiet=job.quiet) as printer:
+        train_fold(workspace, options, printer.epoch, printer.case)
+    return None
+
+
+def _shared_cores(job: FoldJob) -> tuple[int | None, int | None]:
+    """(processes that augment, threads); None where the training chooses for a machine of its own."""
+    if job.share <= 1:
+        return job.workers, None
+    from ..device import choose_device
+    from ..execution.processes import augmenting_workers, cores
+
+    share = max(1, cores() // job.share)
+    workers = augmenting_workers(share, choose_device(job.device).type) if job.workers is None else job.workers
+    return workers, max(1, share - workers)
+
+
+def _end_after_parent(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(PARENT_POLL_S)
+    os.kill(os.getpid(), signal.SIGTERM)  # a training saves and ends; anything else just ends
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,44 @@
+"""How a process that computes has its libraries behave. Called before they are imported."""
+
+import ctypes
+import logging
+import os
+import sys
+from collections.abc import Iterable
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+LARGEST_KEPT = 2**25  # bytes of an array; the most that glibc allows
+
+
+def wait_briefly() -> None:
+    """Has OpenMP's threads spin for a moment between two pieces of work before they sleep, unless the user chose.
+
+    Without spinning a small network trains at half the speed; with long spinning it crawls beside other work on the
+    same cores (`python -m benchmarks.waiting`). OpenMP reads this when torch is first imported: call it before.
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+
+def keep_freed_memory() -> None:
+    """Has glibc keep freed memory for the next allocation instead of giving it back to the system.
+
+    Otherwise every large array is made of fresh pages, which the system first fills with zeros. Arrays of more than
+    32 MB, the maps of 3D networks, are given back: kept, they left gaps that cost a third more memory. Elsewhere than
+    with glibc it does nothing.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt:
+        mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT)
+        mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def log_to_terminal(packages: Iterable[str], quiet: bool) -> None:
+    """Prints what `packages` log; other libraries' chatter stays out, and with `quiet` all but warnings."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", force=True)
+    for handler in logging.getLogger().handlers:  # of the terminal: a training's log file is as full when it is quiet
+        handler.setLevel(logging.WARNING if quiet else logging.INFO)
+    for package in packages:
+        logging.getLogger(package).setLevel(logging.INFO)
