@@ -149,7 +149,7 @@ def test_a_fault_of_ours_shows_its_traceback_and_case(root, monkeypatch, capsys)
     assert run(root, "--force") == 1
     err = capsys.readouterr().err
     assert "in fails" in err and "ValueError: something odd" in err
-    assert "RuntimeError: Case phantom_000" in err
+    assert "RuntimeError: phantom_000" in err
 
 
 def test_memory_is_remembered(root, capsys):
