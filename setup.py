@@ -1,6 +1,7 @@
 """Installs mednca_pipeline, dataset_conversion and the mednca_* commands.
 
-`pip install mednca_pipeline` is light: what prediction needs. The extra `train` brings everything else.
+`pip install mednca_pipeline` is light: what prediction needs. The extra `train` brings everything else; `cluster`
+has several machines share the work.
 """
 
 import re
@@ -28,6 +29,7 @@ TRAIN = [
     "filelock>=3.16",
     "psutil>=6; sys_platform == 'win32'",
 ]
+CLUSTER = ["distributed>=2025.1"]
 
 setup(
     name="mednca_pipeline",
@@ -44,7 +46,8 @@ setup(
     install_requires=["numpy>=2.0", "nibabel>=5.3", "Pillow>=11", "safetensors>=0.5", "rich>=13"],
     extras_require={
         "train": TRAIN,
-        "test": [*TRAIN, "pytest>=8", "ruff>=0.9"],
+        "cluster": CLUSTER,
+        "test": [*TRAIN, *CLUSTER, "pytest>=8", "ruff>=0.9"],
     },
     entry_points={
         "console_scripts": [f"mednca_{command} = mednca_pipeline.cli.{command}:main" for command in COMMANDS],

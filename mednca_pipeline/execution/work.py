@@ -4,7 +4,6 @@ A task's outcome is its value or its error, with the traceback of the process th
 on, and the caller decides. Where the work is done is a concurrent.futures.Executor (executors.py), or None: here.
 """
 
-import pickle
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, as_completed
@@ -13,6 +12,8 @@ from typing import Any
 
 from ..runtime.errors import InputError
 from .executors import lost_all, lost_one
+
+PLAIN = (str, int, float, type(None), list, tuple)
 
 
 @dataclass(frozen=True)
@@ -105,16 +106,22 @@ def _run_here(task: Task) -> Outcome:
 
 
 def _attempt(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Any, Exception | None, str]:
-    """In the worker: (value, error, traceback). An error that cannot be sent would take the whole pool with it."""
+    """In the worker: (value, error, traceback)."""
     try:
         return function(*arguments), None, ""
     except Exception as error:
-        text = traceback.format_exc()
-        try:
-            pickle.loads(pickle.dumps(error))
-        except Exception:
-            return None, RuntimeError(f"{type(error).__name__}: {error}"), text
-        return None, error, text
+        return None, _sendable(error), traceback.format_exc()
+
+
+def _sendable(error: Exception) -> Exception:
+    """The error, or a plain one of its text: one that cannot be made from its arguments would end the whole pool."""
+    try:
+        if all(isinstance(argument, PLAIN) for argument in (*error.args, *vars(error).values())):
+            type(error)(*error.args)
+            return error
+    except Exception:
+        pass
+    return RuntimeError(f"{type(error).__name__}: {error}")
 
 
 def _outcome(task: Task, future: Future, left: Sequence[str]) -> Outcome:
