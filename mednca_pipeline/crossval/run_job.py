@@ -3,6 +3,7 @@
 It saves and ends when the process that started it is gone, so that the fold can go on elsewhere.
 """
 
+import argparse
 import os
 import signal
 import sys
@@ -25,11 +26,13 @@ DONE, OUR_FAULT, INPUT_FAULT, INTERRUPTED = 0, 1, 2, 130
 
 def main(argv: list[str] | None = None) -> int:
     """Returns the exit code of mednca_train for the same end."""
-    (file,) = sys.argv[1:] if argv is None else argv
+    parser = argparse.ArgumentParser("python -m mednca_pipeline.crossval.run_job", description=__doc__)
+    parser.add_argument("job", type=Path, help="a job.json, as mednca_crossval leaves it in a fold's folder")
+    file = parser.parse_args(argv).job
     threading.Thread(target=_end_after_parent, args=(os.getppid(),), daemon=True).start()
     wait_briefly()
     keep_freed_memory()
-    job, started = read_job(Path(file)), time.monotonic()
+    job, started = read_job(file), time.monotonic()
     log_to_terminal([__package__.partition(".")[0]], job.quiet)
     outcome, code = _attempt(job)
     write_json(job.folder.outcome_file, replace(outcome, minutes=(time.monotonic() - started) / 60))
