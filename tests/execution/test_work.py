@@ -105,6 +105,19 @@ def test_a_worker_of_a_cluster_that_is_killed_loses_nothing(tmp_path):
         assert sum(worker.poll() is not None for worker in started.workers) == 1
 
 
+def test_without_its_scheduler_all_that_is_left_is_named(tmp_path):
+    with local_cluster(tmp_path, 1) as started, open_executor(0, started.address) as executor:
+        outcomes = run(
+            [*tasks_of(halved, 4), Task("long", time.sleep, (30,)), Task("next", time.sleep, (30,))], executor
+        )
+        assert next(outcomes).value == 2
+        started.processes[0].kill()
+        lost = list(outcomes)
+    assert {outcome.task.name for outcome in lost} == {"long", "next"}
+    assert all(isinstance(outcome.error, WorkersLost) for outcome in lost)
+    assert "2 are left" in str(lost[0].error)
+
+
 def die_once(file):
     if os.path.exists(file):
         return "survived"
