@@ -60,9 +60,24 @@ OUT = Path(__file__).parents[2] / "results" / "recipe"
 ORDERS = {"axial": (0, 1, 2), "coronal": (1, 0, 2), "sagittal": (2, 0, 1)}  # axis_order; slices along the first
 ALL = tuple(ORDERS)
 COLUMNS = (
-    "commit,dataset,what,seeds,iterations,networks,minutes,class_dice,mean_class_dice,foreground_dice,foreground_hd95,"
+    "commit,dataset,what,seeds,iterations,networks,cpu_minutes,class_dice,mean_class_dice,foreground_dice,foreground_hd95,"
     "cpu_seconds_per_case,cases_mean_class_dice,cases_foreground_dice"
 ).split(",")
+HEAD = (
+    """\
+`python -m benchmarks.recipe.views --root WORKSPACE --work FOLDER -d 4 --iterations ITERATIONS --seeds SEEDS`, on the
+training and held-out cases of screens (128 and 32). Iterations are of each network, minutes of CPU for all of them.
+Less (a): the mean difference from the coronal network of the same seed and iterations (of several seeds: from the mean
+of these), case by case, ± its standard error over the cases. CPU seconds per case are of preprocessing, prediction and
+decoding without the quality score, on one thread beside other processes.
+
+| iterations | what | seeds | networks | minutes | classes | mean of classes | whole | HD95 (mm) | mean less (a) |
+ whole less (a) | CPU s per case | commit |
+""".replace("|\n ", "| ")
+    + "|---" * 13
+    + "|\n"
+)
+BASE = "(a) coronal"
 Trained = tuple[tuple[str, ...], int]  # the views that a network has seen, and its seed
 Member = tuple[Trained, str]  # a network, and the view that it predicts
 
@@ -112,9 +127,9 @@ class Study:
         if not file.exists():
             torch.manual_seed(seed)
             network = MedNCA(plan, 2, n_image, labels.n_outputs, labels.has_regions)
-            began = time.perf_counter()
+            began = time.process_time()
             ema = self._train(network, [self.views[name] for name in seen], seed)
-            record = {"commit": commit(), "minutes": (time.perf_counter() - began) / 60}
+            record = {"commit": commit(), "cpu_minutes": (time.process_time() - began) / 60}
             write_json(file.with_suffix(".json"), record)
             save_weights(file, ema)
         network = light_nca(
@@ -206,7 +221,7 @@ class Study:
             "seeds": " ".join(str(seed) for seed in dict.fromkeys(seed for _, seed in trained)),
             "iterations": self.iterations,
             "networks": len(trained),
-            "minutes": round(sum(record["minutes"] for record in records), 1),
+            "cpu_minutes": round(sum(record["cpu_minutes"] for record in records), 1),
             "class_dice": json.dumps(means),
             "mean_class_dice": round(statistics.mean(of_cases), 4),
             "foreground_dice": round(statistics.mean(whole), 4),
@@ -223,9 +238,6 @@ def told(channels: np.ndarray, view: View) -> np.ndarray:
     which = np.zeros((len(ALL), *channels.shape[1:]), channels.dtype)
     which[ALL.index(view.name)] = 1
     return np.concatenate([image, position[np.argsort(view.preprocessing.axis_order)], which])
-
-
-BASE = "(a) coronal"
 
 
 def comparisons(seeds: Sequence[int]) -> list[tuple[str, list[Member]]]:
@@ -301,17 +313,6 @@ def report() -> None:
     write_text(OUT / "views.md", HEAD + "\n".join(lines) + "\n")
 
 
-HEAD = """\
-`python -m benchmarks.recipe.views --root WORKSPACE --work FOLDER -d 4 --iterations ITERATIONS --seeds SEEDS`, on screens'
-training and held-out cases (128 and 32). Iterations are of each network. Less (a): the mean difference from the coronal
-network of the same seed and iterations (of several seeds: from the mean of these), case by case, ± its standard error.
-CPU seconds are of preprocessing, prediction and decoding without the quality score, beside other processes.
-
-| iterations | what | seeds | networks | minutes | classes | mean | whole | HD95 | mean less (a) | whole less (a) | CPU s per case | commit |
-|---|---|---|---|---|---|---|---|---|---|---|---|---|
-"""
-
-
 def line(row: dict[str, Any], known: dict[tuple[str, ...], dict[str, Any]]) -> str:
     bases = [
         known.get(key({**row, "what": BASE, "seeds": seed})) for seed in row["seeds"].split() if row["what"] != BASE
@@ -326,7 +327,7 @@ def line(row: dict[str, Any], known: dict[tuple[str, ...], dict[str, Any]]) -> s
             differences.append("")
     classes = ", ".join(f"{name} {value:.4f}" for name, value in json.loads(row["class_dice"]).items())
     cells = [
-        *(row["iterations"], row["what"], row["seeds"], row["networks"], row["minutes"], classes),
+        *(row["iterations"], row["what"], row["seeds"], row["networks"], row["cpu_minutes"], classes),
         *(row["mean_class_dice"], row["foreground_dice"], row["foreground_hd95"], *differences),
         *(row["cpu_seconds_per_case"], row["commit"]),
     ]
