@@ -25,7 +25,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from mednca_pipeline.cli.common import wait_briefly
 from mednca_pipeline.evaluation.metrics import evaluate_case
 from mednca_pipeline.evaluation.postprocessing import apply_postprocessing
 from mednca_pipeline.training.job import prepare
@@ -87,7 +86,6 @@ def main() -> None:
     if not arguments.root:
         report()
         return
-    wait_briefly()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(1)
     root = arguments.root.resolve()
