@@ -121,7 +121,7 @@ def measured(study: Study, what: str, members: Sequence[Member]) -> dict[str, An
         "commit": " ".join(dict.fromkeys(record["commit"] for record in records)),
         "dataset": plans.dataset,
         "what": what,
-        "seeds": " ".join(dict.fromkeys(str(seed) for _, seed in trained)),
+        "seeds": " ".join(sorted({str(seed) for _, seed in trained})),
         "iterations": study.iterations,
         "networks": len(trained),
         "cpu_minutes": round(sum(record["cpu_minutes"] for record in records), 1),
@@ -187,8 +187,9 @@ def cells_of(row: dict[str, Any], known: dict[tuple[str, ...], dict[str, Any]]) 
     classes = ", ".join(f"{name} {value:.4f}" for name, value in json.loads(row["class_dice"]).items())
     return [
         *(row["iterations"], row["what"], row["seeds"], row["networks"], row["cpu_minutes"], classes),
-        *(row["mean_class_dice"], row["foreground_dice"], row["foreground_hd95"], *differences),
-        *(row["cpu_seconds_per_case"], row["commit"]),
+        *(f"{float(row[name]):.4f}" for name in ("mean_class_dice", "foreground_dice")),
+        *(f"{float(row['foreground_hd95']):.2f}", *differences),
+        *(f"{float(row['cpu_seconds_per_case']):.3f}", row["commit"]),
     ]
 
 
