@@ -8,14 +8,16 @@ Dice is the mean of the classes in the image's own geometry, without postprocess
 below the number after the dataset's "=". Images in which nothing was segmented do not count: the product flags them
 whatever their score is.
 
-AUROC: the chance that a failure has a worse score than another image; only with ten failures and ten others. rho:
-Spearman's rank correlation of -score and Dice. Cost: processor seconds on one thread that a score adds to those of the
+AUROC: the chance that a failure has a worse score than another image; only with ten failures and ten others. Beside it
+the difference from the present score's, with the 2.5th and 97.5th percentile over resampled cases. rho: Spearman's rank
+correlation of -score and Dice. Cost: processor seconds on one thread that a score adds to those of the
 prediction without one, over the latter, from an image in memory to its label map; medians over clean cases.
 
 --every-cell N: N of the cases also get six random runs that compute every cell, the default of earlier versions.
 --folds FOLDER: models of several folds that never saw fold 0's validation cases (quality_folds.py); their mean is
 judged, and the scores are the folds' disagreement.
 Writes results/benchmarks/quality.md and .csv after each dataset; --images FILE: every image's scores as well.
+--tables: measures nothing, and writes the tables again from FILE and the costs in quality.csv, with the numbers of -d.
 """
 
 import argparse
@@ -44,7 +46,7 @@ from mednca_runtime.files import write_text
 from mednca_runtime.images import read_image, read_labels
 
 OUT = Path(__file__).parents[1] / "results" / "benchmarks"
-CLEAN, POOR_DICE, LEAST, TIMED = "clean", 0.8, 10, 3
+CLEAN, POOR_DICE, LEAST, TIMED, RESAMPLES = "clean", 0.8, 10, 3, 400
 KINDS = (CLEAN, *ARTEFACTS, ZOOM)
 
 
@@ -67,13 +69,22 @@ def main() -> None:
     parser.add_argument("--every-cell", type=int, default=0, metavar="N")
     parser.add_argument("--folds", nargs="*", default=[], type=Path, metavar="FOLDER")
     parser.add_argument("--images", type=Path, metavar="FILE", help="CSV file of every image's scores")
+    parser.add_argument("--tables", action="store_true")
     arguments = parser.parse_args()
+    workspace = Workspace(arguments.root.resolve())
+    asked = [entry.partition("=") for entry in arguments.d]
+    poor_below = {workspace.resolve(number): float(below or POOR_DICE) for number, _, below in asked}
+    if arguments.tables:
+        write(rows_again(arguments.images, poor_below), None, [])
+    else:
+        measure_all(arguments, workspace, poor_below)
+
+
+def measure_all(arguments: argparse.Namespace, workspace: Workspace, poor_below: dict[str, float]) -> None:
     wait_briefly()
     keep_freed_memory()
-    workspace, rows, images = Workspace(arguments.root.resolve()), [], []
-    for asked in arguments.d:
-        number, _, below = asked.partition("=")
-        dataset, poor = workspace.resolve(number), float(below or POOR_DICE)
+    rows, images = [], []
+    for dataset, poor in poor_below.items():
         judges: dict[str, Single | Folds] = {dataset: Single(workspace.results_folder(dataset) / "mednca_2d")}
         for folder in arguments.folds:
             folds = Folds(folder)
@@ -126,18 +137,41 @@ def dataset_rows(dataset: str, found: Sequence[Scored], poor: float, costs: dict
     every = [image for image in shown if EVERY in image.scores]
     rows = [row(dataset, shown, name, poor, costs[name]) for name in shown[0].scores if name != EVERY]
     if every:
-        title = f"{dataset}, images with every cell"
+        title = every_cell_title(dataset)
         rows += [row(title, every, name, poor, costs[name]) for name in (PRESENT, ONE, MANY, EVERY)]
     return rows
 
 
+def rows_again(images_file: Path, poor_below: dict[str, float]) -> list[dict]:
+    """From the file of --images, and the costs of quality.csv."""
+    found: dict[str, list[Scored]] = {}
+    for entry in read_csv(images_file):
+        head = [entry.pop(name) for name in ("of", "case", "artefact", "severity", "dice")]
+        scores = {name: float(value) for name, value in entry.items() if value}
+        found.setdefault(head[0], []).append(Scored(head[1], head[2], int(head[3]), float(head[4]), scores))
+    before, rows = read_csv(OUT / "quality.csv"), []
+    for dataset, images in found.items():
+        of = (dataset, every_cell_title(dataset))
+        costs = {row["score"]: float(row["cost"]) for row in before if row["dataset"] in of}
+        rows += dataset_rows(dataset, images, poor_below[dataset.partition(",")[0]], costs)
+    return rows
+
+
+def every_cell_title(dataset: str) -> str:
+    return f"{dataset}, images with every cell"
+
+
 def row(dataset: str, images: Sequence[Scored], score: str, poor: float, cost: float) -> dict:
     scores, dice = np.array([image.scores[score] for image in images]), np.array([image.dice for image in images])
-    kinds = np.array([image.artefact for image in images])
+    kinds, cases = np.array([image.artefact for image in images]), np.array([image.case for image in images])
     clean = kinds == CLEAN
     told = {f"auroc_{kind}": auroc(scores[kinds == kind], dice[kinds == kind] < poor) for kind in KINDS}
+    gain, low, high = gain_of(scores, np.array([image.scores[PRESENT] for image in images]), dice < poor, cases)
     values = {
         "auroc": auroc(scores, dice < poor),
+        "gain": gain,
+        "gain_low": low,
+        "gain_high": high,
         "rho": rank_correlation(scores, dice),
         "rho_clean": rank_correlation(scores[clean], dice[clean]),
         "cost": cost,
@@ -159,6 +193,18 @@ def auroc(scores: np.ndarray, poor: np.ndarray) -> float:
     return float(roc_auc_score(poor, np.nan_to_num(scores, nan=np.finfo(np.float64).max)))
 
 
+def gain_of(scores: np.ndarray, present: np.ndarray, poor: np.ndarray, cases: np.ndarray) -> tuple[float, float, float]:
+    """AUROC of `scores` less that of `present`, and percentiles 2.5 and 97.5 over RESAMPLES resamples of the cases."""
+    if math.isnan(auroc(scores, poor)):
+        return math.nan, math.nan, math.nan
+    rng, images_of = np.random.default_rng(0), [np.flatnonzero(cases == case) for case in np.unique(cases)]
+    gains = []
+    for _ in range(RESAMPLES):
+        chosen = np.concatenate([images_of[index] for index in rng.integers(len(images_of), size=len(images_of))])
+        gains.append(auroc(scores[chosen], poor[chosen]) - auroc(present[chosen], poor[chosen]))
+    return auroc(scores, poor) - auroc(present, poor), *(float(np.nanpercentile(gains, q)) for q in (2.5, 97.5))
+
+
 def rank_correlation(scores: np.ndarray, dice: np.ndarray) -> float:
     """Spearman's rho of -score and Dice: 1 where the score puts the images in the order of their Dice."""
     if len(scores) < LEAST:
@@ -178,12 +224,14 @@ def table(rows: Sequence[dict]) -> str:
             "",
             f"{first['images']} images, {first['failures']} with a Dice below {first['poor_below']:g}.",
             "",
-            f"| score | {' | '.join(['AUROC', *kinds, 'rho', 'rho of clean images', 'cost'])} |",
-            "|---" * (5 + len(kinds)) + "|",
+            f"| score | {' | '.join(['AUROC', 'less the present', *kinds, 'rho', 'rho, clean', 'cost'])} |",
+            "|---" * (6 + len(kinds)) + "|",
         ]
         for row in of:
             values = [row[name] for name in ("auroc", *(f"auroc_{kind}" for kind in kinds), "rho", "rho_clean")]
             cells = ["" if math.isnan(value) else f"{value:.3f}" for value in values]
+            gain = f"{row['gain']:+.3f} ({row['gain_low']:+.3f} to {row['gain_high']:+.3f})"
+            cells.insert(1, "" if math.isnan(row["gain"]) else gain)
             lines.append(f"| {row['score']} | {' | '.join(cells)} | {row['cost']:.2f} |")
         lines.append("")
     return "\n".join(lines)
@@ -202,13 +250,18 @@ def write(rows: Sequence[dict], images_file: Path | None, images: Sequence[dict]
         write_csv(images_file, images)
 
 
+def read_csv(file: Path) -> list[dict[str, str]]:
+    with file.open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
 def write_csv(file: Path, rows: Sequence[dict]) -> None:
     columns = list(dict.fromkeys(column for row in rows for column in row))
     with file.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, columns, lineterminator="\n")
         writer.writeheader()
         for row in rows:
-            writer.writerow({name: round(v, 4) if isinstance(v, float) else v for name, v in row.items()})
+            writer.writerow({name: float(f"{v:.5g}") if isinstance(v, float) else v for name, v in row.items()})
 
 
 if __name__ == "__main__":

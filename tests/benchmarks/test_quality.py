@@ -48,19 +48,28 @@ def test_auroc_needs_ten_of_either_kind_and_takes_a_missing_score_for_the_worst(
     assert quality.auroc(scores, poor) == 1
 
 
+def test_the_gain_on_the_present_score_resamples_cases():
+    poor, cases = np.arange(60) % 2 == 0, np.repeat(np.arange(20), 3)
+    perfect, useless = poor.astype(float), np.zeros(60)
+    assert quality.gain_of(perfect, useless, poor, cases) == (0.5, 0.5, 0.5)
+    gain, low, high = quality.gain_of(np.random.default_rng(0).random(60), useless, poor, cases)
+    assert low < gain < high
+
+
 def test_a_score_that_falls_with_dice_has_a_correlation_of_one():
     dice = np.linspace(0, 1, 12)
     assert quality.rank_correlation(1 - dice**3, dice) == pytest.approx(1)
 
 
 def test_images_without_a_segmentation_do_not_count_and_too_few_failures_leave_auroc_out():
-    found = [Scored(str(index), "clean", 0, index / 40, {"s": -index}) for index in range(40)]
-    found.append(Scored("empty", "clean", 0, math.nan, {"s": 0.0}))
-    (row,) = quality.dataset_rows("D", found, 0.5, {"s": 0.25})
+    present = quality.PRESENT
+    found = [Scored(str(index), "clean", 0, index / 40, {present: -index}) for index in range(40)]
+    found.append(Scored("empty", "clean", 0, math.nan, {present: 0.0}))
+    (row,) = quality.dataset_rows("D", found, 0.5, {present: 0.25})
     assert (row["images"], row["failures"], row["auroc"], row["rho"]) == (40, 20, 1, pytest.approx(1))
-    (row,) = quality.dataset_rows("D", found, 0.1, {"s": 0.25})
+    (row,) = quality.dataset_rows("D", found, 0.1, {present: 0.25})
     assert row["failures"] == 4 and math.isnan(row["auroc"])
-    assert "| s |  | 1.000 | 1.000 | 0.25 |" in quality.table([row])
+    assert f"| {present} |  |  | 1.000 | 1.000 | 0.25 |" in quality.table([row])
 
 
 @pytest.fixture
