@@ -24,12 +24,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from mednca_runtime.files import replacing, write_text
-from mednca_runtime.preprocessing import preprocess_image, restore_labels
-from mednca_runtime.quality import FOREGROUND
 
 from mednca_pipeline.evaluation.metrics import evaluate_case
 from mednca_pipeline.evaluation.postprocessing import apply_postprocessing
+from mednca_pipeline.runtime.files import replacing, write_text
+from mednca_pipeline.runtime.preprocessing import preprocess_image, restore_labels
+from mednca_pipeline.runtime.quality import FOREGROUND
 from mednca_pipeline.training.job import prepare
 from mednca_pipeline.training.options import TrainingOptions
 from mednca_pipeline.workspace import Workspace
