@@ -8,7 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable
 
-from ..runtime.errors import InputError
+from ..runtime.errors import InputError, of_environment
 
 DONE, OUR_FAULT, INPUT_FAULT, INTERRUPTED = 0, 1, 2, 130
 OUR_PACKAGES = ("mednca_pipeline", "dataset_conversion")
@@ -22,8 +22,8 @@ def command_parser(name: str, description: str, examples: str) -> argparse.Argum
     parser = argparse.ArgumentParser(
         prog=name,
         description=description,
-        epilog=f"examples:\n{examples}\n\nexit codes: 0 done, 1 a fault of mednca_pipeline, 2 a fault of the input, "
-        "130 interrupted",
+        epilog=f"examples:\n{examples}\n\nexit codes: 0 done, 1 a fault of mednca_pipeline, 2 a fault of the input or "
+        "the environment, 130 interrupted",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
@@ -49,6 +49,8 @@ def run_command(parser: argparse.ArgumentParser, action: Callable[[argparse.Name
         return action(arguments) or DONE
     except InputError as error:
         return _fail(arguments, str(error), INPUT_FAULT)
+    except OSError as error:
+        return _fail(arguments, str(of_environment(error)), INPUT_FAULT)
     except KeyboardInterrupt as error:
         return _fail(arguments, str(error) or "Interrupted.", INTERRUPTED)
     except ModuleNotFoundError as error:
