@@ -122,7 +122,7 @@ def collect_results(results_folder: Path, splits: Sequence[Fold], plans: Plans |
     """
     folders = [path for path in results_folder.iterdir() if path.is_dir()] if results_folder.is_dir() else []
     known = [folder for folder in folders if folder.name.rpartition("_")[0] in MODELS]
-    known.sort(key=lambda folder: (folder.name.rpartition("_")[2], MODELS.index(folder.name.rpartition("_")[0])))
+    known.sort(key=lambda folder: (folder.name.rpartition("_")[2], list(MODELS).index(folder.name.rpartition("_")[0])))
     collected = [_collect_model(folder, splits, plans) for folder in known]
     models = {results.name: results for results in collected}
     for folder in sorted(folders):
