@@ -10,6 +10,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from mednca_runtime.files import read_json, write_json
+from mednca_runtime.folding import light_nca, read_weights
+from mednca_runtime.images import read_image, read_labels
+from mednca_runtime.light_nca import LightNCA, level_by_level, pyramid
+from mednca_runtime.network_input import InputFormat, parts
+from mednca_runtime.preprocessing import PreprocessingPlan, preprocess_image
 
 from mednca_pipeline.datasets.dataset import load_dataset
 from mednca_pipeline.evaluation.provenance import commit
@@ -26,12 +32,6 @@ from mednca_pipeline.training.loop import mask_generator
 from mednca_pipeline.training.state import new_state
 from mednca_pipeline.training.step import train_step
 from mednca_pipeline.workspace import Workspace
-from mednca_runtime.files import read_json, write_json
-from mednca_runtime.folding import light_nca, read_weights
-from mednca_runtime.images import read_image, read_labels
-from mednca_runtime.light_nca import LightNCA, level_by_level, pyramid
-from mednca_runtime.network_input import InputFormat, parts
-from mednca_runtime.preprocessing import PreprocessingPlan, preprocess_image
 
 ORDERS = {"axial": (0, 1, 2), "coronal": (1, 0, 2), "sagittal": (2, 0, 1)}  # axis_order; slices along the first
 ALL = tuple(ORDERS)

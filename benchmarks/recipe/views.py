@@ -24,15 +24,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from mednca_runtime.files import replacing, write_text
+from mednca_runtime.preprocessing import preprocess_image, restore_labels
+from mednca_runtime.quality import FOREGROUND
 
-from mednca_pipeline.evaluation.metrics import evaluate_case
+from mednca_pipeline.evaluation.metrics import Units, evaluate_case, with_policy
 from mednca_pipeline.evaluation.postprocessing import apply_postprocessing
 from mednca_pipeline.training.job import prepare
 from mednca_pipeline.training.options import TrainingOptions
 from mednca_pipeline.workspace import Workspace
-from mednca_runtime.files import replacing, write_text
-from mednca_runtime.preprocessing import preprocess_image, restore_labels
-from mednca_runtime.quality import FOREGROUND
 
 from . import screen
 from .view_networks import ALL, Member, Study
@@ -110,10 +110,12 @@ def measured(study: Study, what: str, members: Sequence[Member]) -> dict[str, An
     segmented = [segmentation(study, index, mean) for index, mean in enumerate(means)]
     seconds = (time.process_time() - began) / len(means) + sum(part for _, part in predicted)
     plans = study.job.plans
-    metrics = [
-        evaluate_case(found, case.labels, case.spacing_mm, plans.labels, plans.spacing_known)
+    units = Units(plans.spacing_known)
+    evaluated = (
+        evaluate_case(found, case.labels, case.spacing_mm, plans.labels, units)
         for found, case in zip(segmented, study.cases, strict=True)
-    ]
+    )
+    metrics = [{name: with_policy(row) for name, row in classes.items()} for classes in evaluated]
     dice = {name: [case[name]["dice"] for case in metrics] for name in (*plans.labels.names, FOREGROUND)}
     whole = dice.pop(FOREGROUND)
     classes = [statistics.mean(of_case) for of_case in zip(*dice.values(), strict=True)]

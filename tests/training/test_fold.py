@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 from mednca_pipeline.cli.train import main as train_main
-from mednca_pipeline.evaluation.metrics import evaluate_case
+from mednca_pipeline.evaluation.metrics import Units, evaluate_case
 from mednca_pipeline.evaluation.postprocessing import apply_postprocessing
 from mednca_pipeline.evaluation.summary import evaluate_folder, label_files
 from mednca_pipeline.models.registry import build_model, read_plans
@@ -97,12 +97,12 @@ def test_validation_keeps_raw_files_and_measures_them_raw_and_with_the_plans_com
     summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     labels = read_plans(folder.parent / "plans.json").labels
     references = open_workspace(uninterrupted).raw_folder("Dataset001_Phantom") / "labelsTr"
-    raw = evaluate_folder(folder / "validation", references, labels)
+    raw = evaluate_folder(folder / "validation", references, labels, Units())
     assert summary["raw_mean"] == raw["mean"]
     for case, path in label_files(folder / "validation").items():
         reference = read_labels(label_files(references)[case])
         kept, _ = apply_postprocessing(read_labels(path).array[0], summary["components"], labels)
-        expected = evaluate_case(kept, reference.array[0], reference.spacing_mm, labels, True)
+        expected = evaluate_case(kept, reference.array[0], reference.spacing_mm, labels, Units())
         assert summary["cases"][case]["classes"] == expected
 
 
