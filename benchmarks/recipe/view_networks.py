@@ -10,12 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from mednca_runtime.files import read_json, write_json
-from mednca_runtime.folding import light_nca, read_weights
-from mednca_runtime.images import read_image, read_labels
-from mednca_runtime.light_nca import LightNCA, level_by_level, pyramid
-from mednca_runtime.network_input import InputFormat, parts
-from mednca_runtime.preprocessing import PreprocessingPlan, preprocess_image
 
 from mednca_pipeline.datasets.dataset import load_dataset
 from mednca_pipeline.evaluation.provenance import commit
@@ -23,9 +17,15 @@ from mednca_pipeline.fingerprint.fingerprint import read_fingerprint
 from mednca_pipeline.inference.network import input_format
 from mednca_pipeline.models.mednca import MedNCA
 from mednca_pipeline.models.weights import save_weights
-from mednca_pipeline.planning.plans import NCAPlan
 from mednca_pipeline.planning.sizes import image_size, preprocessed_shapes, typical_large_shape
+from mednca_pipeline.plans.model_plans import NCAPlan
 from mednca_pipeline.preprocessing.run import preprocess_dataset
+from mednca_pipeline.runtime.files import read_json, write_json
+from mednca_pipeline.runtime.folding import light_nca, read_weights
+from mednca_pipeline.runtime.images import read_image, read_labels
+from mednca_pipeline.runtime.light_nca import LightNCA, level_by_level, pyramid
+from mednca_pipeline.runtime.network_input import InputFormat, parts
+from mednca_pipeline.runtime.preprocessing import PreprocessingPlan, preprocess_image
 from mednca_pipeline.training.batches import BatchRecipe, Sampler
 from mednca_pipeline.training.job import Job
 from mednca_pipeline.training.loop import mask_generator
@@ -153,14 +153,13 @@ class Study:
         ]
 
     def _probabilities(self, network: LightNCA, view: View, tell: bool, case: HeldOut) -> np.ndarray:
-        image, _ = preprocess_image(case.image, case.spacing_mm, view.preprocessing)
+        image, frame = preprocess_image(case.image, case.spacing_mm, view.preprocessing)
         found = []
         for part in parts(image, view.seen):
             channels = told(part.array, view) if tell else part.array
             *_, outcome = level_by_level(network, pyramid(network, channels), self.plan.outline)
-            found.append(outcome.probabilities()[part.inside])
-        back = np.argsort(view.preprocessing.axis_order)
-        return np.concatenate(found, axis=1).transpose(0, *(axis + 1 for axis in back))
+            found.append(part.pad.inverse(outcome.probabilities()))
+        return frame.permute.inverse(np.concatenate(found, axis=1))
 
 
 def told(channels: np.ndarray, view: View) -> np.ndarray:

@@ -24,12 +24,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from mednca_runtime.files import replacing, write_text
-from mednca_runtime.preprocessing import preprocess_image, restore_labels
-from mednca_runtime.quality import FOREGROUND
 
 from mednca_pipeline.evaluation.metrics import Units, evaluate_case, with_policy
 from mednca_pipeline.evaluation.postprocessing import apply_postprocessing
+from mednca_pipeline.runtime.files import replacing, write_text
+from mednca_pipeline.runtime.preprocessing import preprocess_image, restore_labels
+from mednca_pipeline.runtime.quality import FOREGROUND
 from mednca_pipeline.training.job import prepare
 from mednca_pipeline.training.options import TrainingOptions
 from mednca_pipeline.workspace import Workspace
@@ -141,7 +141,7 @@ def segmentation(study: Study, index: int, probabilities: np.ndarray) -> np.ndar
     """Labels (z, y, x) of a held-out case from its probabilities (K, z, y, x) in the cropped image."""
     case, plans, axial = study.cases[index], study.job.plans, study.views["axial"].preprocessing
     _, frame = preprocess_image(case.image, case.spacing_mm, axial)
-    labels = restore_labels(probabilities, frame, axial, plans.labels)
+    labels = restore_labels(probabilities, frame, plans.labels)
     return apply_postprocessing(labels, plans.components, plans.labels)[0]
 
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from ..evaluation.postprocessing import Removed, apply_postprocessing
 from ..plans.plans import Plans
-from ..runtime.frame import Frame
 from ..runtime.labels import Labels
+from ..runtime.preprocessing_steps import Frame
 from ..runtime.quality import FOREGROUND, Threshold, flag
 
 BACKGROUND = "background"

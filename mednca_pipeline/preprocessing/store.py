@@ -12,8 +12,8 @@ import numpy as np
 
 from ..runtime.errors import InputError
 from ..runtime.files import read_json, replacing, write_text
-from ..runtime.frame import Frame
 from ..runtime.labels import Labels
+from ..runtime.preprocessing_steps import Frame
 from ..runtime.records import from_dict
 
 SCHEMA = 2  # 1: the frame was shapes, whose steps stood in the plan

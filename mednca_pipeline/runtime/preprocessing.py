@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from .cropping import Crop
-from .frame import Frame
 from .labels import Labels
 from .normalisation import Normalise
 from .permuting import Permute
+from .preprocessing_steps import Frame
 from .resampling import Resample
 
 

@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from mednca_runtime.position import position_channels
 
 from benchmarks.recipe.view_networks import ALL, ORDERS, told
+from mednca_pipeline.runtime.position import position_channels
 
 SHAPE, TYPICAL = (2, 4, 6), (2.0, 4.0, 6.0)  # along z, y, x
 

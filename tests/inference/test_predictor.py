@@ -143,7 +143,8 @@ def test_random_runs_draw_the_specified_masks(tmp_path, config, model, monkeypat
             cells = np.arange(math.prod(seen.levels[1].shape))
             drawn.append(network._fires(7, 3, seen, 1, 2, cells).reshape(2, *seen.levels[1].shape))
         else:
-            drawn.append(network._fires(7, 3, seen, 1, 2, (16, 16) if config == "2d" else (6, 16, 16)).numpy())
+            masks = network.masks(7, 3, seen)
+            drawn.append(masks(1, 2, (16, 16) if config == "2d" else (6, 16, 16)).numpy())
     grid = (5, 16, 16) if config == "2d" else (6, 16, 16)
     assert len(drawn) == (3 if config == "2d" else 1)
     masks = np.concatenate(drawn, axis=1)

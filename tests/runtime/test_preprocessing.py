@@ -9,7 +9,6 @@ import pytest
 
 from mednca_pipeline.runtime.cropping import Crop, crop_to, nonzero_box
 from mednca_pipeline.runtime.errors import InputError
-from mednca_pipeline.runtime.frame import Frame
 from mednca_pipeline.runtime.labels import Labels
 from mednca_pipeline.runtime.normalisation import Normalise, normalise, percentiles
 from mednca_pipeline.runtime.permuting import Permute
@@ -21,6 +20,7 @@ from mednca_pipeline.runtime.preprocessing import (
     restore_labels,
     restore_volume,
 )
+from mednca_pipeline.runtime.preprocessing_steps import Frame
 from mednca_pipeline.runtime.records import from_dict
 from mednca_pipeline.runtime.resampling import CUBIC, LINEAR, Resample
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from mednca_pipeline.runtime.cropping import Crop
-from mednca_pipeline.runtime.frame import Frame
 from mednca_pipeline.runtime.labels import Labels
 from mednca_pipeline.runtime.normalisation import Normalise
 from mednca_pipeline.runtime.padding import Pad
@@ -20,6 +19,7 @@ from mednca_pipeline.runtime.preprocessing import (
     restore_labels,
     restore_volume,
 )
+from mednca_pipeline.runtime.preprocessing_steps import Frame
 from mednca_pipeline.runtime.records import from_dict
 from mednca_pipeline.runtime.resampling import LINEAR, NEAREST, Resample
 
