@@ -114,7 +114,7 @@ class Predictor:
         asked = self.asked if scored else replace(self.asked, quality=False)
         ensemble = predict_ensemble(list(self.networks.values()), image, self.plans.labels, asked, with_variance)
         names = output_names(self.plans)
-        return ModelMaps(names, ensemble.mean, ensemble.variance, ensemble.quality, frame, preprocessing)
+        return ModelMaps(names, ensemble.mean, ensemble.variance, ensemble.quality, frame)
 
     @property
     def device(self) -> str:
