@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from mednca_pipeline.models import dense, nca, steps
-from mednca_pipeline.models.mednca import MedNCA, draw_fires
+from mednca_pipeline.models.fire_masks import DrawnMasks, SpecifiedMasks
+from mednca_pipeline.models.mednca import MedNCA
 from mednca_pipeline.models.nca import CHANNELS_LAST
-from mednca_pipeline.runtime.fire_masks import fire_masks
 
 from . import timing
 from .authors import AuthorsCell, published, with_weights_of
@@ -58,8 +58,8 @@ def works(batch: int, grid: tuple[int, int], training: bool, device: torch.devic
 
     def masks() -> Tensor:
         if training:
-            return draw_fires(generator, plan.fire_rate, STEPS, state)
-        return torch.from_numpy(fire_masks(0, 0, 1, STEPS, (batch, *grid), plan.fire_rate)).to(device)[:, :, None]
+            return DrawnMasks(generator, plan.fire_rate, batch, device)(1, STEPS, grid)
+        return SpecifiedMasks(0, 0, plan.fire_rate, (0, batch, batch), device)(1, STEPS, grid)
 
     mixed = training and device.type == "cuda"
     chosen = model.training_steps(device) if training else steps.run_steps

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from mednca_pipeline.inference.network import Asked
 from mednca_pipeline.models.registry import build_model, read_plans
@@ -251,6 +252,7 @@ def test_figure_of_the_outline_shows_the_cells_that_each_level_computes(phantom_
     script = figure_script("draw_outline")
     plans = read_plans(phantom_workspace / "plans" / "Dataset001_Phantom" / "plans.json")
     weights, plan = tmp_path / "final.safetensors", plans.config("2d").models["mednca"]
+    torch.manual_seed(0)
     save_weights(weights, build_model("mednca", plans, "2d"))
     network = script.LightNetwork(weights, plans, "2d", dataclasses.replace(plan, outline=Outline(eps=0.9, halo=0)))
     image = np.random.default_rng(0).standard_normal((len(plans.channel_names), 1, 40, 44)).astype(np.float32)

@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise, product
 from pathlib import Path
 
+from mednca_pipeline.evaluation.metrics import with_policy
 from mednca_pipeline.models.registry import read_plans
 from mednca_pipeline.plans.plans import describe_components
 from mednca_pipeline.results.fold_folder import FoldFolder
@@ -289,7 +290,9 @@ def dice_of_cases(row: dict[str, str], what: str) -> dict[str, float]:
     cases = summary_of(row).cases
     names = {name for case in cases.values() for name in case.classes}
     wanted = ["foreground"] if what == "foreground" else sorted(names - {"foreground"})
-    return {name: statistics.mean(case.classes[one]["dice"] for one in wanted) for name, case in cases.items()}
+    return {
+        name: statistics.mean(with_policy(case.classes[one])["dice"] for one in wanted) for name, case in cases.items()
+    }
 
 
 def summary_of(row: dict[str, str]) -> Summary:

@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable
 
 from ..execution.libraries import keep_freed_memory, log_to_terminal, wait_briefly
-from ..runtime.errors import InputError
+from ..runtime.errors import InputError, of_environment
 
 DONE, OUR_FAULT, INPUT_FAULT, INTERRUPTED = 0, 1, 2, 130
 OUR_PACKAGES = ("mednca_pipeline", "dataset_conversion")
@@ -18,8 +18,8 @@ def command_parser(name: str, description: str, examples: str) -> argparse.Argum
     parser = argparse.ArgumentParser(
         prog=name,
         description=description,
-        epilog=f"examples:\n{examples}\n\nexit codes: 0 done, 1 a fault of mednca_pipeline, 2 a fault of the input, "
-        "130 interrupted",
+        epilog=f"examples:\n{examples}\n\nexit codes: 0 done, 1 a fault of mednca_pipeline, 2 a fault of the input or "
+        "the environment, 130 interrupted",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
@@ -48,6 +48,8 @@ def run_command(parser: argparse.ArgumentParser, action: Callable[[argparse.Name
         return action(arguments) or DONE
     except InputError as error:
         return _fail(arguments, str(error), INPUT_FAULT)
+    except OSError as error:
+        return _fail(arguments, str(of_environment(error)), INPUT_FAULT)
     except KeyboardInterrupt as error:
         return _fail(arguments, str(error) or "Interrupted.", INTERRUPTED)
     except ModuleNotFoundError as error:

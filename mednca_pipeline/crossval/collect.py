@@ -13,7 +13,7 @@ from ..results.fold_folder import FoldFolder
 from ..results.model_folder import ModelFolder, ModelRecord, model_folders
 from ..results.postprocessing import Postprocessing, raw_sha256
 from ..results.run_record import RunRecord
-from ..results.summary import CaseResult, Summary, Units
+from ..results.summary import CaseResult, Summary, SummaryUnits
 from ..runtime.errors import InputError
 
 _MEND = "move the model's folder away and train it again"
@@ -79,7 +79,7 @@ class ModelResults:
         return " or ".join(dict.fromkeys(filter(None, each)))
 
     @property
-    def units(self) -> Units:
+    def units(self) -> SummaryUnits:
         return self.folds[0].summary.units
 
 

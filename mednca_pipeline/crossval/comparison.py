@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..evaluation.metrics import with_policy
 from ..plans.plans import describe_components
 from ..results.run_record import RunRecord
 from ..results.summary import CaseResult, Metrics
@@ -53,12 +54,12 @@ def compare(models: Sequence[ModelResults]) -> Comparison:
 
 
 def class_values(cases: Mapping[str, CaseResult], name: str, metric: str) -> dict[str, float]:
-    """{case: value} of one class and metric."""
+    """{case: value} of one class and metric, by POLICY where it is undefined."""
     return _values({case: entry.classes for case, entry in cases.items()}, name, metric)
 
 
 def _values(cases: Mapping[str, Metrics], name: str, metric: str) -> dict[str, float]:
-    return {case: classes[name][metric] for case, classes in cases.items() if name in classes}
+    return {case: with_policy(classes[name])[metric] for case, classes in cases.items() if name in classes}
 
 
 def class_names(models: Sequence[ModelResults]) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..evaluation.metrics import dice
+from ..evaluation.metrics import dice_by_policy
 from ..evaluation.postprocessing import apply_postprocessing, postprocessed_metrics
 from ..evaluation.summary import label_files
 from ..plans.plans import Plans
@@ -120,5 +120,5 @@ def _mean_dice(
         if FOREGROUND not in labels_def.names:
             pairs.append((FOREGROUND, labels_def.foreground(prediction), labels_def.foreground(reference)))
         for name, predicted, true in pairs:
-            totals[name] = totals.get(name, 0.0) + dice(predicted, true)
+            totals[name] = totals.get(name, 0.0) + dice_by_policy(predicted, true)
     return {name: total / len(predictions) for name, total in totals.items()}

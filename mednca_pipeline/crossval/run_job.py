@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..execution.libraries import keep_freed_memory, log_to_terminal, wait_briefly
-from ..runtime.errors import InputError
+from ..runtime.errors import InputError, of_environment
 from ..runtime.files import write_json
 from ..workspace import open_workspace
 from .jobs import FoldJob, JobOutcome, read_job
@@ -42,7 +42,8 @@ def main(argv: list[str] | None = None) -> int:
 def _attempt(job: FoldJob) -> tuple[JobOutcome, int]:
     try:
         return JobOutcome(job.id, "done", iterations=_do(job)), DONE
-    except InputError as error:
+    except (InputError, OSError) as raised:
+        error = of_environment(raised) if isinstance(raised, OSError) else raised
         print(f"error: {error}", file=sys.stderr)
         return JobOutcome(job.id, "failed", str(error), "input"), INPUT_FAULT
     except KeyboardInterrupt as error:

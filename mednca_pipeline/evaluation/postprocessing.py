@@ -11,7 +11,7 @@ from ..runtime.cropping import nonzero_box
 from ..runtime.errors import InputError
 from ..runtime.images import read_labels
 from ..runtime.labels import Labels
-from .metrics import evaluate_case
+from .metrics import Units, evaluate_case
 
 LARGE_SHARE = 0.2  # of a class's volume: so much may be more than stray islands
 
@@ -90,7 +90,7 @@ def postprocessed_metrics(
     if not removed:
         return raw
     true = read_labels(reference)
-    return evaluate_case(kept, true.array[0], true.spacing_mm, labels_def, known)
+    return evaluate_case(kept, true.array[0], true.spacing_mm, labels_def, Units(known))
 
 
 def _check(components: Mapping[str, int], labels_def: Labels) -> None:

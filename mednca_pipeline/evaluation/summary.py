@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from ..execution.work import Task, WorkersLost, run_in_order
-from ..results.summary import CaseResult, Metrics, Summary, Units
+from ..results.summary import CaseResult, Metrics, Summary, SummaryUnits
 from ..runtime.errors import InputError
 from ..runtime.formats import WRITABLE, split_ending
 from ..runtime.geometry import differences
 from ..runtime.images import Image, read_labels
 from ..runtime.labels import Labels
-from .metrics import METRICS, POLICY, TOLERANCE_MM, TOLERANCE_VOXELS, evaluate_case
+from .metrics import METRICS, Units, evaluate_case, policy_counts, with_policy
 
 _PIXELS = (".png", ".tif", ".tiff", ".bmp")  # formats that say nothing reliable about millimetres
 _MAP = re.compile(r"(.+?)(?:_variance|_probabilities_.+)")
@@ -24,25 +24,30 @@ _MAP = re.compile(r"(.+?)(?:_variance|_probabilities_.+)")
 _log = logging.getLogger(__name__)
 
 
-def make_summary(cases: Mapping[str, CaseResult], spacing_known: bool, **more: Any) -> Summary:
-    """The cases with their means. more: further fields, such as `missing`."""
-    mean, sd = _mean_and_sd([case.classes for case in cases.values()])
+def make_summary(cases: Mapping[str, CaseResult], units: Units, **more: Any) -> Summary:
+    """The cases with their means. units: that they were measured in. more: further fields, such as `missing`."""
     if any(case.raw is not None for case in cases.values()):
-        more["raw_mean"], more["raw_sd"] = _mean_and_sd([case.raw_classes for case in cases.values()])
-    units = Units("mm", "mm^dimensions", TOLERANCE_MM) if spacing_known else Units("voxels", "voxels", TOLERANCE_VOXELS)
-    return Summary(dict(cases), mean, sd, units, POLICY, **more)
+        more = {**_averages([case.raw_classes for case in cases.values()], "raw_"), **more}
+    return Summary(
+        dict(cases),
+        units=SummaryUnits(units.distance, units.volume, units.nsd_tolerance),
+        policy=units.policy,
+        **_averages([case.classes for case in cases.values()]),
+        **more,
+    )
 
 
 def evaluate_folder(
     predictions: Path,
     references: Path,
     labels: Labels,
-    spacing_known: bool = True,
+    units: Units,
     executor: Executor | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Summary:
     """Evaluates each label file in `references` against the prediction of the same name (whatever its ending).
 
+    units: that distances and volumes are counted in.
     executor: whose workers share the work; None: this process does it. progress: called with (done, total) after each.
     Returns a summary with `missing` (references without prediction), `unmatched` (predictions without reference) and
     `failed` ({case: reason}). Raises InputError when nothing can be compared, and when the workers are lost.
@@ -54,7 +59,7 @@ def evaluate_folder(
             f"expected predictions in {predictions} named like the label files in {references}, found "
             f"{_some(predicted)} there and {_some(true)} here: give the two folders with -p and -l."
         )
-    tasks = [Task(case, _evaluate_pair, (case, *files, labels, spacing_known)) for case, files in pairs.items()]
+    tasks = [Task(case, _evaluate_pair, (case, *files, labels, units)) for case, files in pairs.items()]
     cases, failed = {}, {}
     for done, outcome in enumerate(run_in_order(tasks, executor), start=1):
         case = outcome.task.name
@@ -67,7 +72,7 @@ def evaluate_folder(
         progress(done, len(pairs))
     missing = tuple(case for case in true if case not in predicted)
     unmatched = tuple(case for case in predicted if case not in true)
-    return make_summary(cases, spacing_known, missing=missing, unmatched=unmatched, failed=failed)
+    return make_summary(cases, units, missing=missing, unmatched=unmatched, failed=failed)
 
 
 def label_files(folder: Path) -> dict[str, Path]:
@@ -109,21 +114,23 @@ def have_spacing(folder: Path) -> bool:
     return not any(split_ending(file)[1] in _PIXELS for file in label_files(folder).values())
 
 
-def _mean_and_sd(cases: Sequence[Metrics]) -> tuple[Metrics, Metrics]:
-    """Mean and sd over the cases, per class and metric."""
-    mean, sd = {}, {}
+def _averages(cases: Sequence[Metrics], prefix: str = "") -> dict[str, Any]:
+    """Mean and sd over the cases, per class and metric, and in how many cases of a class the policy decided."""
+    mean, sd, applied = {}, {}, {}
     for name in dict.fromkeys(name for classes in cases for name in classes):
-        rows = [classes[name] for classes in cases if name in classes]
+        found = [classes[name] for classes in cases if name in classes]
+        rows = [with_policy(row) for row in found]
         values = {metric: np.array([row[metric] for row in rows], float) for metric in METRICS}
         mean[name] = {metric: float(value.mean()) for metric, value in values.items()}
         sd[name] = {metric: float(value.std(ddof=1)) if len(value) > 1 else 0.0 for metric, value in values.items()}
-    return mean, sd
+        applied[name] = policy_counts(found)
+    return {f"{prefix}mean": mean, f"{prefix}sd": sd, f"{prefix}policy_applied": applied}
 
 
-def _evaluate_pair(case: str, predicted_file: Path, true_file: Path, labels: Labels, spacing_known: bool) -> Metrics:
+def _evaluate_pair(case: str, predicted_file: Path, true_file: Path, labels: Labels, units: Units) -> Metrics:
     predicted, true = read_labels(predicted_file), read_labels(true_file)
-    _check_geometry(case, predicted, true, spacing_known)
-    return evaluate_case(predicted.array[0], true.array[0], true.spacing_mm, labels, spacing_known)
+    _check_geometry(case, predicted, true, units.spacing_known)
+    return evaluate_case(predicted.array[0], true.array[0], true.spacing_mm, labels, units)
 
 
 def _is_map(name: str, files: Mapping[str, Path]) -> bool:

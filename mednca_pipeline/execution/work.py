@@ -40,7 +40,7 @@ class Outcome:
         if isinstance(self.error, WorkersLost):
             raise self.error
         if isinstance(self.error, InputError):
-            raise InputError(f"{self.task.name}: {self.error}") from self.error
+            raise self.error.at(self.task.name) from self.error
         raise RuntimeError(f"{self.task.name}: {type(self.error).__name__}: {self.error}") from self.error
 
 

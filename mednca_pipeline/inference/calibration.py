@@ -2,6 +2,7 @@
 
 import math
 
+from ..evaluation.metrics import with_policy
 from ..results.model_folder import ModelFolder
 from ..results.quality import QualityRecord
 from ..runtime.quality import FOREGROUND, Threshold, learn_threshold
@@ -23,7 +24,7 @@ def calibrate(folder: ModelFolder) -> Threshold | None:
         for case in fold.summary().cases.values():
             if (case.quality or {}).get("score"):
                 scores.append(_number(case.score(FOREGROUND)))
-                dice.append(case.classes[FOREGROUND]["dice"])
+                dice.append(with_policy(case.classes[FOREGROUND])["dice"])
     threshold = learn_threshold(scores, dice)
     numbers = tuple(fold.name for fold in folds)
     folder.write_quality(QualityRecord(digest, numbers, threshold) if threshold else None)

@@ -2,18 +2,17 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from functools import partial
 from itertools import islice
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..models.fire_masks import SpecifiedMasks
 from ..models.prediction import level_states
-from ..models.tiles import Box, tiled_logits
+from ..models.tiles import tiled_logits
 from ..plans.model_plans import NCAPlan
 from ..plans.plans import Plans
-from ..runtime.fire_masks import fire_masks
 from ..runtime.network_input import Part
 from ..runtime.quality import Deviation
 from .network import Asked, quality_levels
@@ -39,7 +38,7 @@ class TorchNCA(TorchNetwork):
     def _logits(self, seen: Part, asked: Asked, deviation: Deviation) -> Iterator[Tensor]:
         batch = self._batch(seen)
         compared = self.random and asked.quality
-        runs = [partial(self._fires, asked.seed, run, seen) for run in range(asked.runs or int(compared))]
+        runs = [self.masks(asked.seed, run, seen) for run in range(asked.runs or int(compared))]
         levels = quality_levels(self.plan)
         passes = [None, *runs] if compared or self.outline or not runs else runs
         tile = TILE_CELLS[self.format.dim]
@@ -67,15 +66,10 @@ class TorchNCA(TorchNetwork):
         foreground = probabilities.amax(dim=1) if self.sigmoid else 1 - probabilities[:, 0]
         return torch.cat([probabilities, foreground[:, None]], dim=1)
 
-    def _fires(
-        self, seed: int, run: int, seen: Part, level: int, steps: int, grid: tuple[int, ...], box: Box | None = None
-    ) -> Tensor:
-        """bool (steps, B, 1, *grid or box). In 2D the slices are the first axis of the masks' whole grid."""
-        rate, window = self.plan.fire_rate, box or tuple(slice(None) for _ in grid)
-        if self.format.dim == 3:
-            return self._to_device(fire_masks(seed, run, level, steps, tuple(grid), rate, window))[:, None, None]
-        window = (slice(seen.first, seen.first + seen.array.shape[1]), *window)
-        return self._to_device(fire_masks(seed, run, level, steps, (seen.total, *grid), rate, window))[:, :, None]
+    def masks(self, seed: int, run: int, seen: Part) -> SpecifiedMasks:
+        """Of a random run, for a part of the image."""
+        slices = None if self.format.dim == 3 else (seen.first, seen.array.shape[1], seen.total)
+        return SpecifiedMasks(seed, run, self.plan.fire_rate, slices, self.torch_device)
 
 
 def _sums(values: Tensor) -> np.ndarray:

@@ -4,19 +4,20 @@ The same result and gradients as the plain definition (nca.run_steps):
 
 - the identity, the filter banks and the layer that mixes them are linear: they are folded into one convolution;
 - the image channels never change, so their part of the convolution is computed once for all steps of a level;
-- the backward pass calls torch's kernels directly, without a graph of views, copies and zero rows;
-- it needs the states and hidden units of each step. They are kept, or, where memory is short, only every k-th state:
-  the rest is computed again (Chen et al., Training Deep Nets with Sublinear Memory Cost, 2016).
+- the backward pass calls torch's kernels directly, without a graph of views, copies and zero rows
+  (gradient_checkpointing.py says what it needs of each step).
 
 Under autocast the hidden units are computed in its type; the state and the sums of gradients stay as they are.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .gradient_checkpointing import CheckpointedSteps
 from .nca import CHANNELS_LAST, FUNCTIONAL_CONVOLUTIONS, Cell
 
 EPSILON = 1e-5
@@ -82,11 +83,12 @@ def run_dense(cell: Cell, state: Tensor, fired: Tensor | None, steps: int, keep_
     dtype = autocast_dtype(state) or state.dtype
     with torch.autocast(state.device.type, enabled=False):
         if torch.is_grad_enabled():
-            free = _Steps.apply(free, image, *weights, fired, steps, cell.border, keep_every, dtype)
+            kernel_of = partial(_Level, fired=fired, border=cell.border, dtype=dtype)
+            free = CheckpointedSteps.apply(kernel_of, steps, keep_every, free, image, *weights)
         else:
             level = _Level(image, *weights, fired, cell.border, dtype)
             for step in range(steps):
-                free = level.updated(free, level.perceived(free).active, step)
+                free = level.updated(free, level.perceived(free, step), step)
     return torch.cat([image, free[..., :n_free].movedim(-1, 1)], dim=1)
 
 
@@ -110,28 +112,18 @@ def activate_backward(
     return aten.native_layer_norm_backward.default(grad, hidden, gain.shape, *statistics, gain, shift, wanted)
 
 
-def spend(ctx) -> None:
-    """Begins a backward pass that frees what it uses. Raises RuntimeError at a second one, as autograd does."""
-    if getattr(ctx, "spent", False):
-        raise RuntimeError(
-            "Trying to backward through a level's steps a second time: what the first backward pass needed is freed, "
-            "with retain_graph=True as well. Run the steps again."
-        )
-    ctx.spent = True
-
-
 class _Level:
-    """What the steps of a level share. The padded image's part of the convolution is computed here.
+    """The steps of a level as a gradient_checkpointing.Kernel, of states (B, *spatial, F) of the F free channels.
 
-    image: (B, fixed, *spatial), channels last in memory. dtype: of the products and hidden units.
-    The methods take and give states (B, *spatial, F) of the F free channels.
+    image: (B, fixed, *spatial), channels last in memory. dtype: of the products and hidden units. The padded image's
+    part of the convolution is computed here.
     """
 
     def __init__(self, image, matrix, bias, gain, shift, update, fired, border, dtype) -> None:
         image, matrix, bias, gain, shift, update = (
             given if given is None else given.to(dtype) for given in (image, matrix, bias, gain, shift, update)
         )
-        self.dim, self.fixed = image.ndim - 2, image.shape[1]
+        self.dim, self.fixed, self.has_bias = image.ndim - 2, image.shape[1], bias is not None
         self.gain, self.shift, self.update, self.border, self.dtype = gain, shift, update, border, dtype
         self.fired = None if fired is None else fired.movedim(2, -1).unbind()  # of each step (B, *spatial, 1)
         self.padding = [1] * self.dim if border == "zeros" else [0] * self.dim
@@ -162,14 +154,29 @@ class _Level:
             return grad.movedim(1, -1)
         return PAD_BACKWARD[self.border, self.dim](grad, state.movedim(-1, 1), (1, 1) * self.dim).movedim(1, -1)
 
-    def perceived(self, state: Tensor) -> "_Perceived":
+    def begin(self, state: Tensor) -> Tensor:
+        return state
+
+    def end(self, state: Tensor) -> Tensor:
+        return state
+
+    def perceived(self, state: Tensor, step: int) -> "_Perceived":
         seen = self.padded(state.to(self.dtype).movedim(-1, 1))
         hidden = self.convolve(seen, self.of_state).add_(self.from_image).movedim(1, -1)
         return _Perceived(seen, *activate(hidden, self.gain, self.shift))
 
-    def updated(self, state: Tensor, active: Tensor, step: int) -> Tensor:
-        update = F.linear(active, self.update).to(state.dtype)
+    def updated(self, state: Tensor, perceived: "_Perceived", step: int) -> Tensor:
+        update = F.linear(perceived.active, self.update).to(state.dtype)
         return state + update if self.fired is None else torch.addcmul(state, update, self.fired[step])
+
+    def kept(self, perceived: "_Perceived") -> "_Perceived":
+        return perceived
+
+    def copied(self, state: Tensor) -> Tensor:
+        return state  # no step overwrites it
+
+    def gradients(self, grad: Tensor) -> "_Gradients":
+        return _Gradients(self, grad.contiguous())
 
 
 class _Perceived(NamedTuple):
@@ -180,59 +187,18 @@ class _Perceived(NamedTuple):
     of_norm: tuple[Tensor, ...]  # before the norm, and its statistics
 
 
-class _Steps(torch.autograd.Function):
-    """Keeps what each step perceived, or the state before every so many steps and computes the rest again."""
-
-    @staticmethod
-    def forward(ctx, state, image, matrix, bias, gain, shift, update, fired, steps, border, keep_every, dtype):
-        level = _Level(image, matrix, bias, gain, shift, update, fired, border, dtype)
-        ctx.level, ctx.steps, ctx.keep_every, ctx.has_bias = level, steps, keep_every, bias is not None
-        ctx.states, ctx.perceived = [], []
-        for step in range(steps):
-            if keep_every and step % keep_every == 0:
-                ctx.states.append(state)
-            perceived = level.perceived(state)
-            if not keep_every:
-                ctx.perceived.append(perceived)
-            state = level.updated(state, perceived.active, step)
-        return state
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, grad):
-        spend(ctx)
-        level, gradients, grad = ctx.level, _Gradients(ctx.level, grad.dtype), grad.contiguous()
-        for step in reversed(range(ctx.steps)):
-            if not ctx.perceived:
-                ctx.perceived = _again(
-                    level, ctx.states.pop(), range(step // ctx.keep_every * ctx.keep_every, step + 1)
-                )
-            grad = gradients.step_back(grad, ctx.perceived.pop(), step)
-        return grad, None, *gradients.of_weights(ctx.has_bias), None, None, None, None, None
-
-
-def _again(level: _Level, state: Tensor, steps: range) -> list[_Perceived]:
-    """What was perceived in `steps`, from the state before the first."""
-    found = [level.perceived(state)]
-    for step in steps[:-1]:
-        state = level.updated(state, found[-1].active, step)
-        found.append(level.perceived(state))
-    return found
-
-
 class _Gradients:
-    """The gradients of a level's weights, summed in `dtype` while stepping back."""
+    """The gradient of the state after a step, and those of the level's weights, summed in its type."""
 
-    def __init__(self, level: _Level, dtype: torch.dtype) -> None:
-        self.level = level
+    def __init__(self, level: _Level, grad: Tensor) -> None:
+        self.level, self.grad, dtype = level, grad, grad.dtype
         summed = (level.of_state, level.update, level.from_image, level.gain, level.shift)
         self.of_state, self.update, self.from_image, self.gain, self.shift = (
             one if one is None else torch.zeros_like(one, dtype=dtype) for one in summed
         )
 
-    def step_back(self, grad: Tensor, perceived: _Perceived, step: int) -> Tensor:
-        """Gradient with respect to the state after a step -> before it."""
-        level, (seen, active, of_norm) = self.level, perceived
+    def step_back(self, perceived: _Perceived, step: int) -> None:
+        level, grad, (seen, active, of_norm) = self.level, self.grad, perceived
         del perceived  # each map goes as soon as it has served
         of_update = grad if level.fired is None else grad * level.fired[step]
         of_update = of_update.flatten(0, -2).to(level.dtype)
@@ -247,12 +213,12 @@ class _Gradients:
         self.from_image += hidden
         to_seen, to_matrix = level.convolve_backward(hidden, seen, level.of_state, True)
         self.of_state += to_matrix
-        return level.padded_backward(to_seen.to(grad.dtype), grad).add_(grad)
+        self.grad = level.padded_backward(to_seen.to(grad.dtype), grad).add_(grad)
 
-    def of_weights(self, has_bias: bool) -> tuple[Tensor | None, ...]:
-        """Gradients of matrix, bias, gain, shift and update."""
+    def result(self) -> tuple[Tensor | None, ...]:
+        """Of state, image (none), matrix, bias, gain, shift and update."""
         level, from_image = self.level, self.from_image.to(self.level.dtype)
         _, of_image = level.convolve_backward(from_image, level.image, level.of_image, False)
-        bias = self.from_image.sum((0, *range(2, self.from_image.ndim))) if has_bias else None
+        bias = self.from_image.sum((0, *range(2, self.from_image.ndim))) if level.has_bias else None
         matrix = torch.cat([of_image.to(self.of_state.dtype), self.of_state], dim=1)
-        return matrix, bias, self.gain, self.shift, self.update
+        return self.grad, None, matrix, bias, self.gain, self.shift, self.update

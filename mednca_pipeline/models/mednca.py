@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..plans.model_plans import NCAPlan
+from .fire_masks import DrawnMasks
 from .graphs import GraphedSteps
 from .nca import CHANNELS_LAST, Cell
 from .near_outline import near_open
@@ -57,12 +58,13 @@ class MedNCA(nn.Module):
         """
         state = self.first_state(image, self._window(image, 0, origin).size)
         outputs, magnitude = [], image.new_zeros(())
+        masks = DrawnMasks(generator, self.plan.fire_rate, len(image), image.device)
         for index, level in enumerate(self.plan.levels):
             window = self._window(image, index, origin)
             previous = outputs[-1].window if outputs else None
             near = self._near_outline(outputs[-1], index, window) if outputs else None
             state = self.enter_level(state, image, index, window, previous)
-            fired = draw_fires(generator, self.plan.fire_rate, level.steps, state)
+            fired = masks(index, level.steps, state.shape[2:])
             if near is not None:
                 fired = near.expand(level.steps, *near.shape) if fired is None else fired & near
             run = self.training_steps(image.device)
@@ -152,14 +154,6 @@ class LevelOutput:
     def targets(self, encoded: Tensor) -> Tensor:
         """Full-resolution targets or weights (B, K, *spatial), averaged over each of this level's cells."""
         return self.window.crop(_pooled(encoded, self.factor))
-
-
-def draw_fires(generator: torch.Generator, fire_rate: float, steps: int, state: Tensor) -> Tensor | None:
-    """Fire masks of all steps of a level for training, bool (steps, B, 1, *spatial); None when all cells fire."""
-    if fire_rate >= 1:
-        return None
-    shape = (steps, state.shape[0], 1, *state.shape[2:])
-    return torch.rand(shape, generator=generator, device=generator.device).lt_(fire_rate).bool().to(state.device)
 
 
 def _pooled(voxels: Tensor, factor: tuple[int, ...]) -> Tensor:

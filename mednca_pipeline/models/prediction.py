@@ -6,23 +6,20 @@
   cells keep the state that they were given (runtime/outline.py says which these are).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import torch.nn.functional as F
 from torch import Tensor
 
 from ..runtime.outline import Outline
+from .fire_masks import FireMasks
 from .near_outline import near_open
 from .steps import run_steps
 from .windows import whole_window
 
 if TYPE_CHECKING:
     from .mednca import MedNCA
-
-# fires(level, steps, grid) -> bool (steps, B, 1, *grid), the cells that fire. Inference in tiles (tiles.py) calls
-# fires(level, steps, grid, box): the masks of that part of the grid, one slice per axis.
-Fires = Callable[..., Tensor]
 
 
 def predict_logits(network: "MedNCA", image: Tensor, outline: Outline | None = None) -> Tensor:
@@ -35,7 +32,7 @@ def predict_logits(network: "MedNCA", image: Tensor, outline: Outline | None = N
 
 
 def level_states(
-    network: "MedNCA", image: Tensor, outline: Outline | None = None, passes: Sequence[Fires | None] = (None,)
+    network: "MedNCA", image: Tensor, outline: Outline | None = None, passes: Sequence[FireMasks | None] = (None,)
 ) -> Iterator[list[Tensor]]:
     """The states (B, C, *grid) of each pass at the end of each level, coarsest first.
 

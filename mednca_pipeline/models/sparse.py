@@ -6,8 +6,9 @@ axis lie in one piece of memory, so that gathering costs little beside the produ
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from copy import copy
+from functools import partial
 from itertools import product
 from typing import NamedTuple
 
@@ -15,7 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .dense import activate, activate_backward, prepared, spend
+from .dense import activate, activate_backward, prepared
+from .gradient_checkpointing import CheckpointedSteps
 from .nca import CHANNELS_LAST, FUNCTIONAL_CONVOLUTIONS, Cell
 
 ROWS = 4096  # cells gathered at once in inference: a few MB, whatever the image's size
@@ -33,7 +35,8 @@ def run_sparse(cell: Cell, state: Tensor, fired: Tensor, steps: int, keep_every:
     weights = (base, matrix[:, cell.fixed :], update)
     if torch.is_grad_enabled():
         norm = (None, None) if isinstance(cell.norm, torch.nn.Identity) else (cell.norm.weight, cell.norm.bias)
-        free = _Steps.apply(free, *weights, *norm, fired, steps, cell.border, keep_every)
+        kernel_of = partial(_FiringCells, fired=fired, border=cell.border)
+        free = CheckpointedSteps.apply(kernel_of, steps, keep_every, free, *weights, *norm)
     else:
         grid, rule = _Grid(free, cell.border), _Rule(*weights)
         for step in range(steps):
@@ -150,67 +153,76 @@ class _Perceived(NamedTuple):
     of_norm: tuple[Tensor, ...]  # before the norm, and its statistics
 
 
-def _perceived(grid: _Grid, rule: _Rule, norm: tuple[Tensor | None, ...], mask: Tensor) -> _Perceived:
-    grid.fill_border()
-    firing = mask.flatten().nonzero().squeeze(1)
-    return _Perceived(grid.cells, firing, *activate(rule.hidden(firing, grid.seen(firing)), *norm))
+class _FiringCells:
+    """The steps of a level as a gradient_checkpointing.Kernel, of grids whose cells each step overwrites.
+
+    base: (cells, H), see _Rule. matrix: (H, C, 3, ...) of the C free channels. update: (C, H). gain, shift: (H,).
+    """
+
+    def __init__(
+        self,
+        base: Tensor,
+        matrix: Tensor,
+        update: Tensor,
+        gain: Tensor | None,
+        shift: Tensor | None,
+        fired: Tensor,
+        border: str,
+    ) -> None:
+        self.rule, self.norm, self.matrix_shape = _Rule(base, matrix, update), (gain, shift), matrix.shape
+        self.fired, self.border = fired, border
+
+    def begin(self, state: Tensor) -> _Grid:
+        return _Grid(state, self.border)
+
+    def end(self, state: _Grid) -> Tensor:
+        return state.state()
+
+    def perceived(self, state: _Grid, step: int) -> _Perceived:
+        state.fill_border()
+        firing = self.fired[step].flatten().nonzero().squeeze(1)
+        return _Perceived(state.cells, firing, *activate(self.rule.hidden(firing, state.seen(firing)), *self.norm))
+
+    def updated(self, state: _Grid, perceived: _Perceived, step: int) -> _Grid:
+        state.add(perceived.firing, self.rule.update(perceived.active))
+        return state
+
+    def kept(self, perceived: _Perceived) -> _Perceived:
+        return perceived._replace(cells=perceived.cells.clone())
+
+    def copied(self, state: _Grid) -> _Grid:
+        return state.at(state.cells.clone())
+
+    def gradients(self, grad: Tensor) -> "_Gradients":
+        return _Gradients(self, grad)
 
 
-def _again(
-    grid: _Grid, rule: _Rule, norm: tuple[Tensor | None, ...], fired: Tensor, steps: Iterable[int]
-) -> list[_Perceived]:
-    """What was perceived in `steps`, from the state before the first, which is overwritten."""
-    found: list[_Perceived] = []
-    for step in steps:
-        if found:
-            grid.add(found[-1].firing, rule.update(found[-1].active))
-        perceived = _perceived(grid, rule, norm, fired[step])
-        found.append(perceived._replace(cells=grid.cells.clone()))
-    return found
+class _Gradients:
+    """The gradient of the state after a step, as a grid, and those of the level's weights."""
 
+    def __init__(self, kernel: _FiringCells, grad: Tensor) -> None:
+        self.kernel, self.grid, rule = kernel, _Grid(grad, kernel.border), kernel.rule
+        weights = [rule.from_seen, rule.to_update, *kernel.norm]
+        self.sums = [weight if weight is None else torch.zeros_like(weight) for weight in weights]
+        self.base = torch.zeros_like(rule.base)
 
-class _Steps(torch.autograd.Function):
-    """Keeps what each step perceived, or the state before every so many steps and computes the rest again."""
+    def step_back(self, perceived: _Perceived, step: int) -> None:
+        grid, rule, (cells, firing, active, of_norm) = self.grid, self.kernel.rule, perceived
+        of_update = grid.cells.index_select(0, grid.index[firing])
+        to_update = active.t() @ of_update
+        of_active = of_update @ rule.to_update.t()
+        of_hidden, *of_affine = activate_backward(of_active, active, of_norm, *self.kernel.norm)
+        to_seen = grid.seen(firing, cells).t() @ of_hidden
+        for total, part in zip(self.sums, (to_seen, to_update, *of_affine), strict=True):
+            if total is not None:
+                total += part
+        self.base.index_add_(0, firing, of_hidden)
+        grid.add_seen(firing, of_hidden @ rule.from_seen.t())
+        grid.fill_border_backward()
 
-    @staticmethod
-    def forward(ctx, state, base, matrix, update, gain, shift, fired, steps, border, keep_every):
-        grid, rule = _Grid(state, border), _Rule(base, matrix, update)
-        ctx.rule, ctx.norm, ctx.border, ctx.matrix_shape = rule, (gain, shift), border, matrix.shape
-        ctx.fired, ctx.steps, ctx.keep_every, ctx.states, ctx.perceived = fired, steps, keep_every, [], []
-        for step in range(steps):
-            perceived = _perceived(grid, rule, ctx.norm, fired[step])
-            if not keep_every:
-                ctx.perceived.append(perceived._replace(cells=grid.cells.clone()))
-            elif step % keep_every == 0:
-                ctx.states.append(grid.cells.clone())
-            grid.add(perceived.firing, rule.update(perceived.active))
-        return grid.state()
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, grad):
-        spend(ctx)
-        rule, (gain, shift) = ctx.rule, ctx.norm
-        grid = _Grid(grad, ctx.border)
-        weights = [rule.from_seen, rule.to_update, gain, shift]
-        sums = [weight if weight is None else torch.zeros_like(weight) for weight in weights]
-        base = torch.zeros_like(rule.base)
-        for step in reversed(range(ctx.steps)):
-            if not ctx.perceived:
-                since = range(step // ctx.keep_every * ctx.keep_every, step + 1)
-                ctx.perceived = _again(grid.at(ctx.states.pop()), rule, ctx.norm, ctx.fired, since)
-            cells, firing, active, of_norm = ctx.perceived.pop()
-            of_update = grid.cells.index_select(0, grid.index[firing])
-            to_update = active.t() @ of_update
-            of_hidden, *of_affine = activate_backward(of_update @ rule.to_update.t(), active, of_norm, gain, shift)
-            to_seen = grid.seen(firing, cells).t() @ of_hidden
-            for total, part in zip(sums, (to_seen, to_update, *of_affine), strict=True):
-                if total is not None:
-                    total += part
-            base.index_add_(0, firing, of_hidden)
-            grid.add_seen(firing, of_hidden @ rule.from_seen.t())
-            grid.fill_border_backward()
-        from_seen, to_update, gain, shift = sums
-        hidden, channels, *taps = ctx.matrix_shape
+    def result(self) -> tuple[Tensor | None, ...]:
+        """Of state, base, matrix, update, gain and shift."""
+        from_seen, to_update, gain, shift = self.sums
+        hidden, channels, *taps = self.kernel.matrix_shape
         matrix = from_seen.t().view(hidden, *taps, channels).movedim(-1, 1)
-        return grid.state(), base, matrix, to_update.t(), gain, shift, None, None, None, None
+        return self.grid.state(), self.base, matrix, to_update.t(), gain, shift

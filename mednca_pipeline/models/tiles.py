@@ -15,15 +15,14 @@ from itertools import product
 from torch import Tensor
 
 from ..plans.model_plans import LevelPlan
+from .fire_masks import Box, FireMasks
 from .mednca import MedNCA
-from .prediction import Fires, expected_share, level_states
+from .prediction import expected_share, level_states
 from .steps import run_steps
 from .windows import Window
 
-Box = tuple[slice, ...]  # a part of one level's grid, in its own cells: one slice per axis
 
-
-def tiled_logits(network: MedNCA, image: Tensor, cells: int, fires: Fires | None = None) -> Tensor:
+def tiled_logits(network: MedNCA, image: Tensor, cells: int, fires: FireMasks | None = None) -> Tensor:
     """As `predict_logits` of every cell, in tiles of at most `cells` cells of the finest level, halo not counted.
 
     image: (B, n_image, *spatial) -> logits (B, n_outputs, *spatial).

@@ -12,12 +12,14 @@ from pathlib import Path
 from ..datasets.dataset import Case, Dataset
 from ..execution.work import Task, WorkersLost, run
 from ..plans.plans import Plans
-from ..preprocessing.store import SCHEMA, CaseProperties, CaseStore, foreground_index
+from ..preprocessing.store import CaseProperties, CaseStore, foreground_index
 from ..runtime.errors import InputError
 from ..runtime.images import read_image, read_labels, stored_files
 from ..runtime.labels import Labels
 from ..runtime.preprocessing import PreprocessingPlan, preprocess_image, preprocess_labels
 from ..runtime.records import from_dict
+
+VERSION = 1  # raised when the same plan makes other arrays: what was trained on the former ones no longer fits
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +87,7 @@ def preprocess_dataset(
 def preprocessing_digest(plan: PreprocessingPlan, labels: Labels) -> str:
     """Fingerprint of all that decides a preprocessed case besides its raw files."""
     plan = from_dict(PreprocessingPlan, asdict(plan))  # 1 becomes 1.0: the same digest before and after plans.json
-    decisive = [SCHEMA, asdict(plan), asdict(labels)]
+    decisive = [VERSION, asdict(plan), asdict(labels)]
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
 
@@ -111,7 +113,7 @@ def preprocess_case(case: Case, target: Target) -> None:
             "Run mednca_check for this dataset."
         )
     data, frame = preprocess_image(image.array, image.spacing_mm, target.plan)  # (C, S, H, W)
-    made = preprocess_labels(labels, frame, target.plan, target.labels)  # (S, H, W)
+    made = preprocess_labels(labels, frame, target.labels)  # (S, H, W)
     slices, voxels = foreground_index(made, target.labels, case.name)
     properties = CaseProperties(target.digest, sources, frame, made.shape, slices, voxels)
     CaseStore(target.folder).write(case.name, data, made, properties, target.dim)

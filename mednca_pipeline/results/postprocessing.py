@@ -9,7 +9,7 @@ from typing import Any
 
 from ..runtime.files import read_json
 from ..runtime.records import from_dict
-from .summary import CaseResult, Metrics
+from .summary import CaseResult, Metrics, undefined_as_nan
 
 SCHEMA = 2  # 1: the classes of which one component is kept, without metrics
 
@@ -20,7 +20,8 @@ class Postprocessing:
 
     components: class -> how many of its largest components are kept; absent: all.
     evidence: class -> how many were tried, the mean Dice of each class before and after, and whether it was chosen.
-    metrics: case -> its metrics with `components`; empty in files of schema 1, which did not measure them.
+    metrics: case -> its metrics with `components`, NaN where undefined (null in the file); empty in files of schema 1,
+    which did not measure them.
     folds, digest: what it was chosen on. raw_sha256: of the raw metrics of these cases, see `raw_sha256`.
     """
 
@@ -50,4 +51,6 @@ def read_postprocessing(file: Path, digest: str) -> Postprocessing | None:
     if stored.get("schema") == 1:
         components = dict.fromkeys(stored["classes"], 1)
         return Postprocessing(components, stored.get("evidence", {}), tuple(stored.get("folds", ())), digest)
-    return from_dict(Postprocessing, read_json(file, schema=SCHEMA), str(file))
+    stored = read_json(file, schema=SCHEMA)
+    metrics = {case: undefined_as_nan(classes) for case, classes in stored.get("metrics", {}).items()}
+    return from_dict(Postprocessing, {**stored, "metrics": metrics}, str(file))

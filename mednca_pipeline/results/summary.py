@@ -1,5 +1,6 @@
 """summary.json: the metrics of the cases of a fold, or of any folder of predictions."""
 
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -7,13 +8,13 @@ from typing import Any, Literal
 from ..runtime.files import read_json, write_json
 from ..runtime.records import from_dict
 
-SCHEMA = 1
+SCHEMA = 2  # 1: rows hold the policy's numbers where a metric is undefined, and nothing counts them
 
-Metrics = dict[str, dict[str, float]]  # per class, or "foreground", and metric
+Metrics = dict[str, dict[str, float]]  # per class, or "foreground", and metric; NaN where undefined, null in files
 
 
 @dataclass(frozen=True)
-class Units:
+class SummaryUnits:
     """nsd_tolerance: in the unit of distances."""
 
     distance: Literal["mm", "voxels"]
@@ -46,17 +47,21 @@ class CaseResult:
 
 @dataclass(frozen=True)
 class Summary:
-    """mean, sd: over the cases. components: with which `classes` of a fold were measured; None in files of earlier
-    versions, which removed nothing. missing, unmatched, failed: of a folder of predictions.
+    """mean, sd: over the cases, by `policy`. policy_applied: in how many cases of each class it decides, because the
+    class is empty in both masks or in one. raw_*: of the metrics before any component was removed. components: with
+    which `classes` of a fold were measured; None in files of earlier versions, which removed nothing. missing,
+    unmatched, failed: of a folder of predictions.
     """
 
     cases: dict[str, CaseResult]
     mean: Metrics
     sd: Metrics
-    units: Units
+    units: SummaryUnits
     policy: str
     raw_mean: Metrics | None = None
     raw_sd: Metrics | None = None
+    policy_applied: dict[str, dict[str, int]] | None = None
+    raw_policy_applied: dict[str, dict[str, int]] | None = None
     components: dict[str, int] | None = None
     missing: tuple[str, ...] | None = None
     unmatched: tuple[str, ...] | None = None
@@ -70,8 +75,25 @@ class Summary:
 
 
 def read_summary(file: Path) -> Summary:
-    """Raises InputError when the file is missing, damaged or of another schema."""
-    return from_dict(Summary, read_json(file, schema=SCHEMA), str(file))
+    """Raises InputError when the file is missing, damaged or of an unknown schema."""
+    data = read_json(file)
+    if not isinstance(data, dict) or data.get("schema") != 1:
+        data = read_json(file, schema=SCHEMA)
+    cases = data.get("cases")
+    for case in cases.values() if isinstance(cases, dict) else ():
+        if isinstance(case, dict):
+            case.update({name: undefined_as_nan(case[name]) for name in ("classes", "raw") if name in case})
+    return from_dict(Summary, data, str(file))
+
+
+def undefined_as_nan(classes: Any) -> Any:
+    """Metrics of a case as JSON has them, with NaN for null."""
+    if not isinstance(classes, dict) or not all(isinstance(row, dict) for row in classes.values()):
+        return classes  # damaged: whoever checks it says so
+    return {
+        name: {metric: math.nan if value is None else value for metric, value in row.items()}
+        for name, row in classes.items()
+    }
 
 
 def write_summary(file: Path, summary: Summary) -> None:

@@ -1,8 +1,52 @@
-"""The one exception for what a user can mend."""
+"""Faults of the input and of the environment: what the user can correct."""
+
+import errno
 
 
 class InputError(Exception):
-    """A fault of the input or the command line: commands print its message without a traceback and exit with 2.
+    """Something the user gave is not as it must be: where, what was expected, what was found, and what to do.
 
-    The message says what was expected, what was found, in which file, and what to do.
+    where: the file, field, flag or case; "" where it is clear. remedy: whole sentences. An error that is not about two
+    values has `expected` or `found` alone. `str` renders it, the only place that does; nothing reads the text.
     """
+
+    def __init__(self, where: object = "", expected: str = "", found: str = "", remedy: str = "") -> None:
+        self.where, self.expected, self.found, self.remedy = str(where), expected, found, remedy
+        super().__init__(self.where, expected, found, remedy)  # so that it can be sent between processes
+
+    def at(self, place: object) -> "InputError":
+        """The same error, inside of `place`, such as a case."""
+        where = f"{place}: {self.where}" if self.where else str(place)
+        return InputError(where, self.expected, self.found, self.remedy)
+
+    def __str__(self) -> str:
+        """ "where: expected this, found that. Do so."; what is not given is left out."""
+        expected = f"expected {self.expected}" if self.expected else ""
+        found = f"found {self.found}" if self.found else ""
+        what = ", ".join(filter(None, (expected, found)))
+        head = ": ".join(filter(None, (self.where, what)))
+        sentence = f"{head[:1].upper()}{head[1:]}" if head == what else head
+        ended = f"{sentence}." if sentence and sentence[-1] not in ".!?" else sentence
+        return " ".join(filter(None, (ended, self.remedy)))
+
+
+_ELSEWHERE = "Choose another folder, or have it changed."
+_ENVIRONMENT = {
+    errno.EACCES: ("no permission", _ELSEWHERE),
+    errno.EPERM: ("no permission", _ELSEWHERE),
+    errno.EROFS: ("a disk that is read-only", _ELSEWHERE),
+    errno.ENOSPC: ("no space left on the disk", "Free some and run the same command again: what is finished stays."),
+    errno.EDQUOT: ("no quota left on the disk", "Free some and run the same command again: what is finished stays."),
+    errno.ENAMETOOLONG: ("a name that is too long for this disk", "Shorten it."),
+    errno.ENOTDIR: ("a file where a folder must be", "Choose another path."),
+    errno.EISDIR: ("a folder where a file must be", "Choose another path."),
+    errno.ENOENT: ("nothing there", "Check the path."),
+    errno.EEXIST: ("something there already", "Choose another path."),
+}
+
+
+def of_environment(error: OSError) -> InputError:
+    """A fault of the disk or its permissions as what the user can correct: with the path and a remedy."""
+    known = _ENVIRONMENT.get(error.errno or 0)
+    found, remedy = known or (error.strerror or str(error), "")
+    return InputError(error.filename or "the disk", found=found, remedy=remedy)

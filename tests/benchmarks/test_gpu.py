@@ -15,11 +15,11 @@ TRAINS = """
 import pathlib
 from mednca_pipeline.results.fold_folder import FoldFolder
 from mednca_pipeline.results.run_record import RunRecord
-from mednca_pipeline.results.summary import Summary, Units
+from mednca_pipeline.results.summary import Summary, SummaryUnits
 fold = FoldFolder(pathlib.Path({root!r}, "results", "Dataset001_Phantom", "mednca_2d", "fold_0"))
 finished = fold.run() is not None
 fold.write_run(RunRecord(iterations=1200, training_minutes=1.5, finished=finished))
-fold.write_summary(Summary({{}}, {{"foreground": {{"dice": 0.9}}}}, {{}}, Units("mm", "mm^dimensions", 1.0), ""))
+fold.write_summary(Summary({{}}, {{"foreground": {{"dice": 0.9}}}}, {{}}, SummaryUnits("mm", "mm^dimensions", 1.0), ""))
 raise SystemExit(0 if finished else "error: one fold was interrupted")
 """
 

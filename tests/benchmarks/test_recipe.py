@@ -12,6 +12,7 @@ from benchmarks.recipe import finals, screen, stability
 from benchmarks.recipe.screen import changed, prepare
 from benchmarks.recipe.variants import VARIANTS
 from mednca_pipeline.cli.plan_and_preprocess import main as plan
+from mednca_pipeline.evaluation.metrics import Units
 from mednca_pipeline.evaluation.summary import make_summary
 from mednca_pipeline.models.registry import read_plans
 from mednca_pipeline.phantom import write_phantom_dataset
@@ -177,13 +178,13 @@ def test_a_final_has_what_the_plan_keeps_and_the_raw_means_beside_it(tmp_path):
     raw = {"a": metrics(0.7), "b": metrics(0.8), "foreground": metrics(0.6)}
     fold, case = FoldFolder(tmp_path / "fold_0"), CaseResult(classes, 2.0, raw=raw)
     fold.write_run(RunRecord(training_minutes=1.0, command="mednca_train"))
-    fold.write_summary(make_summary({"case": case}, False, components={"a": 1, "b": 2}))
+    fold.write_summary(make_summary({"case": case}, Units(False), components={"a": 1, "b": 2}))
     row = finals.final_of(fold, "1min", Workspace(tmp_path))
     assert (row["mean_class_dice"], row["foreground_dice"], row["foreground_hd95"]) == (0.9, 0.9, 1.0)
     cells = {name: str(value) for name, value in row.items()} | {"largest_component_dice": ""}
     assert finals.kept_cell(cells) == "1 component of a, 2 components of b"
     assert finals.raw_cell(cells) == "0.7500, 0.6000, 4.0 voxels"
-    fold.write_summary(make_summary({"case": CaseResult(classes, 2.0)}, False, components={}))
+    fold.write_summary(make_summary({"case": CaseResult(classes, 2.0)}, Units(False), components={}))
     cells = {name: str(value) for name, value in finals.final_of(fold, "1min", Workspace(tmp_path)).items()}
     assert finals.kept_cell(cells | {"largest_component_dice": ""}) == "all" and finals.raw_cell(cells) == ""
 

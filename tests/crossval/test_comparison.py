@@ -10,6 +10,7 @@ import pytest
 from mednca_pipeline.crossval.collect import collect_results
 from mednca_pipeline.crossval.comparison import compare
 from mednca_pipeline.crossval.comparison_files import write_comparison
+from mednca_pipeline.evaluation.metrics import Units
 from mednca_pipeline.evaluation.summary import make_summary
 from mednca_pipeline.plans.splits import Fold
 from mednca_pipeline.results.fold_folder import FoldFolder
@@ -31,13 +32,14 @@ SPLITS = tuple(Fold((f"train{number}",), (f"val{number}",)) for number in range(
 def fold(results, model, number, dice_per_case, digest="plan-a", iterations=100, finished=True, classes=CLASSES, **run):
     folder = FoldFolder(results / model / f"fold_{number}")
     cases = {case: CaseResult(dict.fromkeys(classes, metrics(dice)), 0.5) for case, dice in dice_per_case.items()}
-    folder.write_summary(make_summary(cases, spacing_known=True))
+    folder.write_summary(make_summary(cases, Units()))
     record = {
         "finished": finished, "digest": digest, "split": SPLITS[number].digest, "iterations": iterations, "seed": 7,
         "device": "cpu", "threads": 2, "command": "mednca_train 4", "parameters": 25_000, "file_bytes": 102_400,
         "training_minutes": 10.0 + number, "peak_memory_bytes": (number + 1) * 2**20, **run,
     }  # fmt: skip
     folder.write_run(RunRecord(**record))
+    return folder
 
 
 @pytest.fixture
@@ -181,6 +183,24 @@ def test_files_say_what_is_in_them_and_where_it_comes_from(results):
     ):  # fmt: skip
         assert part in text, part
     assert files[3].read_bytes().startswith(b"\x89PNG")
+
+
+def test_undefined_metrics_count_by_the_policy(tmp_path):
+    undefined = {
+        "a": dict.fromkeys(("dice", "hd95", "nsd"), math.nan),
+        "b": {"dice": 0.0, "hd95": math.nan, "nsd": 0.0},
+    }
+    cases = {case: CaseResult({"organ": {**metrics(0.5), "diagonal": 50.0, **row}}) for case, row in undefined.items()}
+    cases["c"] = CaseResult({"organ": metrics(0.8)})
+    folder = fold(tmp_path, "mednca_2d", 0, {"a": 0.5})
+    folder.write_summary(make_summary(cases, Units()))
+    models = collect_results(tmp_path, SPLITS[:1])
+    row = row_of(compare(models), "mednca_2d")
+    assert row["cases"] == 3
+    assert row["dice_mean"] == pytest.approx((1 + 0 + 0.8) / 3)
+    assert row["hd95_mean"] == row["hd95_raw_mean"] == pytest.approx((0 + 50 + 2) / 3)
+    assert row["nsd_mean"] == pytest.approx((1 + 0 + 0.8) / 3)
+    assert raw_sha256(models[0].validated) == raw_sha256(collect_results(tmp_path, SPLITS[:1])[0].validated)
 
 
 def test_unreadable_summary_leaves_its_fold_out(results):

@@ -3,6 +3,7 @@
 import pytest
 from tiny_model import make_plans, save_model
 
+from mednca_pipeline.evaluation.metrics import Units
 from mednca_pipeline.evaluation.summary import make_summary
 from mednca_pipeline.inference.calibration import calibrate, read_threshold
 from mednca_pipeline.plans.plans import write_plans
@@ -22,7 +23,7 @@ def _summary(folder, fold, points):
         classes = {"foreground": {"dice": dice, "hd95": 1.0, "nsd": 1.0, "volume_predicted": 1, "volume_reference": 1}}
         quality = None if score is None else {"score": {"foreground": score, "anterior": 9.0}}
         cases[f"case{fold}{index}"] = CaseResult(classes, 1.0, quality)
-    folder.fold(fold).write_summary(make_summary(cases, spacing_known=True))
+    folder.fold(fold).write_summary(make_summary(cases, Units()))
 
 
 def test_separates_poor_from_good_cases(tmp_path):

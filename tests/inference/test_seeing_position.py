@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tiny_model import make_plans, save_model, two_dimensional
 
-from mednca_pipeline.inference import torch_network
+from mednca_pipeline.inference import torch_nca
 from mednca_pipeline.inference.network import Asked
 from mednca_pipeline.inference.predictor import Predictor
 from mednca_pipeline.plans.plans import Plans
@@ -80,7 +80,7 @@ def test_batches_and_tiles_see_their_part_of_the_places(config, tmp_path, monkey
     networks = [Predictor.from_folder(folder, everywhere=everywhere).networks[0] for everywhere in (False, True)]
     whole = [probabilities(network, image) for network in networks]
     monkeypatch.setattr("mednca_pipeline.runtime.network_input.CELLS_PER_BATCH", 22 * 18 * 2)
-    monkeypatch.setattr(torch_network, "TILE_CELLS", {2: 50, 3: 200})
+    monkeypatch.setattr(torch_nca, "TILE_CELLS", {2: 50, 3: 200})
     for network, expected in zip(networks, whole, strict=True):
         np.testing.assert_allclose(probabilities(network, image), expected, atol=1e-5)
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from tiny_model import SPACING, make_plans, save_model
 
-from mednca_pipeline.inference import torch_network
+from mednca_pipeline.inference import torch_nca
 from mednca_pipeline.inference.network import Asked
 from mednca_pipeline.inference.predictor import Predictor
 from mednca_pipeline.runtime.fire_masks import fire_masks
@@ -18,7 +18,7 @@ SLICES, PADDED = 5, (22, 18)
 @pytest.fixture
 def recorded(monkeypatch):
     """Per image or batch of slices that ran in tiles: what each draw of the finest level's masks got and gave."""
-    images, tiled = [], torch_network.tiled_logits
+    images, tiled = [], torch_nca.tiled_logits
 
     def record(module, image, cells, fires=None):
         if fires is None:
@@ -34,7 +34,7 @@ def recorded(monkeypatch):
 
         return tiled(module, image, cells, recording)
 
-    monkeypatch.setattr(torch_network, "tiled_logits", record)
+    monkeypatch.setattr(torch_nca, "tiled_logits", record)
     return images
 
 
@@ -52,7 +52,7 @@ def test_tiles_draw_their_part_of_the_whole_masks_and_give_the_whole_result(tmp_
     whole = first_run(network, image)
     assert recorded == []  # a small image runs whole
     monkeypatch.setattr("mednca_pipeline.runtime.network_input.CELLS_PER_BATCH", 22 * 18 * 2)
-    monkeypatch.setattr(torch_network, "TILE_CELLS", {2: 50, 3: 200})
+    monkeypatch.setattr(torch_nca, "TILE_CELLS", {2: 50, 3: 200})
     tiled = first_run(network, image)
     np.testing.assert_allclose(tiled, whole, atol=1e-5)
     np.testing.assert_array_equal(tiled.argmax(axis=0), whole.argmax(axis=0))
@@ -77,7 +77,7 @@ def test_the_quality_score_of_an_image_in_tiles_is_the_whole_images(tmp_path, mo
     folder = save_model(tmp_path, make_plans(), model, folds=(0,))
     image = np.random.default_rng(0).standard_normal((1, SLICES, 40, 36)).astype(np.float32)
     whole = Predictor.from_folder(folder, everywhere=True).predict(image, SPACING)
-    monkeypatch.setattr(torch_network, "TILE_CELLS", {2: 200, 3: 200})
+    monkeypatch.setattr(torch_nca, "TILE_CELLS", {2: 200, 3: 200})
     for runs in (0, 2):
         tiled = Predictor.from_folder(folder, everywhere=True, runs=runs).predict(image, SPACING)
         if not runs:

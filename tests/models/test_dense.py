@@ -8,8 +8,9 @@ from itertools import product
 import pytest
 import torch
 
-from mednca_pipeline.models import dense, sparse, steps
+from mednca_pipeline.models import dense, steps
 from mednca_pipeline.models.dense import fits, run_dense
+from mednca_pipeline.models.gradient_checkpointing import CheckpointedSteps
 from mednca_pipeline.models.mednca import MedNCA
 from mednca_pipeline.models.nca import Cell, run_steps
 from mednca_pipeline.models.sparse import run_sparse
@@ -94,12 +95,13 @@ def test_states_that_are_computed_again(size, n_image, border, fire_rate, norm, 
     assert_as_defined(partial(run_dense, keep_every=keep_every), *make(size, n_image, border, fire_rate, norm))
 
 
-@pytest.mark.parametrize(("backend", "function"), [(run_dense, dense._Steps), (run_sparse, sparse._Steps)])
-def test_computing_states_again_keeps_less(backend, function, monkeypatch):
+@pytest.mark.parametrize("backend", [run_dense, run_sparse])
+def test_computing_states_again_keeps_less(backend, monkeypatch):
     """Counts what the forward pass leaves behind."""
     cell, state, fired = make((9, 7))
-    contexts, forward = [], function.forward
-    monkeypatch.setattr(function, "forward", lambda ctx, *given: (contexts.append(ctx), forward(ctx, *given))[1])
+    contexts, forward = [], CheckpointedSteps.forward
+    record = lambda ctx, *given: (contexts.append(ctx), forward(ctx, *given))[1]  # noqa: E731
+    monkeypatch.setattr(CheckpointedSteps, "forward", record)
     for keep_every, states, perceived in ((0, 0, 3), (1, 3, 0), (2, 2, 0), (3, 1, 0)):
         backend(cell, state.requires_grad_(), fired, 3, keep_every)
         assert (len(contexts[-1].states), len(contexts[-1].perceived)) == (states, perceived)

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from benchmarks.authors import published as published_plan
-from mednca_pipeline.models.mednca import MedNCA, draw_fires
+from mednca_pipeline.models.fire_masks import DrawnMasks
+from mednca_pipeline.models.mednca import MedNCA
 from mednca_pipeline.models.nca import Cell, run_steps
 from mednca_pipeline.models.prediction import level_states, predict_logits
 from mednca_pipeline.models.registry import count_parameters
@@ -103,7 +104,9 @@ def test_cells_that_do_not_fire_keep_their_state():
 
 
 def test_fire_rate_is_the_probability_to_fire():
-    fired = draw_fires(torch.Generator().manual_seed(0), 0.75, 4, torch.zeros(8, 1, 32, 32))
+    masks = DrawnMasks(torch.Generator().manual_seed(0), 0.75, 8, torch.device("cpu"))
+    fired = masks(0, 4, (32, 32))
+    assert fired.shape == (4, 8, 1, 32, 32)
     assert fired.float().mean().item() == pytest.approx(0.75, abs=0.01)
 
 

@@ -10,13 +10,13 @@ import pytest
 from mednca_pipeline.results import fold_folder
 from mednca_pipeline.results.fold_folder import FoldFolder, Origin, fold_name
 from mednca_pipeline.results.run_record import RunRecord
-from mednca_pipeline.results.summary import CaseResult, Summary, Units
+from mednca_pipeline.results.summary import CaseResult, Summary, SummaryUnits
 from mednca_pipeline.runtime.errors import InputError
 
 ORIGIN = Origin("plans", "cases")
 RUN = RunRecord(digest="plans", split="cases", fold=0, iterations=0, seed=3)
 METRICS = {"organ": {"dice": 0.5, "hd95": float("inf"), "nsd": 0.25}}
-SUMMARY = Summary({"a": CaseResult(METRICS, 1.5)}, METRICS, METRICS, Units("mm", "mm^dimensions", 1.0), "policy")
+SUMMARY = Summary({"a": CaseResult(METRICS, 1.5)}, METRICS, METRICS, SummaryUnits("mm", "mm^dimensions", 1.0), "policy")
 HOLD = """
 import sys, pathlib
 from mednca_pipeline.results.fold_folder import FoldFolder

@@ -1,6 +1,8 @@
 """Which model a folder holds, by its files; and what is learned from all of its folds."""
 
+import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -89,6 +91,8 @@ def test_stored_choice_is_read_in_both_schemas_and_for_its_plans_alone(tmp_path)
     chosen = Postprocessing({"one": 2}, {"one": {"components": 2, "chosen": True}}, (0, 1), "abc", metrics)
     write_json(file, chosen)
     assert read_postprocessing(file, "abc") == chosen
+    write_json(file, replace(chosen, metrics={"a": {"one": {"dice": 0.0, "hd95": math.nan}}}))
+    assert math.isnan(read_postprocessing(file, "abc").metrics["a"]["one"]["hd95"])
     assert read_postprocessing(file, "other plans") is None
     assert read_postprocessing(tmp_path / "nowhere.json", "abc") is None
     old = {"schema": 1, "classes": ["one", "two"], "cases": 3, "folds": [0], "evidence": {}, "digest": "abc"}

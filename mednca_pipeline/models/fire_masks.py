@@ -1,0 +1,63 @@
+"""Which cells fire, in torch: drawn by training's generator, or by the specified one (runtime.fire_masks)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..runtime.fire_masks import fire_masks
+
+Box = tuple[slice, ...]  # a part of one level's grid, in its own cells: one slice per axis
+
+
+class FireMasks(Protocol):
+    def __call__(self, level: int, steps: int, grid: Sequence[int], box: Box | None = None) -> Tensor | None:
+        """bool (steps, B, 1, *grid), or of the box alone: the cells of a level that fire in each step; None: all."""
+
+
+@dataclass(frozen=True)
+class DrawnMasks:
+    """Training's: `batch` samples, one after another out of `generator`, on `device`."""
+
+    generator: torch.Generator
+    fire_rate: float
+    batch: int
+    device: torch.device
+
+    def __call__(self, level: int, steps: int, grid: Sequence[int], box: Box | None = None) -> Tensor | None:
+        if box is not None:
+            raise ValueError("masks that are drawn one after another are those of a whole grid")
+        if self.fire_rate >= 1:
+            return None
+        shape = (steps, self.batch, 1, *grid)
+        drawn = torch.rand(shape, generator=self.generator, device=self.generator.device)
+        return drawn.lt_(self.fire_rate).bool().to(self.device)
+
+
+@dataclass(frozen=True)
+class SpecifiedMasks:
+    """Of random run `run` with `seed`, the same on every backend and in every tiling.
+
+    slices: (first, count, total) of the slices of a volume that a 2D network sees at once: they are the first axis of
+    the masks' whole grid. None in 3D.
+    """
+
+    seed: int
+    run: int
+    fire_rate: float
+    slices: tuple[int, int, int] | None
+    device: torch.device
+
+    def __call__(self, level: int, steps: int, grid: Sequence[int], box: Box | None = None) -> Tensor:
+        window = box or tuple(slice(None) for _ in grid)
+        if self.slices is None:
+            return self._masks(level, steps, tuple(grid), window)[:, None, None]
+        first, count, total = self.slices
+        return self._masks(level, steps, (total, *grid), (slice(first, first + count), *window))[:, :, None]
+
+    def _masks(self, level: int, steps: int, shape: tuple[int, ...], window: Box) -> Tensor:
+        masks = fire_masks(self.seed, self.run, level, steps, shape, self.fire_rate, window)
+        return torch.from_numpy(np.ascontiguousarray(masks)).to(self.device)

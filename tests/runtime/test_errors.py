@@ -1,0 +1,51 @@
+"""The rendering of errors, and faults of the environment."""
+
+import errno
+import pickle
+
+import pytest
+
+from mednca_pipeline.runtime.errors import InputError, of_environment
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (
+            InputError("a.json: fold", "a number", "'x'", "Correct it."),
+            "a.json: fold: expected a number, found 'x'. Correct it.",
+        ),
+        (InputError("scan.nii", expected="three axes"), "scan.nii: expected three axes."),
+        (
+            InputError("scan.nii", found="no space left", remedy="Free some."),
+            "scan.nii: found no space left. Free some.",
+        ),
+        (InputError(expected="a", found="b"), "Expected a, found b."),
+        (InputError("No cases in raw", remedy="Convert some."), "No cases in raw. Convert some."),
+        (InputError("Interrupted!"), "Interrupted!"),
+    ],
+)
+def test_what_is_not_given_is_left_out(error, text):
+    assert str(error) == text
+    assert str(pickle.loads(pickle.dumps(error))) == text  # between processes
+
+
+def test_an_error_knows_where_it_is_inside_of():
+    inner = InputError("label.nii", "values 0, 1", "7", "Correct them.").at("Case 3")
+    assert (inner.where, inner.found) == ("Case 3: label.nii", "7")
+    assert str(inner) == "Case 3: label.nii: expected values 0, 1, found 7. Correct them."
+
+
+@pytest.mark.parametrize(
+    ("number", "found"),
+    [
+        (errno.EACCES, "no permission"),
+        (errno.ENOSPC, "no space left"),
+        (errno.ENAMETOOLONG, "too long"),
+        (errno.EIO, ""),
+    ],
+)
+def test_faults_of_the_environment_have_path_and_cause(number, found):
+    error = of_environment(OSError(number, "as the system says", "/data/out"))
+    assert error.where == "/data/out" and found in error.found
+    assert (error.found == "as the system says") == (number == errno.EIO)
