@@ -56,7 +56,7 @@ def kill_oneself():
 def test_an_error_is_its_tasks_outcome_and_the_others_go_on(executor):
     outcomes = {outcome.task.name: outcome for outcome in run(tasks_of(halved, 0, 1, 4, 3), executor)}
     assert {name: outcome.value for name, outcome in outcomes.items()} == {"0": 0, "1": None, "4": 2, "3": None}
-    assert isinstance(outcomes["3"].error, InputError) and str(outcomes["3"].error) == "3 is odd"
+    assert isinstance(outcomes["3"].error, InputError) and str(outcomes["3"].error) == "3 is odd."
 
 
 def test_outcomes_come_in_the_tasks_order_and_progress_as_they_end(executor):
@@ -77,7 +77,7 @@ def test_an_error_has_the_traceback_of_where_it_was_raised(executor):
 
 def test_where_every_part_is_needed_the_first_error_is_raised_with_its_name(executor):
     assert results(tasks_of(halved, 2, 4), executor) == [1, 2]
-    with pytest.raises(InputError, match="^3: 3 is odd$"):
+    with pytest.raises(InputError, match=r"^3: 3 is odd\.$"):
         results(tasks_of(halved, 2, 3), executor)
 
 
