@@ -15,8 +15,8 @@ Task = tuple[Callable[[Case, Dataset], Any], Case]
 def run_in_order(tasks: Sequence[Task], facts: Dataset, workers: int, progress: Callable[[str], None]) -> list[Any]:
     """The results of function(case, facts) of all tasks, in their order. `progress` is called with each case's name.
 
-    workers: processes that share the work, each with one case in memory; 0 is this one. An unexpected error names its
-    case and keeps the worker's own traceback. Raises InputError naming the cases that a killed worker left.
+    workers: processes that share the work, each with one case in memory; 0 is this process. An unexpected error names
+    its case and keeps the worker's own traceback. Raises InputError naming the cases that a killed worker left.
     """
     done: dict[int, Any] = {}
     for index, result in _parallel(tasks, facts, workers) if workers else _in_process(tasks, facts):
@@ -55,13 +55,14 @@ def _parallel(tasks: Sequence[Task], facts: Dataset, workers: int) -> Iterator[t
 
 def _named(case: Case, error: Exception) -> Exception:
     if isinstance(error, InputError):
-        return InputError(f"Case {case.name}: {error}")
+        return error.at(f"Case {case.name}")
     return RuntimeError(f"Case {case.name}: {type(error).__name__}: {error}")
 
 
 def _killed(left: Iterable[str]) -> InputError:
     names = sorted(left)
     return InputError(
-        f"A worker process was killed, often for lack of memory; {len(names)} cases are left, {', '.join(names[:5])} "
-        "among them. Run again with fewer workers (-np 1, or -np 0 for none)."
+        "A worker process was killed, often for lack of memory",
+        found=f"{len(names)} cases left, {', '.join(names[:5])} among them",
+        remedy="Run again with fewer workers (-np 1, or -np 0 for none).",
     )

@@ -26,7 +26,7 @@ def largest_factors(extents: Sequence[float]) -> Factor:
 
 
 def isotropic_factor(scale: int, spacing_mm: Sequence[float]) -> Factor:
-    """Factors that bring all axes closest to `scale` times the finest spacing. They are 1 for axes as coarse as that."""
+    """Factors that bring all axes closest to `scale` times the finest spacing; 1 for an axis as coarse as that."""
     finest = min(spacing_mm)
     wanted = (scale * finest / value for value in spacing_mm)
     return tuple(max(1, 2 ** math.floor(math.log2(ratio) + 0.5)) for ratio in wanted)

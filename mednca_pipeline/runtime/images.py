@@ -195,9 +195,9 @@ def _last_line(error: Exception) -> str:
 def _check_channel(found: Geometry, expected: Geometry, source: Path | list[Path]) -> None:
     for difference in differences(found, expected):
         error = InputError(
-            f"{source}: {difference.quantity} differs from the first channel's",
-            difference.expected,
-            f"{difference.found} (tolerance {difference.tolerance})",
+            source,
+            f"{difference.quantity} {difference.expected} as in the first channel (tolerance {difference.tolerance})",
+            difference.found,
             "Resample the channels onto one grid.",
         )
         if difference.quantity == "shape":

@@ -122,7 +122,7 @@ def test_several_series_in_one_folder_are_listed_and_chosen(tmp_path):
 @pytest.mark.parametrize(
     ("positions", "text"),
     [
-        ((0, 3, 9, 12), r"slices are missing.*3 mm.*6 mm between IM0001\.dcm and IM0002\.dcm"),
+        ((0, 3, 9, 12), r"3 mm.*6 mm between IM0001\.dcm and IM0002\.dcm, so slices are missing"),
         ((0, 3, 6.1, 9), "unevenly spaced"),
         ((0, 3, 3, 6), "several"),
         (((0, 0, 0), (0, 0, 3), (0.1, 0, 6)), "unevenly spaced"),

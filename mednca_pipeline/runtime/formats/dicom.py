@@ -242,10 +242,11 @@ def _step(positions: np.ndarray, names: list[str], case: Path) -> np.ndarray:
         first = int(wrong[np.argmax(distances[wrong])])
         gap = distances[first] / distances.min()
         problem = "slices are missing" if gap > 1.5 else "slices are unevenly spaced"
+        between = f"{distances[first]:.4g} mm between {names[first]} and {names[first + 1]}"
         raise InputError(
-            f"{case}: {problem}",
+            case,
             f"every slice {usual:.4g} mm after the one before it (tolerance 1 %)",
-            f"{distances[first]:.4g} mm between {names[first]} and {names[first + 1]}",
+            f"{between}, so {problem}",
             "Export the whole series again, or resample it to even slices.",
         )
     return (positions[-1] - positions[0]) / (len(positions) - 1)
