@@ -45,7 +45,7 @@ setup(
     install_requires=["numpy>=2.0", "nibabel>=5.3", "Pillow>=11", "safetensors>=0.5", "rich>=13"],
     extras_require={
         "train": TRAIN,
-        "test": [*TRAIN, "pytest>=8", "ruff>=0.9", "mypy>=1.18"],
+        "test": [*TRAIN, "pytest>=8", "pytest-cov>=6", "coverage>=7", "ruff>=0.9", "mypy>=1.18"],
     },
     entry_points={
         "console_scripts": [f"mednca_{command} = mednca_pipeline.cli.{command}:main" for command in COMMANDS],

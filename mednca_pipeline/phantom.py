@@ -34,6 +34,19 @@ class Anatomy:
     spacing_mm: np.ndarray  # (3,)
 
 
+@dataclass(frozen=True)
+class Content:
+    """What the images and labels of a phantom dataset hold.
+
+    channels: names; "CT" gives Hounsfield units, anything else MRI. regions: labels are nested regions (whole,
+    posterior) instead of classes. ignore: the voxels of one end of each case are marked as ignored.
+    """
+
+    channels: tuple[str, ...] = ("MRI",)
+    regions: bool = False
+    ignore: bool = False
+
+
 def make_phantom(
     rng: np.random.Generator, size: tuple[int, int, int] = SIZE, contrast: str = "MRI"
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -82,15 +95,12 @@ def write_phantom_dataset(
     n_test: int = 4,
     seed: int = 0,
     size: tuple[int, ...] = SIZE,
-    channels: tuple[str, ...] = ("MRI",),
-    regions: bool = False,
-    ignore: bool = False,
+    content: Content = Content(),  # noqa: B008  # frozen
 ) -> Path:
     """Writes a raw dataset of phantoms into `folder`: dataset.json, imagesTr, labelsTr, imagesTs, labelsTs.
 
-    `size` (z, y, x) gives NIfTI volumes; (y, x) gives PNG images, three channels as one RGB file. `regions` declares
-    the labels as nested regions (whole, posterior), `ignore` marks the voxels of one end of each case as ignored.
-    Equal arguments give equal voxels. Raises InputError when `size` has another number of axes.
+    `size` (z, y, x) gives NIfTI volumes; (y, x) gives PNG images, three channels as one RGB file. Equal arguments give
+    equal voxels. Raises InputError when `size` has another number of axes.
     """
     if len(size) not in (2, 3):
         raise InputError("phantom size", "(z, y, x) or (y, x)", str(tuple(size)))
@@ -104,53 +114,51 @@ def write_phantom_dataset(
         images, labels = folder / f"images{part}", folder / f"labels{part}"
         for place in (images, labels):
             place.mkdir(parents=True, exist_ok=True)
-        write_case(rng, tuple(size), channels, ignore, images / name, labels / f"{name}{ending}")
-    description = _description(n_train, channels, ending, regions, ignore)
+        write_case(rng, tuple(size), content, images / name, labels / f"{name}{ending}")
+    description = _description(n_train, content, ending)
     write_text(folder / "dataset.json", json.dumps(description, indent=1) + "\n")  # not sorted: regions have an order
     return folder
 
 
-def _description(
-    n_train: int, channels: tuple[str, ...], ending: str, regions: bool, ignore: bool
-) -> dict[str, object]:
+def _description(n_train: int, content: Content, ending: str) -> dict[str, object]:
     labels: dict[str, object] = {"background": 0, "anterior": ANTERIOR, "posterior": POSTERIOR}
-    if regions:
+    if content.regions:
         labels = {"background": 0, "whole": [ANTERIOR, POSTERIOR], "posterior": POSTERIOR}
-    if ignore:
+    if content.ignore:
         labels["ignore"] = IGNORE
     description: dict[str, object] = {
-        "channel_names": {str(index): name for index, name in enumerate(channels)},
+        "channel_names": {str(index): name for index, name in enumerate(content.channels)},
         "labels": labels,
         "numTraining": n_train,
         "file_ending": ending,
     }
-    return description | ({"regions_class_order": [ANTERIOR, POSTERIOR]} if regions else {})
+    return description | ({"regions_class_order": [ANTERIOR, POSTERIOR]} if content.regions else {})
 
 
 def _write_volume_case(
-    rng: np.random.Generator, size: tuple[int, ...], channels: tuple[str, ...], ignore: bool, image: Path, label: Path
+    rng: np.random.Generator, size: tuple[int, ...], content: Content, image: Path, label: Path
 ) -> None:
     depth, height, width = size
     anatomy = draw_anatomy(rng, (depth, height, width))
     orientation = _random_orientation(rng)
     affine = _affine(rng, anatomy, orientation)
-    for index, contrast in enumerate(channels):
+    for index, contrast in enumerate(content.channels):
         array = _oriented(render(rng, anatomy, contrast), orientation)
         _save_nifti(array, affine, image.with_name(f"{image.name}_{index:04d}.nii.gz"))
-    _save_nifti(_oriented(_with_ignored(anatomy.labels, ignore), orientation), affine, label)
+    _save_nifti(_oriented(_with_ignored(anatomy.labels, content.ignore), orientation), affine, label)
 
 
 def _write_slice_case(
-    rng: np.random.Generator, size: tuple[int, ...], channels: tuple[str, ...], ignore: bool, image: Path, label: Path
+    rng: np.random.Generator, size: tuple[int, ...], content: Content, image: Path, label: Path
 ) -> None:
     height, width = size
     anatomy = draw_anatomy(rng, (height, width, round(0.75 * width)))
     sagittal = int((anatomy.labels > 0).sum(axis=(1, 2)).argmax())
-    shown = [_grey_8bit(render(rng, anatomy, contrast)[sagittal]) for contrast in channels]
+    shown = [_grey_8bit(render(rng, anatomy, contrast)[sagittal]) for contrast in content.channels]
     files = [np.stack(shown, axis=-1)] if len(shown) == 3 else shown
     for index, array in enumerate(files):
         Image.fromarray(array).save(image.with_name(f"{image.name}_{index:04d}.png"))
-    Image.fromarray(np.ascontiguousarray(_with_ignored(anatomy.labels, ignore)[sagittal].T)).save(label)
+    Image.fromarray(np.ascontiguousarray(_with_ignored(anatomy.labels, content.ignore)[sagittal].T)).save(label)
 
 
 def _grey_8bit(image: np.ndarray) -> np.ndarray:

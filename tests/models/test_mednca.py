@@ -1,4 +1,4 @@
-"""The automaton: the published network exactly, locality, fixed image channels, windows."""
+"""Med-NCA: the published network exactly, locality, fixed image channels, windows."""
 
 import dataclasses
 from dataclasses import replace
