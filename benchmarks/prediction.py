@@ -182,14 +182,14 @@ def mean_dice(predictor, cases: Sequence) -> float:
     """Of the merged foreground, over the cases."""
     from statistics import mean
 
-    from mednca_pipeline.evaluation.metrics import dice
+    from mednca_pipeline.evaluation.metrics import dice_by_policy
     from mednca_pipeline.runtime.images import read_image, read_labels
 
     found, labels = [], predictor.plans.labels
     for case in cases:
         image, reference = read_image(case.images), read_labels(case.label).array[0]
         predicted = predictor.predict(image.array, image.spacing_mm).labels
-        found.append(dice(labels.foreground(predicted), labels.foreground(reference)))
+        found.append(dice_by_policy(labels.foreground(predicted), labels.foreground(reference)))
     return mean(found)
 
 

@@ -1,6 +1,7 @@
 """Files written whole or not at all, and dataclasses through JSON and back."""
 
 import json
+import math
 from dataclasses import dataclass
 
 import pytest
@@ -34,6 +35,13 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path):
         raise RuntimeError("power cut")
     assert path.read_text(encoding="utf-8") == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_is_undefined_becomes_null(tmp_path):
+    write_json(tmp_path / "a.json", {"b": [1.0, math.nan, (math.nan, "NaN")], "a": {"c": math.nan}})
+    assert json.loads((tmp_path / "a.json").read_text(), parse_constant=pytest.fail) == {
+        "a": {"c": None}, "b": [1.0, None, [None, "NaN"]],
+    }  # fmt: skip
 
 
 def test_the_temporary_file_is_beside_the_target_with_its_endings(tmp_path):

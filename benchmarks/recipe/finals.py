@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise, product
 from pathlib import Path
 
+from mednca_pipeline.evaluation.metrics import with_policy
 from mednca_pipeline.evaluation.results import is_finished
 from mednca_pipeline.evaluation.summary import raw_means
 from mednca_pipeline.models.registry import read_plans
@@ -285,7 +286,10 @@ def dice_of_cases(row: dict[str, str], what: str) -> dict[str, float]:
     cases = summary_of(row)["cases"]
     names = {name for case in cases.values() for name in case["classes"]}
     wanted = ["foreground"] if what == "foreground" else sorted(names - {"foreground"})
-    return {name: statistics.mean(case["classes"][one]["dice"] for one in wanted) for name, case in cases.items()}
+    return {
+        name: statistics.mean(with_policy(case["classes"][one])["dice"] for one in wanted)
+        for name, case in cases.items()
+    }
 
 
 def summary_of(row: dict[str, str]) -> dict:

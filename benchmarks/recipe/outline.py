@@ -17,7 +17,7 @@ import numpy as np
 
 from mednca_pipeline.cli.common import wait_briefly
 from mednca_pipeline.datasets.dataset import load_dataset
-from mednca_pipeline.evaluation.metrics import evaluate_case
+from mednca_pipeline.evaluation.metrics import Units, evaluate_case, with_policy
 from mednca_pipeline.evaluation.provenance import provenance
 from mednca_pipeline.inference import light
 from mednca_pipeline.inference.predictor import Predictor
@@ -72,8 +72,9 @@ def measure(folder: Path, root: Path, outline: Outline | None) -> Found:
     for name in read_json(folder / "fold_0" / "summary.json")["cases"]:
         image, reference = read_image(raw[name].images), read_labels(raw[name].label)
         prediction = predictor.predict(image.array, image.spacing_mm)
-        labels, known = predictor.plans.labels, predictor.plans.spacing_known
-        metrics = evaluate_case(prediction.labels, reference.array[0], reference.spacing_mm, labels, known)[FOREGROUND]
+        labels, units = predictor.plans.labels, Units(predictor.plans.spacing_known)
+        of_classes = evaluate_case(prediction.labels, reference.array[0], reference.spacing_mm, labels, units)
+        metrics = with_policy(of_classes[FOREGROUND])
         found.dice.append(metrics["dice"])
         found.hd95.append(metrics["hd95"])
         found.computed.append(network.computed)

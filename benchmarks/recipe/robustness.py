@@ -23,7 +23,7 @@ import numpy as np
 from mednca_pipeline.cli.common import wait_briefly
 from mednca_pipeline.datasets.dataset import Case, load_dataset
 from mednca_pipeline.evaluation.artefacts import ZOOM, artefact_rng, distorted
-from mednca_pipeline.evaluation.metrics import dice
+from mednca_pipeline.evaluation.metrics import dice_by_policy
 from mednca_pipeline.evaluation.provenance import commit
 from mednca_pipeline.inference.predictor import Predictor
 from mednca_pipeline.planning.augmentation import artefact_kinds
@@ -115,7 +115,7 @@ def class_dice(predicted: np.ndarray, reference: np.ndarray, labels: Labels) -> 
         ignored = reference == labels.ignore
         predicted, reference = np.where(ignored, 0, predicted), np.where(ignored, 0, reference)
     pairs = zip(labels.masks(predicted), labels.masks(reference), strict=True)
-    return mean(dice(mask, true) for (_, mask), (_, true) in pairs)
+    return mean(dice_by_policy(mask, true) for (_, mask), (_, true) in pairs)
 
 
 def table(found: Robustness) -> str:

@@ -153,14 +153,13 @@ class Study:
         ]
 
     def _probabilities(self, network: LightNCA, view: View, tell: bool, case: HeldOut) -> np.ndarray:
-        image, _ = preprocess_image(case.image, case.spacing_mm, view.preprocessing)
+        image, frame = preprocess_image(case.image, case.spacing_mm, view.preprocessing)
         found = []
         for part in parts(image, view.seen):
             channels = told(part.array, view) if tell else part.array
             *_, outcome = level_by_level(network, pyramid(network, channels), self.plan.outline)
-            found.append(outcome.probabilities()[part.inside])
-        back = np.argsort(view.preprocessing.axis_order)
-        return np.concatenate(found, axis=1).transpose(0, *(axis + 1 for axis in back))
+            found.append(part.pad.inverse(outcome.probabilities()))
+        return frame.permute.inverse(np.concatenate(found, axis=1))
 
 
 def told(channels: np.ndarray, view: View) -> np.ndarray:

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mednca_pipeline.evaluation.metrics import evaluate_case
+from mednca_pipeline.evaluation.metrics import Units, evaluate_case, with_policy
 from mednca_pipeline.evaluation.postprocessing import apply_postprocessing
 from mednca_pipeline.runtime.files import replacing, write_text
 from mednca_pipeline.runtime.preprocessing import preprocess_image, restore_labels
@@ -110,10 +110,12 @@ def measured(study: Study, what: str, members: Sequence[Member]) -> dict[str, An
     segmented = [segmentation(study, index, mean) for index, mean in enumerate(means)]
     seconds = (time.process_time() - began) / len(means) + sum(part for _, part in predicted)
     plans = study.job.plans
-    metrics = [
-        evaluate_case(found, case.labels, case.spacing_mm, plans.labels, plans.spacing_known)
+    units = Units(plans.spacing_known)
+    evaluated = (
+        evaluate_case(found, case.labels, case.spacing_mm, plans.labels, units)
         for found, case in zip(segmented, study.cases, strict=True)
-    ]
+    )
+    metrics = [{name: with_policy(row) for name, row in classes.items()} for classes in evaluated]
     dice = {name: [case[name]["dice"] for case in metrics] for name in (*plans.labels.names, FOREGROUND)}
     whole = dice.pop(FOREGROUND)
     classes = [statistics.mean(of_case) for of_case in zip(*dice.values(), strict=True)]
@@ -139,7 +141,7 @@ def segmentation(study: Study, index: int, probabilities: np.ndarray) -> np.ndar
     """Labels (z, y, x) of a held-out case from its probabilities (K, z, y, x) in the cropped image."""
     case, plans, axial = study.cases[index], study.job.plans, study.views["axial"].preprocessing
     _, frame = preprocess_image(case.image, case.spacing_mm, axial)
-    labels = restore_labels(probabilities, frame, axial, plans.labels)
+    labels = restore_labels(probabilities, frame, plans.labels)
     return apply_postprocessing(labels, plans.components, plans.labels)[0]
 
 

@@ -24,7 +24,7 @@ from mednca_pipeline.phantom import SIZE, draw_anatomy, render
 from mednca_pipeline.planning.levels import describe_factors
 from mednca_pipeline.plans.plans import Plans
 from mednca_pipeline.runtime.files import replacing
-from mednca_pipeline.runtime.padding import pad_to
+from mednca_pipeline.runtime.padding import Pad
 from mednca_pipeline.runtime.position import position_channels
 from mednca_pipeline.runtime.preprocessing import preprocess_image
 from mednca_pipeline.runtime.slices import with_adjacent
@@ -83,9 +83,10 @@ def phantom_slice(plans: Plans, model: MedNCA) -> tuple[torch.Tensor, torch.Tens
     areas = (labels.transpose(chosen.preprocessing.axis_order) > 0).sum(axis=(1, 2))
     index = min(round(int(areas.argmax()) * image.shape[1] / len(areas)), image.shape[1] - 1)
     seen = with_adjacent(image, chosen.models["mednca"].adjacent_slices)
-    padded, inside = pad_to(seen[:, [index]], chosen.image_size, model.factor)
+    pad = Pad.to(seen.shape[2:], chosen.image_size, model.factor)
+    padded = pad.forward(seen[:, [index]])
     if chosen.models["mednca"].position:
-        starts = [-index, *(part.start for part in inside[1:])]
+        starts = [-index, *pad.starts]
         box = [(-start, side - start) for start, side in zip(starts, padded.shape[1:], strict=True)]
         padded = np.concatenate([padded, position_channels(image.shape[1:], box, chosen.models["mednca"].position)])
     shape, factor = padded.shape[2:], model.factor

@@ -14,7 +14,8 @@ EXAMPLES = """\
   mednca_evaluate -p out -l raw/Dataset004_Hippocampus/labelsTs -d 4    labels and spacing as in dataset 4
   mednca_evaluate -p out -l labels                                      from a dataset.json beside labels, else the
                                                                         values found in the files
-  mednca_evaluate -p out -l labels -o summary.json -np 4                to another file, in 4 processes"""
+  mednca_evaluate -p out -l labels -o summary.json -np 4                to another file, in 4 processes
+  mednca_evaluate -p out -l labels --tolerance 2                        NSD at 2 mm"""
 _NAMED = 10  # how many missing cases are printed
 
 
@@ -30,23 +31,31 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("-d", metavar="DATASET", help="dataset whose labels these are, such as 4")
     parser.add_argument("-o", metavar="FILE", help="output file (default: summary.json in PREDICTIONS)")
     parser.add_argument("-np", type=int, default=0, metavar="N", help="worker processes (default: 0, this one)")
+    parser.add_argument(
+        "--tolerance",
+        type=float,
+        metavar="DISTANCE",
+        help="of NSD, in mm, or in voxels where the spacing is unknown (default: 1 mm or 2 voxels)",
+    )
     return run_command(parser, _evaluate, argv)
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
+    from ..evaluation.metrics import Units
     from ..evaluation.summary import evaluate_folder
     from ..runtime.files import write_json
     from .progress import progress_bar
 
     predictions, references = Path(arguments.p).expanduser(), Path(arguments.l).expanduser()
     labels, spacing_known = _labels(arguments, predictions, references)
+    units = Units(spacing_known, arguments.tolerance)
     with progress_bar(arguments.quiet) as bar:
         task = bar.add_task("Evaluating", total=None)
         summary = evaluate_folder(
             predictions,
             references,
             labels,
-            spacing_known,
+            units,
             arguments.np,
             lambda done, total: bar.update(task, completed=done, total=total),
         )

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..plans.plans import describe_components
 from ..runtime.quality import FOREGROUND
+from .metrics import with_policy
 from .results import ModelResults
 from .statistics import bootstrap_interval, holm, wilcoxon_p
 
@@ -51,8 +52,10 @@ def compare(models: Sequence[ModelResults]) -> Comparison:
 
 
 def class_values(cases: Mapping[str, Mapping[str, Any]], name: str, metric: str) -> dict[str, float]:
-    """{case: value} of one class and metric."""
-    return {case: entry["classes"][name][metric] for case, entry in cases.items() if name in entry["classes"]}
+    """{case: value} of one class and metric, by POLICY where it is undefined."""
+    return {
+        case: with_policy(entry["classes"][name])[metric] for case, entry in cases.items() if name in entry["classes"]
+    }
 
 
 def class_names(models: Sequence[ModelResults]) -> list[str]:

@@ -1,8 +1,15 @@
-"""Dice, HD95, NSD and volumes of one segmented case, in its original geometry."""
+"""Dice, HD95, NSD and volumes of one segmented case, in its original geometry.
+
+In two stages, as in DeepMind's surface-distance: the distances between two outlines are measured once, and pure
+functions give the metric for any percentile or tolerance, in single precision as MONAI's. An undefined metric is NaN;
+POLICY says how it counts when cases are averaged.
+"""
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,25 +20,217 @@ from ..runtime.quality import FOREGROUND
 METRICS = ("dice", "hd95", "nsd", "volume_predicted", "volume_reference")
 TOLERANCE_MM = 1.0
 TOLERANCE_VOXELS = 2.0
-POLICY = (
+_DEFINITIONS = (
     "A class empty in the prediction and in the reference: Dice 1, HD95 0, NSD 1. Empty in one of the two: Dice 0, "
     "NSD 0, HD95 the image's diagonal. Ignored voxels count as background in both. "
-    "HD95 is the larger of the two directed 95th percentiles of the distances between boundary voxels; "
-    f"NSD has a tolerance of {TOLERANCE_MM:g} mm, or {TOLERANCE_VOXELS:g} voxels where the spacing is unknown."
+    "HD95 is the larger of the two directed 95th percentiles of the distances between boundary voxels"
 )
+POLICY = (
+    f"{_DEFINITIONS}; NSD has a tolerance of {TOLERANCE_MM:g} mm, or {TOLERANCE_VOXELS:g} voxels where the spacing is "
+    "unknown."
+)
+
+EMPTY_IN_BOTH, EMPTY_IN_ONE = "empty_in_both", "empty_in_one"
+
+Row = Mapping[str, float | None]  # the metrics of one class of a case; NaN or None where a metric is undefined
+
+
+@dataclass(frozen=True)
+class Units:
+    """What distances and volumes are counted in. spacing_known: mm; else voxels.
+
+    tolerance: NSD's, in this unit; None for TOLERANCE_MM or TOLERANCE_VOXELS. Raises InputError for a negative one.
+    """
+
+    spacing_known: bool = True
+    tolerance: float | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.nsd_tolerance < math.inf:
+            raise InputError(f"tolerance: expected a distance of at least 0, found {self.tolerance}.")
+
+    @property
+    def distance(self) -> str:
+        return "mm" if self.spacing_known else "voxels"
+
+    @property
+    def volume(self) -> str:
+        return "mm^dimensions" if self.spacing_known else "voxels"
+
+    @property
+    def nsd_tolerance(self) -> float:
+        if self.tolerance is not None:
+            return self.tolerance
+        return TOLERANCE_MM if self.spacing_known else TOLERANCE_VOXELS
+
+    @property
+    def policy(self) -> str:
+        """POLICY with this tolerance, for a file whose rows hold what is undefined as null."""
+        return (
+            "What is undefined is null in the rows of the cases; the means count it as follows, in as many cases as "
+            f"policy_applied says. {_DEFINITIONS}; NSD has a tolerance of {self.nsd_tolerance:g} {self.distance}."
+        )
+
+
+@dataclass(frozen=True)
+class DirectedDistances:
+    """From the outline of one mask to the nearest part of the other's outline, in the unit of the spacing; float32.
+
+    voxels: (n,) of its boundary voxels, each of which has a neighbour outside of the mask across a face.
+    elements: (m,) of its boundary elements, which lie between the centres of 2^d voxels (Nikolov et al. 2021).
+    areas: (m,) of these elements, in the unit squared; lengths in 2D (double precision).
+    """
+
+    voxels: np.ndarray
+    elements: np.ndarray
+    areas: np.ndarray
+
+
+@dataclass(frozen=True)
+class SurfaceDistances:
+    """Of two masks, both not empty: from the prediction's outline to the reference's, and back."""
+
+    to_reference: DirectedDistances
+    to_prediction: DirectedDistances
 
 
 def evaluate_case(
-    prediction: np.ndarray, reference: np.ndarray, spacing_mm: Sequence[float], labels: Labels, spacing_known: bool
+    prediction: np.ndarray, reference: np.ndarray, spacing_mm: Sequence[float], labels: Labels, units: Units
 ) -> dict[str, dict[str, float]]:
     """Metrics per output of `labels`, and of all of them merged as "foreground".
 
     prediction, reference: integer label arrays of the same shape, (z, y, x) or (y, x).
-    spacing_mm: per axis of these arrays; unused, and distances in voxels, when `spacing_known` is false.
-    Returns {name: {"dice", "hd95", "nsd", "volume_predicted", "volume_reference"}}; volumes in mm^3 (2D: mm^2), or
-    in voxels when the spacing is unknown. Empty masks are treated as POLICY says.
+    spacing_mm: per axis of these arrays; unused where `units` say that it is not known.
+    Returns {name: mask_metrics}; volumes in mm^3 (2D: mm^2), or in voxels when the spacing is unknown.
     Raises InputError when the shapes differ or a label value is none of `labels`.
     """
+    _check(prediction, reference, labels)
+    if labels.ignore is not None:
+        ignored = reference == labels.ignore
+        prediction, reference = np.where(ignored, 0, prediction), np.where(ignored, 0, reference)
+    spacing = tuple(float(step) for step in spacing_mm) if units.spacing_known else (1.0,) * reference.ndim
+    results = {}
+    for (name, predicted), (_, true) in zip(labels.masks(prediction), labels.masks(reference), strict=True):
+        results[_distinct(name, labels)] = mask_metrics(predicted, true, spacing, units.nsd_tolerance)
+    if len(labels.names) == 1:
+        return {**results, FOREGROUND: next(iter(results.values()))}
+    masks = labels.foreground(prediction), labels.foreground(reference)
+    return {**results, FOREGROUND: mask_metrics(*masks, spacing, units.nsd_tolerance)}
+
+
+def mask_metrics(
+    prediction: np.ndarray, reference: np.ndarray, spacing: Sequence[float], tolerance: float
+) -> dict[str, float]:
+    """Metrics of two boolean masks of one shape; `spacing` and `tolerance` in one unit of length.
+
+    {"dice", "hd95", "nsd", "volume_predicted", "volume_reference", "diagonal"}, the last one the image's. Of two empty
+    masks Dice, HD95 and NSD are NaN; of one, HD95 is.
+    """
+    voxel = math.prod(spacing)
+    known = {
+        "dice": dice(prediction, reference),
+        "volume_predicted": int(prediction.sum()) * voxel,
+        "volume_reference": int(reference.sum()) * voxel,
+        "diagonal": math.hypot(*(size * step for size, step in zip(reference.shape, spacing, strict=True))),
+    }
+    if not (prediction.any() and reference.any()):
+        return {**known, "hd95": math.nan, "nsd": known["dice"]}  # both empty: NaN, else 0
+    distances = surface_distances(prediction, reference, spacing)
+    return {**known, "hd95": hausdorff(distances, 95), "nsd": surface_dice(distances, tolerance)}
+
+
+def dice(prediction: np.ndarray, reference: np.ndarray) -> float:
+    """Dice of two boolean masks; NaN when both are empty."""
+    total = int(prediction.sum()) + int(reference.sum())
+    return 2 * int((prediction & reference).sum()) / total if total else math.nan
+
+
+def dice_by_policy(prediction: np.ndarray, reference: np.ndarray) -> float:
+    """Dice as means count it: 1 when both masks are empty."""
+    return with_policy({"dice": dice(prediction, reference)})["dice"]
+
+
+def surface_distances(prediction: np.ndarray, reference: np.ndarray, spacing: Sequence[float]) -> SurfaceDistances:
+    """Of two boolean masks of one shape, (z, y, x) or (y, x), by MONAI. spacing: per axis.
+
+    Raises ValueError for an empty mask, to which there is no distance.
+    """
+    if not (prediction.any() and reference.any()):
+        raise ValueError("Expected two masks that are not empty.")
+    import torch
+    from monai.metrics.utils import get_edge_surface_distance
+
+    box = _bounding_box(prediction | reference)
+    masks = [torch.from_numpy(np.ascontiguousarray(mask[box])) for mask in (prediction, reference)]
+    found = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # MONAI deprecates an argument that it passes itself
+        for between_voxels in (False, True):
+            found[between_voxels] = get_edge_surface_distance(
+                *masks, spacing=list(spacing), use_subvoxels=between_voxels, symmetric=True
+            )
+    (edges, elements, areas), (_, voxels, _) = found[True], found[False]
+    return SurfaceDistances(
+        *(
+            DirectedDistances(voxels[side].numpy(), elements[side].numpy(), areas[side][edges[side]].numpy())
+            for side in (0, 1)
+        )
+    )
+
+
+def hausdorff(distances: SurfaceDistances, percent: float = 100) -> float:
+    """The larger of the two directed percentiles of the distances between boundary voxels; 100: Hausdorff's own."""
+    import torch
+
+    directed = (distances.to_reference, distances.to_prediction)
+    return max(float(torch.quantile(torch.from_numpy(side.voxels), percent / 100)) for side in directed)
+
+
+def surface_dice(distances: SurfaceDistances, tolerance: float) -> float:
+    """The share of both outlines, by area, that is at most `tolerance` from the other (NSD; Nikolov et al. 2021)."""
+    import torch
+
+    directed = (distances.to_reference, distances.to_prediction)
+    near = sum(torch.from_numpy(side.areas[side.elements <= tolerance]).sum() for side in directed)
+    whole = sum(torch.from_numpy(side.areas).sum() for side in directed)
+    return float((near / whole).float())
+
+
+def with_policy(row: Row) -> dict[str, float]:
+    """A row of metrics as means and tests count it: what is undefined, as POLICY says; all else as it is."""
+    case = _policy_case(row)
+    if case == EMPTY_IN_BOTH:
+        return {**row, "dice": 1.0, "hd95": 0.0, "nsd": 1.0}
+    if case == EMPTY_IN_ONE:
+        return {**row, "hd95": row["diagonal"]}
+    return dict(row)
+
+
+def policy_counts(rows: Iterable[Row]) -> dict[str, int]:
+    """In how many rows of a class POLICY decides: {"empty_in_both": n, "empty_in_one": n}."""
+    counts = Counter(_policy_case(row) for row in rows)
+    return {case: counts[case] for case in (EMPTY_IN_BOTH, EMPTY_IN_ONE)}
+
+
+def undefined_as_nan(classes: Mapping[str, Row]) -> dict[str, dict[str, float]]:
+    """The rows of a case as JSON gave them back, with NaN for null."""
+    return {
+        name: {metric: math.nan if value is None else value for metric, value in row.items()}
+        for name, row in classes.items()
+    }
+
+
+def _policy_case(row: Row) -> str | None:
+    if _is_undefined(row["dice"]):
+        return EMPTY_IN_BOTH
+    return EMPTY_IN_ONE if _is_undefined(row.get("hd95", 0.0)) else None
+
+
+def _is_undefined(value: float | None) -> bool:
+    return value is None or math.isnan(value)
+
+
+def _check(prediction: np.ndarray, reference: np.ndarray, labels: Labels) -> None:
     if prediction.shape != reference.shape:
         raise InputError(
             f"expected a prediction of the reference's shape {reference.shape}, found {prediction.shape}: "
@@ -44,60 +243,6 @@ def evaluate_case(
                 f"{role}: expected label values {sorted(labels.valid_values)}, found {unknown[:5]}: "
                 "correct the file, or give the dataset (-d) whose labels these are."
             )
-    if labels.ignore is not None:
-        ignored = reference == labels.ignore
-        prediction, reference = np.where(ignored, 0, prediction), np.where(ignored, 0, reference)
-    spacing = tuple(float(step) for step in spacing_mm) if spacing_known else (1.0,) * reference.ndim
-    tolerance = TOLERANCE_MM if spacing_known else TOLERANCE_VOXELS
-    results = {}
-    for (name, predicted), (_, true) in zip(labels.masks(prediction), labels.masks(reference), strict=True):
-        results[_distinct(name, labels)] = mask_metrics(predicted, true, spacing, tolerance)
-    if len(labels.names) == 1:
-        return {**results, FOREGROUND: next(iter(results.values()))}
-    merged = mask_metrics(labels.foreground(prediction), labels.foreground(reference), spacing, tolerance)
-    return {**results, FOREGROUND: merged}
-
-
-def mask_metrics(
-    prediction: np.ndarray, reference: np.ndarray, spacing: Sequence[float], tolerance: float
-) -> dict[str, float]:
-    """Metrics of two boolean masks of one shape; `spacing` and `tolerance` in one unit of length."""
-    voxel = math.prod(spacing)
-    volumes = {
-        "volume_predicted": int(prediction.sum()) * voxel,
-        "volume_reference": int(reference.sum()) * voxel,
-    }
-    if not (prediction.any() and reference.any()):
-        if prediction.any() == reference.any():
-            return {"dice": 1.0, "hd95": 0.0, "nsd": 1.0, **volumes}
-        diagonal = math.hypot(*(size * step for size, step in zip(reference.shape, spacing, strict=True)))
-        return {"dice": 0.0, "hd95": diagonal, "nsd": 0.0, **volumes}
-    box = _bounding_box(prediction | reference)
-    hd95, nsd = _boundary_metrics(prediction[box], reference[box], spacing, tolerance)
-    return {"dice": dice(prediction, reference), "hd95": hd95, "nsd": nsd, **volumes}
-
-
-def dice(prediction: np.ndarray, reference: np.ndarray) -> float:
-    """Dice of two boolean masks; 1 when both are empty."""
-    total = int(prediction.sum()) + int(reference.sum())
-    return 2 * int((prediction & reference).sum()) / total if total else 1.0
-
-
-def _boundary_metrics(
-    prediction: np.ndarray, reference: np.ndarray, spacing: Sequence[float], tolerance: float
-) -> tuple[float, float]:
-    """HD95 and NSD by MONAI; the NSD weights boundary elements by their area (Nikolov et al. 2021), both not empty."""
-    import torch
-    from monai.metrics import compute_hausdorff_distance, compute_surface_dice
-
-    masks = [torch.from_numpy(np.ascontiguousarray(mask))[None, None] for mask in (prediction, reference)]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # MONAI deprecates an argument that it passes itself
-        hd95 = compute_hausdorff_distance(*masks, include_background=True, percentile=95, spacing=list(spacing))
-        nsd = compute_surface_dice(
-            *masks, [tolerance], include_background=True, spacing=list(spacing), use_subvoxels=True
-        )
-    return float(hd95), float(nsd)
 
 
 def _bounding_box(mask: np.ndarray) -> tuple[slice, ...]:

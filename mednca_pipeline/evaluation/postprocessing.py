@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,14 @@ from ..runtime.images import read_labels
 from ..runtime.labels import Labels
 from ..runtime.quality import FOREGROUND
 from ..runtime.records import from_dict
-from .metrics import dice, evaluate_case
+from .metrics import Units, dice_by_policy, evaluate_case, undefined_as_nan
 
 SCHEMA = 2
 FILE = "postprocessing.json"
 LARGE_SHARE = 0.2  # of a class's volume: so much may be more than stray islands
 _GAIN = 1e-9  # a mean Dice counts as changed beyond this
 
-Metrics = dict[str, dict[str, float]]  # of one case, per class
+Metrics = dict[str, dict[str, float]]  # of one case, per class; NaN where undefined
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,8 @@ class Postprocessing:
 
     components: class -> how many of its largest components are kept; absent: all.
     evidence: class -> how many were tried, the mean Dice of each class before and after, and whether it was chosen.
-    metrics: case -> its metrics with `components`; empty in files of schema 1, which did not measure them.
+    metrics: case -> its metrics with `components`, NaN where undefined (null in the file); empty in files of schema 1,
+        which did not measure them.
     folds, digest: what it was chosen on. raw_sha256: of the raw metrics of these cases, see `raw_sha256`.
     """
 
@@ -55,7 +56,7 @@ class Postprocessing:
     evidence: dict[str, dict[str, Any]]
     folds: tuple[int, ...]
     digest: str
-    metrics: dict[str, Metrics] = field(default_factory=dict)
+    metrics: dict[str, dict[str, dict[str, float | None]]] = field(default_factory=dict)
     raw_sha256: str = ""
     schema: int = SCHEMA
 
@@ -78,7 +79,8 @@ def read_postprocessing(model_folder: Path, digest: str) -> Postprocessing | Non
     if stored.get("schema") == 1:
         components = dict.fromkeys(stored["classes"], 1)
         return Postprocessing(components, stored.get("evidence", {}), tuple(stored.get("folds", ())), digest)
-    return from_dict(Postprocessing, read_json(path, schema=SCHEMA))
+    chosen = from_dict(Postprocessing, read_json(path, schema=SCHEMA))
+    return replace(chosen, metrics={case: undefined_as_nan(classes) for case, classes in chosen.metrics.items()})
 
 
 def apply_postprocessing(
@@ -177,7 +179,7 @@ def postprocessed_metrics(
     if not removed:
         return raw
     true = read_labels(reference)
-    return evaluate_case(kept, true.array[0], true.spacing_mm, labels_def, known)
+    return evaluate_case(kept, true.array[0], true.spacing_mm, labels_def, Units(known))
 
 
 def _check(components: Mapping[str, int], labels_def: Labels) -> None:
@@ -221,5 +223,5 @@ def _mean_dice(
         if FOREGROUND not in labels_def.names:
             pairs.append((FOREGROUND, labels_def.foreground(prediction), labels_def.foreground(reference)))
         for name, predicted, true in pairs:
-            totals[name] = totals.get(name, 0.0) + dice(predicted, true)
+            totals[name] = totals.get(name, 0.0) + dice_by_policy(predicted, true)
     return {name: total / len(predictions) for name, total in totals.items()}

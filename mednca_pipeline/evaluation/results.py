@@ -14,8 +14,7 @@ from ..plans.splits import Fold
 from ..runtime.errors import InputError
 from ..runtime.files import read_json
 from .postprocessing import Postprocessing, raw_sha256, read_postprocessing
-from .summary import SCHEMA as SUMMARY_SCHEMA
-from .summary import raw_metrics
+from .summary import raw_metrics, read_summary
 
 RUN_SCHEMA = 1
 _MEND = "move the model's folder away and train it again"
@@ -154,7 +153,7 @@ def _finished_folds(folder: Path, n_folds: int, notes: list[str]) -> list[FoldRe
         fold_folder = folder / f"fold_{fold}"
         try:
             if is_finished(fold_folder):
-                summary = read_json(fold_folder / "summary.json", schema=SUMMARY_SCHEMA)
+                summary = read_summary(fold_folder / "summary.json")
                 finished.append(FoldResult(fold, fold_folder, read_run(fold_folder), summary))
         except InputError as error:
             notes.append(f"fold {fold} of {folder.name} is left out: {error}")

@@ -11,13 +11,14 @@ import numpy as np
 
 from ..processes import worker_pool
 from ..runtime.errors import InputError
+from ..runtime.files import read_json
 from ..runtime.formats import WRITABLE, split_ending
 from ..runtime.geometry import differences
 from ..runtime.images import Image, read_labels
 from ..runtime.labels import Labels
-from .metrics import METRICS, POLICY, TOLERANCE_MM, TOLERANCE_VOXELS, evaluate_case
+from .metrics import METRICS, Units, evaluate_case, policy_counts, undefined_as_nan, with_policy
 
-SCHEMA = 1
+SCHEMA = 2  # 1: rows held the policy's numbers where a metric is undefined
 
 _PIXELS = (".png", ".tif", ".tiff", ".bmp")  # formats that say nothing reliable about millimetres
 _MAP = re.compile(r"(.+?)(?:_variance|_probabilities_.+)")
@@ -25,32 +26,38 @@ _MAP = re.compile(r"(.+?)(?:_variance|_probabilities_.+)")
 _log = logging.getLogger(__name__)
 
 
-def make_summary(cases: Mapping[str, Mapping[str, Any]], spacing_known: bool, **more: Any) -> dict[str, Any]:
+def make_summary(cases: Mapping[str, Mapping[str, Any]], units: Units, **more: Any) -> dict[str, Any]:
     """The contents of summary.json.
 
     cases: {case: {"classes": evaluate_case(...), "seconds": float | None, "quality": dict | None}}; "seconds" is the
         time that the case's prediction took. "raw", for every case or for none, are the metrics before the components
-        that the plan does not keep were removed.
+        that the plan does not keep were removed. Undefined metrics are NaN; write_json makes them null.
+    units: that the cases were measured in.
     more: further entries, such as "missing".
     """
-    mean, sd = _mean_and_sd([case["classes"] for case in cases.values()])
     if any("raw" in case for case in cases.values()):
-        more["raw_mean"], more["raw_sd"] = _mean_and_sd([case["raw"] for case in cases.values()])
-    filled = {case: {"seconds": None, "quality": None, **entry} for case, entry in cases.items()}
-    units = (
-        {"distance": "mm", "volume": "mm^dimensions", "nsd_tolerance": TOLERANCE_MM}
-        if spacing_known
-        else {"distance": "voxels", "volume": "voxels", "nsd_tolerance": TOLERANCE_VOXELS}
-    )
+        more = {**_averages([case["raw"] for case in cases.values()], "raw_"), **more}
     return {
         "schema": SCHEMA,
-        "policy": POLICY,
-        "units": units,
-        "cases": filled,
-        "mean": mean,
-        "sd": sd,
+        "policy": units.policy,
+        "units": {"distance": units.distance, "volume": units.volume, "nsd_tolerance": units.nsd_tolerance},
+        "cases": {case: {"seconds": None, "quality": None, **entry} for case, entry in cases.items()},
+        **_averages([case["classes"] for case in cases.values()]),
         **more,
     }
+
+
+def read_summary(path: Path) -> dict[str, Any]:
+    """A summary.json whose undefined metrics are NaN. Raises InputError when it is missing or of an unknown schema.
+
+    Files of schema 1 hold the policy's numbers instead; `with_policy` leaves these as they are.
+    """
+    summary = read_json(path)
+    if not isinstance(summary, dict) or summary.get("schema") != 1:
+        summary = read_json(path, schema=SCHEMA)
+    for entry in summary["cases"].values():
+        entry.update({rows: undefined_as_nan(entry[rows]) for rows in ("classes", "raw") if rows in entry})
+    return summary
 
 
 def raw_metrics(entry: Mapping[str, Any]) -> dict[str, dict[str, float]]:
@@ -67,12 +74,13 @@ def evaluate_folder(
     predictions: Path,
     references: Path,
     labels: Labels,
-    spacing_known: bool = True,
+    units: Units,
     workers: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Evaluates each label file in `references` against the prediction of the same name (whatever its ending).
 
+    units: that distances and volumes are counted in.
     workers: processes; 0 evaluates in this one. progress: called with (done, total) after each case.
     Returns the contents of summary.json, with "missing" (references without prediction), "unmatched" (predictions
     without reference) and "failed" ({case: reason}). Raises InputError when nothing can be compared.
@@ -84,7 +92,7 @@ def evaluate_folder(
             f"expected predictions in {predictions} named like the label files in {references}, found "
             f"{_some(predicted)} there and {_some(true)} here: give the two folders with -p and -l."
         )
-    evaluate = partial(_evaluate_pair, labels=labels, spacing_known=spacing_known)
+    evaluate = partial(_evaluate_pair, labels=labels, units=units)
     cases, failed = {}, {}
     for done, (case, result) in enumerate(_run(evaluate, pairs, workers), start=1):
         if isinstance(result, str):
@@ -96,7 +104,7 @@ def evaluate_folder(
             progress(done, len(pairs))
     missing = [case for case in true if case not in predicted]
     unmatched = [case for case in predicted if case not in true]
-    return make_summary(cases, spacing_known, missing=missing, unmatched=unmatched, failed=failed)
+    return make_summary(cases, units, missing=missing, unmatched=unmatched, failed=failed)
 
 
 def label_files(folder: Path) -> dict[str, Path]:
@@ -138,15 +146,17 @@ def have_spacing(folder: Path) -> bool:
     return not any(split_ending(file)[1] in _PIXELS for file in label_files(folder).values())
 
 
-def _mean_and_sd(cases: Sequence[Mapping[str, Mapping[str, float]]]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Mean and sd over the cases, per class and metric."""
-    mean, sd = {}, {}
+def _averages(cases: Sequence[Mapping[str, Mapping[str, float]]], prefix: str = "") -> dict[str, Any]:
+    """Mean and sd over the cases, per class and metric, and in how many cases of a class the policy decided."""
+    mean, sd, applied = {}, {}, {}
     for name in dict.fromkeys(name for classes in cases for name in classes):
-        rows = [classes[name] for classes in cases if name in classes]
+        found = [classes[name] for classes in cases if name in classes]
+        rows = [with_policy(row) for row in found]
         values = {metric: np.array([row[metric] for row in rows], float) for metric in METRICS}
         mean[name] = {metric: float(value.mean()) for metric, value in values.items()}
         sd[name] = {metric: float(value.std(ddof=1)) if len(value) > 1 else 0.0 for metric, value in values.items()}
-    return mean, sd
+        applied[name] = policy_counts(found)
+    return {f"{prefix}mean": mean, f"{prefix}sd": sd, f"{prefix}policy_applied": applied}
 
 
 def _run(evaluate: Callable, pairs: Mapping[str, tuple[Path, Path]], workers: int):
@@ -157,13 +167,13 @@ def _run(evaluate: Callable, pairs: Mapping[str, tuple[Path, Path]], workers: in
         yield from pool.map(evaluate, pairs.items())
 
 
-def _evaluate_pair(item: tuple[str, tuple[Path, Path]], labels: Labels, spacing_known: bool) -> tuple[str, Any]:
+def _evaluate_pair(item: tuple[str, tuple[Path, Path]], labels: Labels, units: Units) -> tuple[str, Any]:
     """(case, its metrics), or (case, what is wrong with it): one bad file must not lose the others."""
     case, (predicted_file, true_file) = item
     try:
         predicted, true = read_labels(predicted_file), read_labels(true_file)
-        _check_geometry(case, predicted, true, spacing_known)
-        return case, evaluate_case(predicted.array[0], true.array[0], true.spacing_mm, labels, spacing_known)
+        _check_geometry(case, predicted, true, units.spacing_known)
+        return case, evaluate_case(predicted.array[0], true.array[0], true.spacing_mm, labels, units)
     except InputError as error:
         return case, f"{error} (prediction {predicted_file}, reference {true_file})"
 

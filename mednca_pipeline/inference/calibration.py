@@ -4,6 +4,7 @@ import math
 from dataclasses import asdict
 from pathlib import Path
 
+from ..evaluation.metrics import with_policy
 from ..evaluation.results import current_digest, read_run
 from ..runtime.files import read_json, write_json
 from ..runtime.quality import FOREGROUND, Threshold, learn_threshold
@@ -30,7 +31,7 @@ def calibrate(model_folder: Path) -> Threshold | None:
             quality = (entry.get("quality") or {}).get("score")
             if quality:
                 scores.append(_number(quality[FOREGROUND]))
-                dice.append(_number(entry["classes"][FOREGROUND]["dice"]))
+                dice.append(with_policy(entry["classes"][FOREGROUND])["dice"])
     threshold = learn_threshold(scores, dice)
     if threshold is None:
         _file(model_folder).unlink(missing_ok=True)

@@ -15,16 +15,16 @@ from ..runtime.folding import light_nca, read_weights
 from ..runtime.grid import SeenImage
 from ..runtime.light_nca import level_by_level, pyramid
 from ..runtime.network_input import parts
-from ..runtime.padding import CropBack
+from ..runtime.padding import Pad
 from ..runtime.quality import Deviation
 from .network import Asked, input_format, quality_levels
 
 
 class Seen(NamedTuple):
-    """What each level sees of a part. inside, first: see Part, whose array is not held."""
+    """What each level sees of a part. pad, first: see Part, whose array is not held."""
 
     levels: list[SeenImage]
-    inside: CropBack
+    pad: Pad
     first: int
 
 
@@ -60,7 +60,7 @@ class LightNetwork:
     def see(self, image: np.ndarray) -> Iterator[Seen]:
         for part in parts(image, self.format):
             array = part.array[:, None] if self.format.dim == 3 else part.array  # (channels, N, *spatial)
-            seen = Seen(pyramid(self.nca, array), part.inside, part.first)
+            seen = Seen(pyramid(self.nca, array), part.pad, part.first)
             del array, part
             yield seen
 
@@ -77,7 +77,7 @@ class LightNetwork:
         self.computed = outcome.computed
         for run in range(1, count + 1) if asked.runs else [0]:
             probabilities = outcome.probabilities(run)
-            yield (probabilities[:, 0] if self.format.dim == 3 else probabilities)[seen.inside]
+            yield seen.pad.inverse(probabilities[:, 0] if self.format.dim == 3 else probabilities)
 
     def _fires(self, seed: int, run: int, seen: Seen, level: int, steps: int, cells: np.ndarray) -> np.ndarray:
         """cells: indices in the part's grid, whose slices are some of the volume's."""

@@ -11,7 +11,7 @@ import numpy as np
 from ..evaluation.postprocessing import Removed, apply_postprocessing
 from ..plans.plans import Plans
 from ..runtime.labels import Labels
-from ..runtime.preprocessing import Frame, PreprocessingPlan, restore_labels, restore_volume
+from ..runtime.preprocessing_steps import Frame
 from ..runtime.quality import FOREGROUND, Threshold, flag
 
 BACKGROUND = "background"
@@ -50,22 +50,18 @@ class ModelMaps:
     spread: np.ndarray | None
     quality: dict[str, float]
     frame: Frame
-    preprocessing: PreprocessingPlan
 
     def probability_maps(self) -> Iterator[tuple[str, np.ndarray]]:
         for name, volume in zip(self.names, self.mean, strict=True):
-            yield name, self._restored(volume, outside=1.0 if name == BACKGROUND else 0.0)
+            yield name, self.frame.restore(volume, outside=1.0 if name == BACKGROUND else 0.0)
 
     def decode(self, labels: Labels) -> np.ndarray:
-        return restore_labels(self.mean, self.frame, self.preprocessing, labels)
+        return self.frame.restore_labels(self.mean, labels)
 
     def variance(self) -> np.ndarray:
         if self.spread is None:
             raise ValueError("The variance was not asked for: predict(..., with_variance=True).")
-        return self._restored(self.spread)
-
-    def _restored(self, volume: np.ndarray, outside: float = 0.0) -> np.ndarray:
-        return restore_volume(volume, self.frame, self.preprocessing, outside)
+        return self.frame.restore(self.spread)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from ..models.registry import read_plans
 from ..plans.plans import Plans, describe_components
 from ..runtime.errors import InputError
 from ..runtime.preprocessing import preprocess_image
+from ..runtime.preprocessing_steps import Frame
 from ..runtime.quality import Threshold
 from .calibration import read_threshold
 from .ensemble import predict_ensemble
@@ -21,6 +22,14 @@ from .prediction import ModelMaps, Prediction, output_names, segment
 from .trained import Fold, check_fold, choose_folds
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PreparedImage:
+    """An image as the networks of one plan see it. array: (C, S, H, W) float32. frame: how it was made, and back."""
+
+    array: np.ndarray
+    frame: Frame
 
 
 class Predictor:
@@ -46,11 +55,9 @@ class Predictor:
         components: Mapping[str, int] | None = None,
         threshold: Threshold | None = None,
     ) -> None:
-        if runs < 0:
-            raise InputError(f"--runs {runs}: expected at least 1, or 0 for the expected update.")
         self.plans, self.config, self.model, self.networks = plans, config, model, dict(networks)
         self.random = all(network.random for network in self.networks.values())
-        per_fold = math.ceil(runs / len(self.networks)) if self.random else 0
+        per_fold = self._per_fold(runs, len(self.networks))
         self.asked = Asked(per_fold, quality, seed)
         self.everywhere, self.components, self.threshold = everywhere, dict(components or {}), threshold
         if self.random and per_fold * len(self.networks) != runs:
@@ -101,20 +108,49 @@ class Predictor:
         Raises InputError for another number of channels or axes than trained on, and for values that are not finite.
         The result depends on the image and the model alone; with random runs, on their number and seed as well.
         """
-        maps = self.predict_maps(array, spacing_mm, with_variance)
+        return self.run(self.prepare(array, spacing_mm), with_variance=with_variance)
+
+    def prepare(self, array: np.ndarray, spacing_mm: Sequence[float]) -> PreparedImage:
+        """The image preprocessed, to be run several times. Arguments and errors: see `predict`."""
+        self._check(array, spacing_mm)
+        preprocessing = self.plans.config(self.config).preprocessing
+        return PreparedImage(*preprocess_image(array, tuple(spacing_mm), preprocessing))
+
+    def run(
+        self,
+        image: PreparedImage,
+        folds: Sequence[Fold] | None = None,
+        runs: int | None = None,
+        with_variance: bool = False,
+    ) -> Prediction:
+        """Predicts a prepared image. folds: of those loaded; None: all. runs: as in the class; None: as loaded.
+
+        Raises InputError for a fold that is not loaded.
+        """
+        chosen = list(self.networks) if folds is None else list(folds)
+        missing = [str(fold) for fold in chosen if fold not in self.networks]
+        if missing or not chosen:
+            raise InputError("folds", f"some of {', '.join(map(str, self.networks))}", ", ".join(missing) or "none")
+        asked = self.asked if runs is None else replace(self.asked, runs=self._per_fold(runs, len(chosen)))
+        maps = self._maps(image, [self.networks[fold] for fold in chosen], asked, with_variance)
         return segment(maps, self.plans.labels, self.components, self.threshold)
 
     def predict_maps(
         self, array: np.ndarray, spacing_mm: Sequence[float], with_variance: bool = False, scored: bool = True
     ) -> ModelMaps:
         """The probabilities alone, as `predict` reads them. scored: False leaves out the quality score."""
-        self._check(array, spacing_mm)
-        preprocessing = self.plans.config(self.config).preprocessing
-        image, frame = preprocess_image(array, tuple(spacing_mm), preprocessing)
         asked = self.asked if scored else replace(self.asked, quality=False)
-        ensemble = predict_ensemble(list(self.networks.values()), image, self.plans.labels, asked, with_variance)
-        names = output_names(self.plans)
-        return ModelMaps(names, ensemble.mean, ensemble.variance, ensemble.quality, frame, preprocessing)
+        return self._maps(self.prepare(array, spacing_mm), list(self.networks.values()), asked, with_variance)
+
+    def _maps(self, image: PreparedImage, networks: Sequence[Network], asked: Asked, with_variance: bool) -> ModelMaps:
+        ensemble = predict_ensemble(networks, image.array, self.plans.labels, asked, with_variance)
+        return ModelMaps(output_names(self.plans), ensemble.mean, ensemble.variance, ensemble.quality, image.frame)
+
+    def _per_fold(self, runs: int, folds: int) -> int:
+        """Random runs of each fold, 0 for networks that have none."""
+        if runs < 0:
+            raise InputError(f"--runs {runs}", "at least 1, or 0 for the expected update")
+        return math.ceil(runs / folds) if self.random else 0
 
     @property
     def device(self) -> str:

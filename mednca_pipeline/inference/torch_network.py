@@ -57,7 +57,7 @@ class TorchNetwork:
             for logits in self._logits(seen, asked, deviation):  # (B, K, *spatial)
                 probabilities = self._activate(logits)
                 probabilities = probabilities[0] if self.format.dim == 3 else probabilities.movedim(0, 1)
-                yield probabilities[seen.inside].float().cpu().numpy()
+                yield seen.pad.inverse(probabilities).float().cpu().numpy()
 
     def _logits(self, seen: Part, asked: Asked, deviation: Deviation) -> Iterator[Tensor]:
         """(B, K, *spatial) of each run, or once."""

@@ -12,13 +12,15 @@ from pathlib import Path
 
 from ..datasets.dataset import Case, Dataset
 from ..plans.plans import Plans
-from ..preprocessing.store import SCHEMA, CaseProperties, CaseStore, foreground_index
+from ..preprocessing.store import CaseProperties, CaseStore, foreground_index
 from ..processes import worker_pool
 from ..runtime.errors import InputError
 from ..runtime.images import read_image, read_labels, stored_files
 from ..runtime.labels import Labels
 from ..runtime.preprocessing import PreprocessingPlan, preprocess_image, preprocess_labels
 from ..runtime.records import from_dict
+
+VERSION = 1  # raised when the same plan makes other arrays: what was trained on the former ones no longer fits
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +88,7 @@ def preprocess_dataset(
 def preprocessing_digest(plan: PreprocessingPlan, labels: Labels) -> str:
     """Fingerprint of all that decides a preprocessed case besides its raw files."""
     plan = from_dict(PreprocessingPlan, asdict(plan))  # 1 becomes 1.0: the same digest before and after plans.json
-    decisive = [SCHEMA, asdict(plan), asdict(labels)]
+    decisive = [VERSION, asdict(plan), asdict(labels)]
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
 
@@ -113,7 +115,7 @@ def preprocess_case(task: _Task) -> None:
             "Run mednca_check for this dataset."
         )
     data, frame = preprocess_image(image.array, image.spacing_mm, plan)  # (C, S, H, W)
-    target = preprocess_labels(labels, frame, plan, task.labels)  # (S, H, W)
+    target = preprocess_labels(labels, frame, task.labels)  # (S, H, W)
     slices, voxels = foreground_index(target, task.labels, case.name)
     properties = CaseProperties(task.digest, sources, frame, target.shape, slices, voxels)
     CaseStore(task.folder).write(case.name, data, target, properties, task.dim)

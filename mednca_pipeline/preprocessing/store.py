@@ -13,10 +13,10 @@ import numpy as np
 from ..runtime.errors import InputError
 from ..runtime.files import read_json, replacing, write_text
 from ..runtime.labels import Labels
-from ..runtime.preprocessing import Frame
+from ..runtime.preprocessing_steps import Frame
 from ..runtime.records import from_dict
 
-SCHEMA = 1
+SCHEMA = 2  # 1: the frame was shapes, whose steps stood in the plan
 SAMPLED_VOXELS = 1000  # per output and case
 CHUNK_BYTES = 1 << 20  # about what fits a core's cache
 MAX_BLOCK = {2: (1, 512, 512), 3: (32, 64, 64)}  # voxels per axis (S, H, W) that one read decompresses at least

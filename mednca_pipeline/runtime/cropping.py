@@ -1,8 +1,45 @@
 """Cropping to the part of an image that is not zero, and putting results back."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 Box = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class Crop:
+    """Keeps what lies in `box`, (start, stop) per spatial axis, of images of `shape`."""
+
+    box: Box
+    shape: tuple[int, ...]
+
+    @classmethod
+    def to_nonzero(cls, image: np.ndarray) -> "Crop":
+        """To where any channel of (C, *spatial) is not zero; an image of zeros only keeps its whole extent."""
+        return cls(nonzero_box(image), tuple(image.shape[1:]))
+
+    @property
+    def cropped_shape(self) -> tuple[int, ...]:
+        return tuple(stop - start for start, stop in self.box)
+
+    def forward(self, image: np.ndarray) -> np.ndarray:
+        """(..., *shape) -> the view (..., *cropped_shape)."""
+        return image[self._inside]
+
+    def forward_labels(self, labels: np.ndarray) -> np.ndarray:
+        """(*shape) -> the view (*cropped_shape)."""
+        return self.forward(labels)
+
+    def inverse(self, volume: np.ndarray, outside: float = 0.0) -> np.ndarray:
+        """(..., *cropped_shape) -> (..., *shape) of the same type; `outside` where it was cropped."""
+        whole = np.full((*volume.shape[: volume.ndim - len(self.shape)], *self.shape), outside, volume.dtype)
+        whole[self._inside] = volume
+        return whole
+
+    @property
+    def _inside(self) -> tuple:
+        return (..., *(slice(start, stop) for start, stop in self.box))
 
 
 def nonzero_box(array: np.ndarray) -> Box:
@@ -23,10 +60,3 @@ def nonzero_box(array: np.ndarray) -> Box:
 def crop_to(array: np.ndarray, box: Box) -> np.ndarray:
     """The view of (C, *spatial) inside `box`."""
     return array[(slice(None), *(slice(start, stop) for start, stop in box))]
-
-
-def put_back(array: np.ndarray, box: Box, shape: tuple[int, ...], outside: float = 0) -> np.ndarray:
-    """An array of `shape` holding `array` inside `box` and `outside` elsewhere."""
-    whole = np.full(shape, outside, array.dtype)
-    whole[tuple(slice(start, stop) for start, stop in box)] = array
-    return whole

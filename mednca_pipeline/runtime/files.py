@@ -1,6 +1,7 @@
 """Files written whole or not at all, and JSON."""
 
 import json
+import math
 import os
 import secrets
 from collections.abc import Iterator
@@ -31,9 +32,9 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, data: object) -> None:
-    """Writes `data` (a dataclass, or what JSON knows) with sorted keys."""
+    """Writes `data` (a dataclass, or what JSON knows) with sorted keys, and null for NaN, which JSON does not know."""
     data = asdict(data) if is_dataclass(data) and not isinstance(data, type) else data
-    write_text(path, json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    write_text(path, json.dumps(_null_for_nan(data), indent=1, sort_keys=True, ensure_ascii=False) + "\n")
 
 
 def read_json(path: Path, schema: int | None = None) -> Any:
@@ -51,3 +52,11 @@ def read_json(path: Path, schema: int | None = None) -> Any:
             remedy = "Make it again with this version of mednca_pipeline: another one wrote it."
             raise InputError(path, f"schema {schema}", "none" if found is None else str(found), remedy)
     return data
+
+
+def _null_for_nan(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {key: _null_for_nan(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_null_for_nan(value) for value in data]
+    return None if isinstance(data, float) and math.isnan(data) else data

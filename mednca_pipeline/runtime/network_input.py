@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .padding import CropBack, pad_to
+from .padding import Pad
 from .position import position_channels
 from .slices import with_adjacent
 
@@ -31,22 +31,22 @@ class InputFormat:
 
 @dataclass(frozen=True)
 class Part:
-    """Some slices of an image, or a volume. array: (channels, slices, H, W).
+    """Some slices of an image, or a volume. array: (channels, slices, H, W), padded by `pad`.
 
-    inside: where the image lies in the padded one. first: number of the first slice. total: number of all slices.
+    first: number of the first slice. total: number of all slices.
     """
 
     array: np.ndarray
-    inside: CropBack
+    pad: Pad
     first: int
     total: int
 
 
 def parts(image: np.ndarray, seen: InputFormat) -> Iterator[Part]:
     """The parts in which a preprocessed image (C, S, H, W), float32, goes through a network."""
-    padded, inside = pad_to(image, seen.image_size, seen.factor)
-    image_starts = [part.start for part in inside if isinstance(part, slice)]  # in the padded image
-    starts = [0] * (3 - seen.dim) + image_starts
+    pad = Pad.to(image.shape[-seen.dim :], seen.image_size, seen.factor)
+    padded = pad.forward(image)
+    starts = (0,) * (3 - seen.dim) + pad.starts  # where the image begins in the padded one
     box = [(-start, side - start) for start, side in zip(starts, padded.shape[1:], strict=True)]
     total = padded.shape[1]
     at_once = total if seen.dim == 3 else max(1, CELLS_PER_BATCH // math.prod(padded.shape[2:]))
@@ -54,7 +54,7 @@ def parts(image: np.ndarray, seen: InputFormat) -> Iterator[Part]:
         last = min(first + at_once, total)
         if seen.dim == 2:
             box[0] = (first, last)
-        yield Part(_channels(padded, image.shape[1:], box, seen), inside, first, total)  # held by the caller alone
+        yield Part(_channels(padded, image.shape[1:], box, seen), pad, first, total)  # held by the caller alone
 
 
 def _channels(padded: np.ndarray, shape: tuple[int, ...], box: list[tuple[int, int]], seen: InputFormat) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
@@ -12,6 +13,27 @@ Scheme = Literal["zscore", "ct", "rgb", "none"]
 SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
 _PERCENTILES = (0.5, 99.5)
 _LARGEST_SAMPLE = 1_000_000
+
+
+@dataclass(frozen=True)
+class Normalise:
+    """Changes intensities alone, so labels and probabilities pass it unchanged in both directions. See `normalise`."""
+
+    schemes: tuple[str, ...]
+    ct_statistics: tuple[tuple[float, float, float, float], ...]
+    clip_percentiles: bool
+
+    def forward(self, image: np.ndarray) -> np.ndarray:
+        """(C, *spatial) -> float32 (C, *spatial)."""
+        return normalise(image, self.schemes, self.ct_statistics, self.clip_percentiles)
+
+    def forward_labels(self, labels: np.ndarray) -> np.ndarray:
+        """`labels` themselves."""
+        return labels
+
+    def inverse(self, volume: np.ndarray, outside: float = 0.0) -> np.ndarray:
+        """`volume` itself: it holds labels or probabilities."""
+        return volume
 
 
 def normalise(

@@ -1,11 +1,47 @@
 """Padding up to a size that a network can take, by replicating edges."""
 
 from collections.abc import Sequence
-from types import EllipsisType
+from dataclasses import dataclass
 
 import numpy as np
 
-CropBack = tuple[EllipsisType | slice, ...]
+
+@dataclass(frozen=True)
+class Pad:
+    """Replicates the edges of the last len(shape) axes, from `shape` to `padded_shape`.
+
+    As much on either side; the odd voxel goes to the end.
+    """
+
+    shape: tuple[int, ...]
+    padded_shape: tuple[int, ...]
+
+    @classmethod
+    def to(cls, shape: Sequence[int], minimum: Sequence[int], multiple: int | Sequence[int] = 1) -> "Pad":
+        """To the smallest shape of at least `shape` and `minimum` whose sizes are whole multiples of `multiple`."""
+        return cls(tuple(shape), padded_shape(shape, minimum, multiple))
+
+    @property
+    def starts(self) -> tuple[int, ...]:
+        """Where the image begins in the padded one, per padded axis."""
+        return tuple((new - size) // 2 for size, new in zip(self.shape, self.padded_shape, strict=True))
+
+    def forward(self, image: np.ndarray) -> np.ndarray:
+        """(..., *shape) -> (..., *padded_shape), or the array itself where it is large enough already."""
+        if self.padded_shape == self.shape:
+            return image
+        sizes = zip(self.starts, self.shape, self.padded_shape, strict=True)
+        widths = [(start, new - size - start) for start, size, new in sizes]
+        return np.pad(image, [(0, 0)] * (image.ndim - len(widths)) + widths, mode="edge")
+
+    def forward_labels(self, labels: np.ndarray) -> np.ndarray:
+        """(..., *shape) -> (..., *padded_shape)."""
+        return self.forward(labels)
+
+    def inverse(self, volume: np.ndarray, outside: float = 0.0) -> np.ndarray:
+        """(..., *padded_shape), also of another framework -> the view (..., *shape)."""
+        inside = (slice(start, start + size) for start, size in zip(self.starts, self.shape, strict=True))
+        return volume[(..., *inside)]
 
 
 def padded_shape(shape: Sequence[int], minimum: Sequence[int], multiple: int | Sequence[int]) -> tuple[int, ...]:
@@ -14,20 +50,3 @@ def padded_shape(shape: Sequence[int], minimum: Sequence[int], multiple: int | S
     return tuple(
         -(-max(size, least) // factor) * factor for size, least, factor in zip(shape, minimum, multiples, strict=True)
     )
-
-
-def pad_to(array: np.ndarray, minimum: Sequence[int], multiple: int | Sequence[int] = 1) -> tuple[np.ndarray, CropBack]:
-    """Replicates the edges of the last len(minimum) axes, as much on either side (the odd voxel goes to the end).
-
-    Returns (padded, slices) with `padded[slices]` equal to `array`: the slices begin with an Ellipsis, so that they fit
-    any number of leading axes. The array itself comes back when it is large enough already.
-    """
-    leading = array.ndim - len(minimum)
-    shape = array.shape[leading:]
-    target = padded_shape(shape, minimum, multiple)
-    starts = [(new - size) // 2 for size, new in zip(shape, target, strict=True)]
-    slices = (..., *(slice(start, start + size) for start, size in zip(starts, shape, strict=True)))
-    if target == shape:
-        return array, slices
-    widths = [(start, new - size - start) for start, size, new in zip(starts, shape, target, strict=True)]
-    return np.pad(array, [(0, 0)] * leading + widths, mode="edge"), slices

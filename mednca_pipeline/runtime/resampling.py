@@ -5,12 +5,55 @@ input. Edges are replicated.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 NEAREST, LINEAR, CUBIC = 0, 1, 3
 _REACH = {LINEAR: 1.0, CUBIC: 2.0}
 _BLOCK = 64  # output rows per product: a matrix is zero away from its diagonal, and that part is left out
+
+
+@dataclass(frozen=True)
+class Resample:
+    """Brings (S, H, W) from `shape` to `resampled_shape`, and probabilities back, linearly.
+
+    image_orders, label_orders: of interpolation, per axis.
+    """
+
+    shape: tuple[int, ...]
+    resampled_shape: tuple[int, ...]
+    image_orders: tuple[int, ...]
+    label_orders: tuple[int, ...]
+
+    @classmethod
+    def to_spacing(
+        cls,
+        shape: Sequence[int],
+        found_mm: Sequence[float],
+        target_mm: Sequence[float | None],
+        anisotropy_threshold: float,
+    ) -> "Resample":
+        """From the spacing `found_mm` to `target_mm`, where None leaves an axis as it is."""
+        sides = tuple(
+            size if target is None else max(1, round(size * found / target))
+            for size, found, target in zip(shape, found_mm, target_mm, strict=True)
+        )
+        wanted = [found if target is None else target for found, target in zip(found_mm, target_mm, strict=True)]
+        orders = (of(found_mm, wanted, anisotropy_threshold) for of in (image_orders, label_orders))
+        return cls(tuple(shape), sides, *orders)
+
+    def forward(self, image: np.ndarray) -> np.ndarray:
+        """(..., *shape) -> float32 (..., *resampled_shape), without aliasing."""
+        return resample(image, self.resampled_shape, self.image_orders, antialias=True)
+
+    def forward_labels(self, labels: np.ndarray) -> np.ndarray:
+        """(*shape) -> (*resampled_shape) of the same type: the value that covers most of each voxel."""
+        return resample_labels(labels, self.resampled_shape, self.label_orders)
+
+    def inverse(self, volume: np.ndarray, outside: float = 0.0) -> np.ndarray:
+        """Probabilities (..., *resampled_shape) -> float32 (..., *shape)."""
+        return resample(volume, self.shape, LINEAR)
 
 
 def resample(

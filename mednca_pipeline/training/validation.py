@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ..datasets.dataset import Case, load_dataset
-from ..evaluation.metrics import evaluate_case
+from ..evaluation.metrics import Units, evaluate_case
 from ..evaluation.postprocessing import Metrics, postprocessed_metrics
 from ..evaluation.summary import make_summary
 from ..inference.calibration import calibrate
@@ -57,7 +57,7 @@ def validate(
     measured = {
         case.name: {**_measure(case, folder / "validation", plans, kept), **predicted[case.name]} for case in cases
     }
-    summary = make_summary(measured, plans.spacing_known, components=kept)
+    summary = make_summary(measured, Units(plans.spacing_known), components=kept)
     write_json(folder / "summary.json", summary)
     _log_means(summary["mean"], describe_components(kept))
     if kept:
@@ -79,7 +79,8 @@ def _measure(case: Case, predictions: Path, plans: Plans, components: Mapping[st
     """ "classes" and, where the plan keeps components, "raw"."""
     file = predictions / f"{case.name}{output_ending(split_ending(case.images[0])[1])}"
     predicted, reference = read_labels(file), read_labels(case.label)
-    raw = evaluate_case(predicted.array[0], reference.array[0], reference.spacing_mm, plans.labels, plans.spacing_known)
+    units = Units(plans.spacing_known)
+    raw = evaluate_case(predicted.array[0], reference.array[0], reference.spacing_mm, plans.labels, units)
     if not components:
         return {"classes": raw}
     kept = postprocessed_metrics(file, case.label, raw, components, plans.labels, plans.spacing_known)

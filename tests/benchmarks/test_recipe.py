@@ -12,6 +12,7 @@ from benchmarks.recipe import finals, screen, stability
 from benchmarks.recipe.screen import changed, prepare
 from benchmarks.recipe.variants import VARIANTS
 from mednca_pipeline.cli.plan_and_preprocess import main as plan
+from mednca_pipeline.evaluation.metrics import Units
 from mednca_pipeline.evaluation.summary import make_summary
 from mednca_pipeline.models.registry import read_plans
 from mednca_pipeline.phantom import write_phantom_dataset
@@ -175,14 +176,14 @@ def test_a_final_has_what_the_plan_keeps_and_the_raw_means_beside_it(tmp_path):
     entry["raw"] = {"a": metrics(0.7), "b": metrics(0.8), "foreground": metrics(0.6)}
     run = dict.fromkeys("dataset config model digest threads parameters iterations restores commit".split(), 1)
     write_json(tmp_path / "run.json", {**run, "training_minutes": 1.0, "command": "mednca_train"})
-    write_json(tmp_path / "summary.json", make_summary({"case": entry}, False, components={"a": 1, "b": 2}))
+    write_json(tmp_path / "summary.json", make_summary({"case": entry}, Units(False), components={"a": 1, "b": 2}))
     row = finals.final_of(tmp_path, "1min", Workspace(tmp_path))
     assert (row["mean_class_dice"], row["foreground_dice"], row["foreground_hd95"]) == (0.9, 0.9, 1.0)
     cells = {name: str(value) for name, value in row.items()} | {"largest_component_dice": ""}
     assert finals.kept_cell(cells) == "1 component of a, 2 components of b"
     assert finals.raw_cell(cells) == "0.7500, 0.6000, 4.0 voxels"
     del entry["raw"]
-    write_json(tmp_path / "summary.json", make_summary({"case": entry}, False, components={}))
+    write_json(tmp_path / "summary.json", make_summary({"case": entry}, Units(False), components={}))
     cells = {name: str(value) for name, value in finals.final_of(tmp_path, "1min", Workspace(tmp_path)).items()}
     assert finals.kept_cell(cells | {"largest_component_dice": ""}) == "all" and finals.raw_cell(cells) == ""
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from mednca_pipeline.evaluation.comparison import compare
+from mednca_pipeline.evaluation.metrics import Units
 from mednca_pipeline.evaluation.postprocessing import Postprocessing, raw_sha256
 from mednca_pipeline.evaluation.report import write_comparison
 from mednca_pipeline.evaluation.results import collect_results, is_finished
@@ -30,7 +31,7 @@ def fold(results, model, number, dice_per_case, digest="plan-a", iterations=100,
     cases = {
         case: {"classes": dict.fromkeys(classes, metrics(dice)), "seconds": 0.5} for case, dice in dice_per_case.items()
     }
-    write_json(folder / "summary.json", make_summary(cases, spacing_known=True))
+    write_json(folder / "summary.json", make_summary(cases, Units()))
     record = {
         "schema": 1, "finished": finished, "digest": digest, "split": SPLITS[number].digest, "iterations": iterations,
         "seed": 7, "device": "cpu",
@@ -183,6 +184,24 @@ def test_files_say_what_is_in_them_and_where_it_comes_from(results):
     ):  # fmt: skip
         assert part in text, part
     assert files[3].read_bytes().startswith(b"\x89PNG")
+
+
+def test_undefined_metrics_count_by_the_policy(tmp_path):
+    undefined = {
+        "a": dict.fromkeys(("dice", "hd95", "nsd"), math.nan),
+        "b": {"dice": 0.0, "hd95": math.nan, "nsd": 0.0},
+    }
+    cases = {case: {"classes": {"organ": {**metrics(0.5), "diagonal": 50.0, **row}}} for case, row in undefined.items()}
+    cases["c"] = {"classes": {"organ": metrics(0.8)}}
+    folder = fold(tmp_path, "mednca_2d", 0, {"a": 0.5})
+    write_json(folder / "summary.json", make_summary(cases, Units()))
+    models = collect_results(tmp_path, SPLITS[:1])
+    row = row_of(compare(models), "mednca_2d")
+    assert row["cases"] == 3
+    assert row["dice_mean"] == pytest.approx((1 + 0 + 0.8) / 3)
+    assert row["hd95_mean"] == row["hd95_raw_mean"] == pytest.approx((0 + 50 + 2) / 3)
+    assert row["nsd_mean"] == pytest.approx((1 + 0 + 0.8) / 3)
+    assert raw_sha256(models[0].raw_cases) == raw_sha256(collect_results(tmp_path, SPLITS[:1])[0].raw_cases)
 
 
 def test_unreadable_summary_leaves_its_fold_out(results):

@@ -1,5 +1,8 @@
 """Largest components: what is removed, and when it is chosen."""
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -180,6 +183,9 @@ def test_stored_choice_is_read_in_both_schemas_and_for_its_plans_alone(tmp_path)
     chosen = Postprocessing({"one": 2}, {"one": {"components": 2, "chosen": True}}, (0, 1), "abc", metrics)
     write_json(tmp_path / "postprocessing.json", chosen)
     assert read_postprocessing(tmp_path, "abc") == chosen
+    undefined = replace(chosen, metrics={"a": {"one": {"dice": 0.0, "hd95": math.nan}}})
+    write_json(tmp_path / "postprocessing.json", undefined)
+    assert math.isnan(read_postprocessing(tmp_path, "abc").metrics["a"]["one"]["hd95"])
     assert read_postprocessing(tmp_path, "other plans") is None
     assert read_postprocessing(tmp_path / "nowhere", "abc") is None
     old = {"schema": 1, "classes": ["one", "two"], "cases": 3, "folds": [0], "evidence": {}, "digest": "abc"}

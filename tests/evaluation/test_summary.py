@@ -1,6 +1,7 @@
 """Folders of predictions: pairing, means, and bad files that do not stop the others."""
 
 import json
+import math
 
 import nibabel as nib
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from PIL import Image
 
 from mednca_pipeline.cli.evaluate import main
+from mednca_pipeline.evaluation.metrics import POLICY, Units
 from mednca_pipeline.evaluation.summary import (
     evaluate_folder,
     found_labels,
@@ -15,8 +17,10 @@ from mednca_pipeline.evaluation.summary import (
     make_summary,
     raw_means,
     raw_metrics,
+    read_summary,
 )
 from mednca_pipeline.runtime.errors import InputError
+from mednca_pipeline.runtime.files import read_json, write_json
 from mednca_pipeline.runtime.labels import Labels
 
 LABELS = Labels(("organ",), ((1,),))
@@ -43,7 +47,7 @@ def folders(tmp_path):
 
 
 def test_folder_is_paired_by_case_and_averaged(folders):
-    summary = evaluate_folder(*folders, LABELS)
+    summary = evaluate_folder(*folders, LABELS, Units())
     assert list(summary["cases"]) == ["a", "b"]
     assert summary["missing"] == ["c"]
     assert summary["cases"]["b"]["classes"]["organ"]["dice"] == pytest.approx(0.5)
@@ -62,13 +66,69 @@ def test_raw_metrics_have_means_of_their_own_where_components_were_removed():
         case: {"classes": {"organ": metrics(kept)}, "raw": {"organ": metrics(raw)}}
         for case, (kept, raw) in pairs.items()
     }
-    summary = make_summary(cases, True, components={"organ": 1})
+    summary = make_summary(cases, Units(), components={"organ": 1})
     assert summary["mean"]["organ"]["dice"] == pytest.approx(0.85)
     assert raw_means(summary)["organ"]["dice"] == pytest.approx(0.75)
     assert summary["raw_sd"]["organ"]["dice"] == pytest.approx(0.1 / 2**0.5)
     assert raw_metrics(summary["cases"]["a"])["organ"]["dice"] == 0.7
-    plain = make_summary({"a": {"classes": {"organ": metrics(0.9)}}}, True)
+    plain = make_summary({"a": {"classes": {"organ": metrics(0.9)}}}, Units())
     assert raw_means(plain)["organ"]["dice"] == raw_metrics(plain["cases"]["a"])["organ"]["dice"] == 0.9
+
+
+def empty_cases():
+    """Two empty masks; a missed organ in an image of 3 x 4 mm; a found one."""
+    common = {"volume_predicted": 0.0, "volume_reference": 0.0, "diagonal": 5.0}
+    rows = {
+        "both": {**common, "dice": math.nan, "hd95": math.nan, "nsd": math.nan},
+        "one": {**common, "dice": 0.0, "hd95": math.nan, "nsd": 0.0, "volume_reference": 2.0},
+        "none": {**common, "dice": 0.8, "hd95": 1.0, "nsd": 0.5, "volume_predicted": 3.0, "volume_reference": 2.0},
+    }
+    return {case: {"classes": {"organ": row}} for case, row in rows.items()}
+
+
+def test_rows_stay_undefined_and_means_follow_the_policy_which_is_counted(tmp_path):
+    summary = make_summary(empty_cases(), Units())
+    assert summary["mean"]["organ"]["dice"] == pytest.approx((1 + 0 + 0.8) / 3)
+    assert summary["mean"]["organ"]["hd95"] == pytest.approx((0 + 5 + 1) / 3)
+    assert summary["mean"]["organ"]["nsd"] == pytest.approx((1 + 0 + 0.5) / 3)
+    assert summary["sd"]["organ"]["hd95"] == pytest.approx(7**0.5)  # of 0, 5, 1: (4 + 9 + 1) / 2
+    assert summary["policy_applied"] == {"organ": {"empty_in_both": 1, "empty_in_one": 1}}
+    assert "raw_policy_applied" not in summary
+    write_json(tmp_path / "summary.json", summary)
+    assert "NaN" not in (tmp_path / "summary.json").read_text(encoding="utf-8")
+    stored = read_json(tmp_path / "summary.json")["cases"]
+    assert [stored[case]["classes"]["organ"]["hd95"] for case in ("both", "one", "none")] == [None, None, 1.0]
+    read = read_summary(tmp_path / "summary.json")
+    assert math.isnan(read["cases"]["both"]["classes"]["organ"]["dice"])
+    assert make_summary(read["cases"], Units())["mean"] == summary["mean"]
+
+
+def test_raw_rows_are_counted_apart():
+    cases = empty_cases()
+    for case, entry in cases.items():
+        entry["raw"] = cases["none"]["classes"] if case == "both" else entry["classes"]
+    summary = make_summary(cases, Units())
+    assert summary["raw_policy_applied"] == {"organ": {"empty_in_both": 0, "empty_in_one": 1}}
+    assert summary["raw_mean"]["organ"]["hd95"] == pytest.approx((1 + 5 + 1) / 3)
+
+
+def test_files_of_schema_1_are_read_as_they_are_and_others_refused(tmp_path):
+    row = {"dice": 1.0, "hd95": 0.0, "nsd": 1.0, "volume_predicted": 0.0, "volume_reference": 0.0}
+    old = {"schema": 1, "cases": {"a": {"classes": {"organ": row}}}, "mean": {"organ": row}}
+    write_json(tmp_path / "summary.json", old)
+    assert read_summary(tmp_path / "summary.json") == old
+    assert make_summary(old["cases"], Units())["mean"]["organ"] == row
+    write_json(tmp_path / "summary.json", {**old, "schema": 3})
+    with pytest.raises(InputError, match="expected schema 2, found 3"):
+        read_summary(tmp_path / "summary.json")
+
+
+def test_policy_says_the_tolerance_and_defines_what_tables_say():
+    assert "NSD has a tolerance of 3 voxels" in Units(False, 3.0).policy
+    assert POLICY.split(";")[0] in Units().policy
+    for wrong in (-1.0, math.inf, math.nan):
+        with pytest.raises(InputError, match="tolerance: expected a distance of at least 0"):
+            Units(True, wrong)
 
 
 def test_spacing_is_taken_in_array_order(folders):
@@ -76,7 +136,7 @@ def test_spacing_is_taken_in_array_order(folders):
     moved = np.zeros((12, 12, 12))
     moved[3:7, 3:7, 5:9] = 1  # file axes (x, y, z): two slices up, 2 mm each
     write(predictions / "a.nii.gz", moved)
-    assert evaluate_folder(*folders, LABELS)["cases"]["a"]["classes"]["organ"]["hd95"] == pytest.approx(4.0)
+    assert evaluate_folder(*folders, LABELS, Units())["cases"]["a"]["classes"]["organ"]["hd95"] == pytest.approx(4.0)
 
 
 def test_bad_files_are_named_and_the_others_kept(folders):
@@ -85,7 +145,7 @@ def test_bad_files_are_named_and_the_others_kept(folders):
     write(references / "d.nii.gz", block(3))
     write(predictions / "d.nii.gz", block(3)[:6])
     write(predictions / "e.nii.gz", block(3))
-    summary = evaluate_folder(predictions, references, LABELS)
+    summary = evaluate_folder(predictions, references, LABELS, Units())
     assert list(summary["cases"]) == ["a", "b"]
     assert set(summary["failed"]) == {"c", "d"}
     assert "shape" in summary["failed"]["d"]
@@ -94,7 +154,7 @@ def test_bad_files_are_named_and_the_others_kept(folders):
 
 
 def test_a_worker_process_changes_nothing(folders):
-    assert evaluate_folder(*folders, LABELS, workers=1) == evaluate_folder(*folders, LABELS)
+    assert evaluate_folder(*folders, LABELS, Units(), workers=1) == evaluate_folder(*folders, LABELS, Units())
 
 
 def test_maps_beside_the_labels_are_no_cases(tmp_path):
@@ -106,12 +166,12 @@ def test_maps_beside_the_labels_are_no_cases(tmp_path):
 def test_nothing_to_compare_is_an_error(folders, tmp_path):
     write(tmp_path / "other" / "z.nii.gz", block(3))
     with pytest.raises(InputError, match="found z.nii.gz there and a.nii.gz"):
-        evaluate_folder(tmp_path / "other", folders[1], LABELS)
+        evaluate_folder(tmp_path / "other", folders[1], LABELS, Units())
 
 
 def test_seconds_and_quality_have_their_place():
     classes = {"organ": dict.fromkeys(("dice", "hd95", "nsd", "volume_predicted", "volume_reference"), 1.0)}
-    summary = make_summary({"a": {"classes": classes, "seconds": 2.5}}, spacing_known=False)
+    summary = make_summary({"a": {"classes": classes, "seconds": 2.5}}, Units(False))
     assert summary["cases"]["a"]["seconds"] == 2.5
     assert summary["cases"]["a"]["quality"] is None
     assert summary["units"] == {"distance": "voxels", "volume": "voxels", "nsd_tolerance": 2.0}
@@ -147,3 +207,21 @@ def test_command_measures_pictures_in_pixels(tmp_path):
     case = json.loads((tmp_path / "s.json").read_text(encoding="utf-8"))["cases"]["a"]["classes"]["label 255"]
     assert case["hd95"] == pytest.approx(2.0)
     assert case["volume_reference"] == 64
+
+
+def test_command_takes_another_tolerance(folders, capsys):
+    """Blocks 4 mm (two slices) apart: within 4 mm all of both outlines lies, within 1 mm the sides alone."""
+    predictions, references = folders
+    moved = np.zeros((12, 12, 12))
+    moved[3:7, 3:7, 5:9] = 1
+    write(predictions / "a.nii.gz", moved)
+    found = {}
+    for tolerance in ("1", "4"):
+        main(["-p", str(predictions), "-l", str(references), "--tolerance", tolerance])
+        summary = json.loads((predictions / "summary.json").read_text(encoding="utf-8"))
+        assert summary["units"]["nsd_tolerance"] == float(tolerance)
+        found[tolerance] = summary["cases"]["a"]["classes"]["label 1"]["nsd"]
+        assert f"NSD at {tolerance} mm" in capsys.readouterr().out
+    assert found["1"] < 0.8 and found["4"] == 1.0
+    assert main(["-p", str(predictions), "-l", str(references), "--tolerance", "-1"]) == 2
+    assert "tolerance: expected a distance of at least 0" in capsys.readouterr().err

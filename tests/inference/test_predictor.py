@@ -10,6 +10,7 @@ from scipy.ndimage import label
 from tiny_model import SHAPE, SPACING, make_image, make_plans, save_model, with_regions
 
 from mednca_pipeline.evaluation.postprocessing import Postprocessing
+from mednca_pipeline.inference import predictor as predictor_module
 from mednca_pipeline.inference.light import LightNetwork
 from mednca_pipeline.inference.network import Asked
 from mednca_pipeline.inference.predictor import Predictor
@@ -275,3 +276,18 @@ def test_another_number_of_channels_is_refused_with_fitting_advice(folder, tmp_p
     pair = Predictor.from_folder(save_model(tmp_path, make_plans(channels=2), folds=(0,)))
     with pytest.raises(InputError, match="Expected 2 channels .*found 1.*case_0000 to case_0001"):
         pair.predict(np.ones((1, *SHAPE)), SPACING)
+
+
+def test_a_prepared_image_is_preprocessed_once_whatever_runs_on_it(tmp_path, image, monkeypatch):
+    folder = save_model(tmp_path, make_plans(), folds=(0, 1))
+    predictor, calls = Predictor.from_folder(folder), []
+    prepare = predictor_module.preprocess_image
+    monkeypatch.setattr(predictor_module, "preprocess_image", lambda *given: (calls.append(1), prepare(*given))[1])
+    prepared = predictor.prepare(image, SPACING)
+    both, second = predictor.run(prepared), predictor.run(prepared, folds=[1], runs=3)
+    assert len(calls) == 1
+    alone = Predictor.from_folder(folder, folds=[1], runs=3)
+    for found, expected in ((both, Predictor.from_folder(folder)), (second, alone)):
+        np.testing.assert_array_equal(found.probabilities, expected.predict(image, SPACING).probabilities)
+    with pytest.raises(InputError, match="some of 0, 1, found 5"):
+        predictor.run(prepared, folds=[5])

@@ -129,6 +129,10 @@ def test_digest_does_not_depend_on_the_way_through_json():
     assert preprocessing_digest(PLAN, replace(LABELS, ignore=3)) != preprocessing_digest(PLAN, LABELS)
 
 
+def test_digest_of_what_was_preprocessed_before_still_holds():
+    assert preprocessing_digest(PLAN, LABELS) == "6e156394f77a3ff7d20dd894e8739cace305b6c496ffaed5ce00ff6680274093"
+
+
 def test_bad_cases_are_named_and_do_not_stop_the_others(cases, tmp_path):
     cases[0].images[0].write_bytes(b"no image")
     _save(np.zeros((5, 5, 5), np.uint8), cases[1].label)

@@ -11,13 +11,14 @@ from mednca_pipeline.preprocessing.store import (
 )
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.labels import Labels
-from mednca_pipeline.runtime.preprocessing import Frame
+from mednca_pipeline.runtime.preprocessing import PreprocessingPlan, frame_of
 
 LABELS = Labels(names=("liver", "tumour"), values=((1,), (2,)))
 
 
 def _properties(shape, digest="d"):
-    frame = Frame(shape, ((0, 1), (0, 2), (0, 3)), shape, (1.0, 1.0, 2.5), shape)
+    plan = PreprocessingPlan((2, 0, 1), (None, 1.0, 2.0), ("ct",), ((50.0, 25.0, -100.0, 300.0),))
+    frame = frame_of(np.ones((1, *shape)), (1.0, 1.0, 2.5), plan)
     slices, voxels = {"liver": (0, 1), "tumour": ()}, {"liver": (5, 6), "tumour": ()}
     return CaseProperties(digest, (("a.nii.gz", 10, 1234567890123456789),), frame, shape, slices, voxels)
 
@@ -65,6 +66,15 @@ def test_truncated_and_missing_files_name_the_case_and_the_remedy(tmp_path):
         store.image("a")
     with pytest.raises(InputError, match="b.properties.json: expected a JSON file, found no such file"):
         store.properties("b")
+
+
+def test_cases_of_another_schema_are_made_again(tmp_path):
+    store, *_ = _write(tmp_path, "a")
+    properties = tmp_path / "a.properties.json"
+    properties.write_text(properties.read_text(encoding="utf-8").replace('"schema":2', '"schema":1'), encoding="utf-8")
+    assert not store.is_made_with("a", "d")
+    with pytest.raises(InputError, match="expected schema 2, found 1"):
+        store.properties("a")
 
 
 def test_require_names_cases_of_another_plan(tmp_path):

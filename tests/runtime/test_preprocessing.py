@@ -7,19 +7,22 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from mednca_pipeline.runtime.cropping import crop_to, nonzero_box, put_back
+from mednca_pipeline.runtime.cropping import Crop, crop_to, nonzero_box
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.labels import Labels
-from mednca_pipeline.runtime.normalisation import normalise, percentiles
+from mednca_pipeline.runtime.normalisation import Normalise, normalise, percentiles
+from mednca_pipeline.runtime.permuting import Permute
 from mednca_pipeline.runtime.preprocessing import (
-    Frame,
     PreprocessingPlan,
+    frame_of,
     preprocess_image,
     preprocess_labels,
     restore_labels,
     restore_volume,
 )
+from mednca_pipeline.runtime.preprocessing_steps import Frame
 from mednca_pipeline.runtime.records import from_dict
+from mednca_pipeline.runtime.resampling import CUBIC, LINEAR, Resample
 
 LABELS = Labels(("left", "right"), ((1,), (2,)))
 PLAN_3D = PreprocessingPlan((0, 1, 2), (1.0, 1.0, 1.0), ("zscore",))
@@ -45,8 +48,8 @@ def test_crop_to_nonzero_of_any_channel():
     assert nonzero_box(np.zeros((1, 5, 6))) == ((0, 5), (0, 6))
 
 
-def test_put_back():
-    whole = put_back(np.ones((1, 2)), ((1, 2), (0, 2)), (3, 3), outside=7)
+def test_what_was_cropped_is_put_back():
+    whole = Crop(((1, 2), (0, 2)), (3, 3)).inverse(np.ones((1, 2)), outside=7)
     assert whole.tolist() == [[7, 7, 7], [1, 1, 7], [7, 7, 7]]
 
 
@@ -108,7 +111,12 @@ def test_percentiles_of_huge_images_come_from_a_sample():
 def test_3d_shape_frame_and_values():
     image, _ = blobs()
     preprocessed, frame = preprocess_image(image, (2.0, 1.0, 0.5), PLAN_3D)
-    assert frame == Frame((12, 20, 16), ((1, 11), (2, 18), (1, 13)), (10, 16, 12), (2.0, 1.0, 0.5), (20, 16, 6))
+    assert frame == Frame(
+        Crop(((1, 11), (2, 18), (1, 13)), (12, 20, 16)),
+        Permute((0, 1, 2)),
+        Normalise(("zscore",), (), True),
+        Resample((10, 16, 12), (20, 16, 6), (CUBIC,) * 3, (LINEAR,) * 3),
+    )
     assert preprocessed.shape == (1, 20, 16, 6)
     assert preprocessed.dtype == np.float32
     assert abs(preprocessed.mean()) < 0.1
@@ -120,7 +128,7 @@ def test_2d_configuration_slices_along_the_planned_axis_and_keeps_it():
     preprocessed, frame = preprocess_image(array, (1.0, 1.0, 5.0), PLAN_2D_OF_3D)
     assert preprocessed.shape == (1, 4, 2, 3)
     assert np.array_equal(preprocessed[0], array[0].transpose(2, 0, 1))
-    assert np.array_equal(restore_volume(preprocessed[0], frame, PLAN_2D_OF_3D), array[0])
+    assert np.array_equal(restore_volume(preprocessed[0], frame), array[0])
 
 
 def test_2d_images_have_one_slice():
@@ -129,25 +137,25 @@ def test_2d_images_have_one_slice():
     preprocessed, frame = preprocess_image(array, (0.5, 1.0), plan)
     assert preprocessed.shape == (3, 1, 5, 10)
     assert preprocessed == pytest.approx(1, abs=1e-5)
-    assert restore_volume(preprocessed[0], frame, plan).shape == (10, 20)
+    assert restore_volume(preprocessed[0], frame).shape == (10, 20)
 
 
 @pytest.mark.parametrize("plan", [PLAN_3D, PLAN_2D_OF_3D])
 def test_labels_round_trip_exactly_without_resampling(plan):
     image, labels = blobs()
     _, frame = preprocess_image(image, (1.0, 1.0, 1.0), plan)
-    preprocessed = preprocess_labels(labels, frame, plan, LABELS)
+    preprocessed = preprocess_labels(labels, frame, LABELS)
     assert preprocessed.dtype == np.uint8
     assert preprocessed.shape == frame.preprocessed_shape
-    assert np.array_equal(restore_labels(LABELS.encode(preprocessed), frame, plan, LABELS), labels)
+    assert np.array_equal(restore_labels(LABELS.encode(preprocessed), frame, LABELS), labels)
 
 
 @pytest.mark.parametrize("spacing", [(2.0, 1.5, 0.7), (0.9, 1.2, 1.1), (5.0, 1.0, 1.0)])
 def test_labels_round_trip_closely_with_resampling(spacing):
     image, labels = blobs()
     _, frame = preprocess_image(image, spacing, PLAN_3D)
-    preprocessed = preprocess_labels(labels, frame, PLAN_3D, LABELS)
-    restored = restore_labels(iter(LABELS.encode(preprocessed)), frame, PLAN_3D, LABELS)
+    preprocessed = preprocess_labels(labels, frame, LABELS)
+    restored = restore_labels(iter(LABELS.encode(preprocessed)), frame, LABELS)
     assert restored.shape == labels.shape
     for value in (1, 2):
         both = ((restored == value) & (labels == value)).sum()
@@ -160,10 +168,10 @@ def test_regions_and_ignore_pass_through():
     labels[2:6, 2:6, 2:6], labels[3:5, 3:5, 3:5], labels[7] = 1, 2, 3
     plan = PreprocessingPlan((0, 1, 2), (0.5, 0.5, 0.5), ("none",))
     _, frame = preprocess_image(np.ones((1, 8, 8, 8)), (1.0, 1.0, 1.0), plan)
-    preprocessed = preprocess_labels(labels, frame, plan, regions)
+    preprocessed = preprocess_labels(labels, frame, regions)
     assert preprocessed[15, 8, 8] == 3
     assert preprocessed[7, 7, 7] == 2
-    restored = restore_labels(regions.encode(preprocessed), frame, plan, regions)
+    restored = restore_labels(regions.encode(preprocessed), frame, regions)
     assert np.array_equal(restored, np.where(labels == 3, 0, labels))
 
 
@@ -171,10 +179,10 @@ def test_what_was_cropped_away_is_background():
     image, _ = blobs()
     _, frame = preprocess_image(image, (1.0, 1.0, 1.0), PLAN_3D)
     everywhere = np.stack([np.full(frame.preprocessed_shape, p, np.float32) for p in (0.1, 0.8, 0.1)])
-    restored = restore_labels(everywhere, frame, PLAN_3D, LABELS)
+    restored = restore_labels(everywhere, frame, LABELS)
     assert np.array_equal(restored == 1, image[0] != 0)
-    assert restore_volume(everywhere[0], frame, PLAN_3D, outside=1.0)[0, 0, 0] == 1
-    assert restore_volume(everywhere[0], frame, PLAN_3D)[0, 0, 0] == 0
+    assert restore_volume(everywhere[0], frame, outside=1.0)[0, 0, 0] == 1
+    assert restore_volume(everywhere[0], frame)[0, 0, 0] == 0
 
 
 def test_permuted_and_flipped_images_give_permuted_and_flipped_results():
@@ -188,13 +196,13 @@ def test_permuted_and_flipped_images_give_permuted_and_flipped_results():
         return array.transpose(*range(array.ndim - 3), *(axis + array.ndim - 3 for axis in turned))[..., ::-1, :, ::-1]
 
     expected, frame = preprocess_image(image, spacing, plan)
-    expected_labels = preprocess_labels(labels, frame, plan, LABELS)
+    expected_labels = preprocess_labels(labels, frame, LABELS)
     found, turned_frame = preprocess_image(turn(image), tuple(spacing[axis] for axis in turned), turned_plan)
     assert found == pytest.approx(turn(expected), abs=1e-4)
-    found_labels = preprocess_labels(turn(labels), turned_frame, turned_plan, LABELS)
+    found_labels = preprocess_labels(turn(labels), turned_frame, LABELS)
     assert np.array_equal(found_labels, turn(expected_labels))
-    restored = restore_labels(LABELS.encode(found_labels), turned_frame, turned_plan, LABELS)
-    assert np.array_equal(restored, turn(restore_labels(LABELS.encode(expected_labels), frame, plan, LABELS)))
+    restored = restore_labels(LABELS.encode(found_labels), turned_frame, LABELS)
+    assert np.array_equal(restored, turn(restore_labels(LABELS.encode(expected_labels), frame, LABELS)))
 
 
 def test_an_axis_order_is_the_same_as_turning_the_array():
@@ -208,11 +216,11 @@ def test_many_classes_are_restored_two_maps_at_a_time():
     classes = Labels(tuple(f"class{value}" for value in range(1, 24)), tuple((value,) for value in range(1, 24)))
     plan = PreprocessingPlan((0, 1, 2), (8.0, 8.0, 8.0), ("none",))
     shape = (64, 64, 64)
-    frame = Frame(shape, tuple((0, 64) for _ in shape), shape, (1.0, 1.0, 1.0), (8, 8, 8))
+    frame = frame_of(np.ones((1, *shape), bool), (1.0, 1.0, 1.0), plan)
     probabilities = np.random.default_rng(0).random((24, 8, 8, 8)).astype(np.float32)
     one_map = 4 * 64**3
     tracemalloc.start()
-    restored = restore_labels(probabilities, frame, plan, classes)
+    restored = restore_labels(probabilities, frame, classes)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert restored.max() > 10

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mednca_pipeline.runtime.padding import pad_to, padded_shape
+from mednca_pipeline.runtime.padding import Pad, padded_shape
 from mednca_pipeline.runtime.resampling import (
     CUBIC,
     LINEAR,
@@ -136,8 +136,9 @@ def test_padded_shape():
 
 def test_pad_replicates_edges_around_the_centre_and_crops_back():
     array = np.arange(6.0).reshape(1, 2, 3)
-    padded, inside = pad_to(array, (4, 4), 2)
+    pad = Pad.to((2, 3), (4, 4), 2)
+    padded = pad.forward(array)
     assert padded.shape == (1, 4, 4)
     assert padded[0].tolist() == [[0, 1, 2, 2], [0, 1, 2, 2], [3, 4, 5, 5], [3, 4, 5, 5]]
-    assert np.array_equal(padded[inside], array)
-    assert pad_to(padded, (4, 4), 2)[0] is padded
+    assert np.array_equal(pad.inverse(padded), array)
+    assert Pad.to((4, 4), (4, 4), 2).forward(padded) is padded

@@ -1,0 +1,70 @@
+"""Writes docs/schemas/plans.schema.json, the JSON schema of plans.json, from the dataclasses that check it.
+
+python docs/schemas/make_schemas.py
+"""
+
+import json
+import types
+import typing
+from dataclasses import MISSING, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from mednca_pipeline.models.registry import MODELS
+from mednca_pipeline.plans.plans import SCHEMA, ConfigPlan, Plans
+
+OUT = Path(__file__).with_name("plans.schema.json")
+PLAIN = {int: "integer", float: "number", str: "string", bool: "boolean"}
+
+
+def schema_of(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
+    """What runtime.records.from_dict takes for a value of type `kind`. Dataclasses go into `definitions`."""
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if origin is typing.Literal:
+        return {"enum": list(args)}
+    if origin in (typing.Union, types.UnionType):
+        return {"anyOf": [{"type": "null"} if arg is type(None) else schema_of(arg, definitions) for arg in args]}
+    if origin is tuple and args[-1] is not Ellipsis:
+        items = [schema_of(arg, definitions) for arg in args]
+        return {"type": "array", "prefixItems": items, "minItems": len(items), "maxItems": len(items)}
+    if origin is tuple:
+        return {"type": "array", "items": schema_of(args[0], definitions)}
+    if origin is dict:
+        return {"type": "object", "additionalProperties": schema_of(args[1], definitions)}
+    if is_dataclass(kind):
+        definitions.setdefault(kind.__name__, {})
+        definitions[kind.__name__] = definitions[kind.__name__] or record(kind, definitions)
+        return {"$ref": f"#/$defs/{kind.__name__}"}
+    return {"type": PLAIN[kind]} if kind in PLAIN else {}
+
+
+def record(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
+    hints = typing.get_type_hints(kind)
+    needed = [one.name for one in fields(kind) if one.default is MISSING and one.default_factory is MISSING]
+    properties = {one.name: schema_of(hints[one.name], definitions) for one in fields(kind)}
+    if kind is ConfigPlan:
+        plans = {name: schema_of(model.plan, definitions) for name, model in MODELS.items()}
+        properties["models"] = {"type": "object", "properties": plans, "additionalProperties": False}
+    return {
+        "description": (kind.__doc__ or "").split("\n\n")[0].strip(),
+        "type": "object",
+        "properties": properties,
+        "required": needed,
+        "additionalProperties": False,
+    }
+
+
+def plans_schema() -> dict[str, Any]:
+    definitions: dict[str, Any] = {}
+    top = record(Plans, definitions)
+    top["properties"]["schema"] = {"const": SCHEMA}
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "plans.json of mednca_pipeline"}
+    return {**head, **top, "$defs": dict(sorted(definitions.items()))}
+
+
+def text() -> str:
+    return json.dumps(plans_schema(), indent=1) + "\n"
+
+
+if __name__ == "__main__":
+    OUT.write_text(text(), encoding="utf-8")
