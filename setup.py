@@ -43,11 +43,12 @@ setup(
     packages=find_packages(
         include=["mednca_pipeline", "mednca_pipeline.*", "dataset_conversion", "dataset_conversion.*"]
     ),
+    package_data={"mednca_pipeline": ["py.typed"]},
     install_requires=["numpy>=2.0", "nibabel>=5.3", "Pillow>=11", "safetensors>=0.5", "rich>=13"],
     extras_require={
         "train": TRAIN,
         "cluster": CLUSTER,
-        "test": [*TRAIN, *CLUSTER, "pytest>=8", "ruff>=0.9"],
+        "test": [*TRAIN, *CLUSTER, "pytest>=8", "pytest-cov>=6", "coverage>=7", "ruff>=0.9", "mypy>=1.18"],
     },
     entry_points={
         "console_scripts": [f"mednca_{command} = mednca_pipeline.cli.{command}:main" for command in COMMANDS],

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mednca_pipeline.models.nca import CHANNELS_LAST, Cell, run_steps
+from mednca_pipeline.models.nca import CHANNELS_LAST, Cell, CellForm, run_steps
 
 from . import timing
 
@@ -43,11 +43,8 @@ def cells() -> dict[str, Cell]:
         "layer norm": "layer",
         "RMS norm (torch.nn.functional)": "rms",
     }
-    built = {
-        name: Cell(2, CHANNELS, HIDDEN, 1, perception="matrix", norm=norm, border="replicate")
-        for name, norm in made.items()
-    }
-    composed = Cell(2, CHANNELS, HIDDEN, 1, perception="matrix", norm="none", border="replicate")
+    built = {name: Cell(2, CHANNELS, HIDDEN, 1, CellForm("matrix", norm, "replicate")) for name, norm in made.items()}
+    composed = Cell(2, CHANNELS, HIDDEN, 1, CellForm("matrix", "none", "replicate"))
     composed.norm = ComposedRMS()
     return built | {"RMS norm of elementwise operations": composed}
 

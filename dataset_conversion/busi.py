@@ -17,12 +17,13 @@ _MASK = re.compile(r"(.+?)_mask(_\d+)?")
 
 
 def convert(options: Options) -> Conversion:
-    """One label, lesion, from all masks of an image. Images are stored in grey, which they are but for coloured marks.
+    """One label, lesion, from all masks of an image. Images are stored in grey: only some have coloured marks.
 
-    Images of `normal` without a mask have an empty one. Others without a mask go to imagesTs: nobody outlined their
-    lesion, which is not the same as none.
+    Images of `normal` without a mask get an empty mask. Other images without a mask go to imagesTs: nobody outlined
+    their lesion, which does not mean that they have none.
     """
-    cases, coloured, unlabelled = [], [], []
+    cases: list[RawCase] = []
+    coloured, unlabelled = [], []
     for folder in _class_folders(existing_folder(options.source, DESCRIPTION)):
         images, masks = _sort(folder)
         for stem, image in images.items():
@@ -49,7 +50,7 @@ def _class_folders(source: Path) -> list[Path]:
         found = [parent / name for name in _CLASSES if (parent / name).is_dir()]
         if found:
             return found
-    raise InputError(f"{source}: expected {DESCRIPTION}; found none of them. Check -i.")
+    raise InputError(source, DESCRIPTION, "none of them", "Check -i.")
 
 
 def _sort(folder: Path) -> tuple[dict[str, Path], dict[str, list[Path]]]:
@@ -64,7 +65,6 @@ def _sort(folder: Path) -> tuple[dict[str, Path], dict[str, list[Path]]]:
             images[file.stem] = file
     orphans = [files[0] for stem, files in masks.items() if stem not in images]
     if orphans:
-        raise InputError(
-            f"{folder}: expected an image for each mask, found {count(orphans, 'mask')} without. Complete the download."
-        )
+        found = f"{count(orphans, 'mask')} without"
+        raise InputError(folder, "an image for each mask", found, "Complete the download.")
     return images, masks

@@ -11,7 +11,7 @@ THRESHOLD = 127
 
 
 def convert(options: Options) -> Conversion:
-    """Masks above 127 are lung. A mask has its image's name, or that and _mask. Images without one go to imagesTs."""
+    """Masks above 127 are lung. A mask is named as its image, with or without _mask; images without go to imagesTs."""
     images = image_files(subfolder(options.source, ("images", "CXR_png"), DESCRIPTION))
     masks = {
         file.stem.removesuffix("_mask"): file

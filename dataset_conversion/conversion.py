@@ -1,4 +1,4 @@
-"""What every converter returns, and the writing of it as a raw dataset: whole, or not at all."""
+"""What every converter returns, and how it is written as a raw dataset: whole, or not at all."""
 
 import json
 import os
@@ -18,7 +18,7 @@ Write = Callable[[Path], None]
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line says. All but the source are for `pairs` alone; series: as `choose_series` takes them."""
+    """What the command line says. Only `pairs` uses more than the source. series: as `choose_series` takes them."""
 
     source: Path
     masks: Path | None = None
@@ -29,9 +29,9 @@ class Options:
 
 @dataclass(frozen=True)
 class RawCase:
-    """A case to be written: one function per channel file, each called with the path to write; and the label's.
+    """A case to be written. images, label: functions that write a file to the path that they are called with.
 
-    Without a label the case goes to imagesTs.
+    There is one function per channel file. Without a label the case goes to imagesTs.
     """
 
     name: str
@@ -41,7 +41,7 @@ class RawCase:
 
 @dataclass(frozen=True)
 class Conversion:
-    """A dataset to be written. name: its default name. labels: {"background": 0, ...}. notes: for the user."""
+    """A dataset to be written. name: the default name. labels: {"background": 0, ...}. notes: texts for the user."""
 
     name: str
     channel_names: tuple[str, ...]
@@ -55,26 +55,24 @@ class Conversion:
 def new_folder(workspace: Workspace, number: int, name: str, force: bool) -> Path:
     """The folder for dataset `number`. Raises InputError where the number or the folder is taken already.
 
-    A dataset of which only plans or results are here, as they come with the repository, does not take its number.
+    A number is free if only plans or results have it, which may come with the repository.
     """
     if not 1 <= number <= 999:
-        raise InputError(f"-d {number}: expected a number from 1 to 999.")
+        raise InputError("-d", "a number from 1 to 999", str(number))
     if not re.fullmatch(r"[A-Za-z0-9][\w-]*", name, re.ASCII):
-        raise InputError(f"--name: expected a name of letters, digits, _ and -, found {name!r}.")
+        raise InputError("--name", "a name of letters, digits, _ and -", repr(name))
     folder = workspace.new_raw_folder(number, name)
     others = [other for other in workspace.datasets_with_data() if other.startswith(f"Dataset{number:03d}_")]
     if any(other != folder.name for other in others):
-        raise InputError(
-            f"-d {number}: expected a free number, found that {', '.join(others)} has it already. "
-            f"Choose another, or give that name with --name."
-        )
+        found = f"that {', '.join(others)} has it already"
+        raise InputError(f"-d {number}", "a free number", found, "Choose another, or give that name with --name.")
     if not force and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder}: expected no such dataset yet, found one. Write over it with --force.")
+        raise InputError(folder, "no such dataset yet", "one", "Write over it with --force.")
     return folder
 
 
 def write_dataset(conversion: Conversion, folder: Path, progress: Callable[[str], None] | None = None) -> None:
-    """Writes the dataset into a temporary folder and moves it to `folder`, in place of one that is there.
+    """Writes the dataset into a temporary folder, which then replaces `folder`.
 
     Raises InputError, leaving `folder` as it was, when a file of the source cannot be converted.
     """
@@ -99,9 +97,9 @@ def _check_cases(conversion: Conversion) -> None:
     names = [case.name for case in conversion.cases]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise InputError(f"expected a name of its own for each case, found {', '.join(twice[:5])} more than once.")
+        raise InputError("case names", "a name of its own for each case", f"{', '.join(twice[:5])} more than once")
     if not any(case.label for case in conversion.cases):
-        raise InputError("expected labelled cases, found none.")
+        raise InputError(conversion.name or "the source", "labelled cases", "none", "Check -i.")
 
 
 def _write_case(case: RawCase, ending: str, folder: Path) -> None:
@@ -113,8 +111,8 @@ def _write_case(case: RawCase, ending: str, folder: Path) -> None:
         case.label(folder / "labelsTr" / f"{case.name}{ending}")
 
 
-def _description(conversion: Conversion) -> dict:
-    description = {
+def _description(conversion: Conversion) -> dict[str, object]:
+    description: dict[str, object] = {
         "channel_names": {str(index): name for index, name in enumerate(conversion.channel_names)},
         "labels": dict(conversion.labels),
         "numTraining": sum(case.label is not None for case in conversion.cases),
@@ -124,7 +122,7 @@ def _description(conversion: Conversion) -> dict:
 
 
 def _replace(folder: Path, new: Path) -> None:
-    """Moves `new` to `folder`. What was there is out of the way first, and removed last."""
+    """Moves `new` to `folder`. The old folder is moved away first and deleted last."""
     old = folder.with_name(f".{secrets.token_hex(4)}.{folder.name}")
     if folder.exists():
         os.replace(folder, old)

@@ -1,4 +1,4 @@
-"""The one format that all images of a dataset are stored in, and how each of them gets there."""
+"""The format in which all images of a dataset are stored, and how each image is brought into it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _COPIED = (".png", ".tif", ".tiff", ".bmp", ".nii.gz", ".nii", ".nrrd", ".mha") 
 
 @dataclass(frozen=True)
 class Format:
-    """writes: from the files of one case, the functions that write its files in the raw dataset."""
+    """writes: takes the files of one case and returns the functions that write its files in the raw dataset."""
 
     channel_names: tuple[str, ...]
     ending: str
@@ -31,17 +31,15 @@ def choose_format(cases: Mapping[str, tuple[Source, ...]]) -> Format:
     counts = {len(files) for files in cases.values()}
     if len(counts) > 1:
         odd = min(cases, key=lambda name: len(cases[name]))
-        raise InputError(
-            f"{cases[odd][0]}: expected {max(counts)} channels as other images have, found {len(cases[odd])}."
-        )
+        expected = f"{max(counts)} channels as other images have"
+        raise InputError(place(cases[odd][0]), expected, str(len(cases[odd])))
     files = [file for channels in cases.values() for file in channels]
     endings = {".dcm" if isinstance(file, tuple) else split_ending(file)[1] for file in files}
     if endings <= set(PICTURES):
-        return _pictures(files, endings, counts.pop())
+        return _pictures([place(file) for file in files], endings, counts.pop())
     if endings & set(PICTURES):
-        raise InputError(
-            f"{files[0].parent}: expected pictures or volumes, found {', '.join(sorted(endings))} together."
-        )
+        found = f"{', '.join(sorted(endings))} together"
+        raise InputError(place(files[0]).parent, "pictures or volumes", found, "Convert them separately.")
     return _volumes(files, endings, counts.pop())
 
 
@@ -60,8 +58,8 @@ def _pictures(files: list[Path], endings: set[str], n_files: int) -> Format:
 def _volumes(files: list[Source], endings: set[str], n_files: int) -> Format:
     counts = {read_header(file).channels for file in files}
     if len(counts) > 1:
-        folder = place(files[0]).parent
-        raise InputError(f"{folder}: expected images with equal numbers of channels, found {sorted(counts)}.")
+        numbers = ", ".join(map(str, sorted(counts)))
+        raise InputError(place(files[0]).parent, "images with equal numbers of channels", numbers)
     channels = counts.pop()
     hint = 'intensities are z-scored; for CT, write "CT" as the channel\'s name in dataset.json.'
     names = _names(n_files * channels)
@@ -70,8 +68,8 @@ def _volumes(files: list[Source], endings: set[str], n_files: int) -> Format:
     return Format(names, ".nii.gz", True, partial(_split, channels), (hint, "images are stored as .nii.gz."))
 
 
-def _each(write: Callable[[Path, Path], None]) -> Callable[[tuple[Path, ...]], tuple[Write, ...]]:
-    return lambda files: tuple(partial(write, file) for file in files)
+def _each(write: Callable[[Path, Path], None]) -> Callable[[tuple[Source, ...]], tuple[Write, ...]]:
+    return lambda files: tuple(partial(write, place(file)) for file in files)
 
 
 def _split(channels: int, files: tuple[Source, ...]) -> tuple[Write, ...]:

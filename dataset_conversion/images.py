@@ -1,4 +1,4 @@
-"""Writing images and masks of a source into the raw format."""
+"""Writes images and masks of a source in the raw format."""
 
 import shutil
 from collections.abc import Mapping, Sequence
@@ -35,15 +35,15 @@ def is_coloured(source: Path) -> bool:
 
 
 def write_grey(source: Path, target: Path) -> None:
-    """Writes a picture as a grey PNG, 8 or 16 bit: its equal channels as they are, colours by their luma."""
+    """Writes a picture as a grey PNG, 8 or 16 bit: one of its equal channels, or the luma of its colours."""
     _write_png(target, _as_integers(to_grey(read_image(source).array)[0], source))
 
 
 def write_colour(source: Path, target: Path) -> None:
-    """Writes a picture as an RGB PNG of 8 bit; a grey one with three equal channels."""
+    """Writes a picture as an RGB PNG of 8 bit. A grey picture has three equal channels then."""
     pixels = _as_integers(np.moveaxis(read_image(source).array, 0, -1), source)  # (y, x, 1 or 3)
     if pixels.dtype != np.uint8:
-        raise InputError(f"{source}: expected 8 bit colours, found more. Store all images as .tif, which are copied.")
+        raise InputError(source, "colours of 8 bit", "more", "Store all images as .tif, which are copied.")
     _write_png(target, np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
 
 
@@ -67,7 +67,7 @@ def write_mapped_labels(source: Path, mapping: Mapping[int, int] | None, referen
         if unknown:
             known = ", ".join(str(value) for value in pairs)
             values = ", ".join(str(value) for value in unknown[:8])
-            raise InputError(f"{source}: expected values {known}, found also {values}. Add them to --map.")
+            raise InputError(source, f"only the values {known}", f"also {values}", "Add them to --map.")
         array = np.select([array == value for value in pairs], list(pairs.values())).astype(np.int32)
     write_labels(target, array, labels.geometry)
 
@@ -90,8 +90,10 @@ def _check_size(source: Path, found: tuple[int, ...], reference: Source) -> None
     expected = read_header(reference).shape
     if found != expected:
         raise InputError(
-            f"{source}: expected the size {expected} of {place(reference).name}, found {found}. "
-            "Correct the mask, or move it and its image out of the folder."
+            source,
+            f"the size {expected} of {place(reference).name}",
+            str(found),
+            "Correct the mask, or move it and its image out of the folder.",
         )
 
 
@@ -117,8 +119,10 @@ def _as_integers(array: np.ndarray, source: Path) -> np.ndarray:
     low, high = float(array.min()), float(array.max())
     if not (low >= 0 and high <= 65535 and (array == np.rint(array)).all()):
         raise InputError(
-            f"{source}: expected whole intensities of 0 to 65535, found {low:g} to {high:g}. "
-            "Store all images as .tif, which are copied."
+            source,
+            "whole intensities of 0 to 65535",
+            f"{low:g} to {high:g}",
+            "Store all images as .tif, which are copied.",
         )
     return array.astype(np.uint8 if high <= 255 else np.uint16)
 

@@ -20,29 +20,28 @@ from .sources import case_name, count, existing_folder, image_files
 DESCRIPTION = "any folder of images (-i) and a folder of masks with the same names (-l)"
 _AFFIX = re.compile(r"(?i)[ _.-]+(mask|masks|seg|segmentation|label|labels|gt)$")
 _CHANNEL = re.compile(r"(.+)_\d{4}")
-_MOST_LABELS = 32  # more values than this are grey levels, not labels
+_MOST_LABELS = 32  # more values are grey levels and not labels
 
 
 def convert(options: Options) -> Conversion:
-    """Images are copied, if they all share one format that labels can be written in too; else made PNG or NIfTI.
+    """Images are copied if all have one format in which labels can be written too. Else they become PNG or NIfTI.
 
-    A mask has its image's name, or that and _mask, _seg, _label or _gt. Images without a mask go to imagesTs. Several
-    channels of an image are files with nnU-Net's suffixes. Without --threshold and --map mask values are labels.
-    Where the folder holds no image files, the images are the DICOM series below it, named as mednca_predict does.
+    A mask is named as its image, with or without _mask, _seg, _label or _gt. Images without a mask go to imagesTs.
+    Several channels of an image are files with nnU-Net's suffixes. Without --threshold and --map, mask values are
+    labels. If the folder holds no image files, the images are the DICOM series below it, with the names that
+    mednca_predict gives them.
     """
     if options.masks is None:
-        raise InputError("pairs: expected the folder of masks with -l, found none.")
+        raise InputError("-l", "the folder of masks", "none", "Name it with -l.")
     if options.threshold is not None and options.mapping is not None:
-        raise InputError("pairs: expected --threshold or --map, found both. Choose one.")
+        raise InputError("pairs", "--threshold or --map", "both", "Choose one.")
     masks = _masks(existing_folder(options.masks, "the masks"))
     images = _images(existing_folder(options.source, "the images"), masks, options.series)
     pairs = {name: mask for name in images if (mask := masks.get(name))}
     if not pairs:
         example, found = next(iter(images)), count(sorted(set(masks.values())), "mask")
-        raise InputError(
-            f"{options.masks}: expected masks named as their images, such as {example} or {example}_mask; "
-            f"found {found}. Rename them."
-        )
+        expected = f"masks named as their images, such as {example} or {example}_mask"
+        raise InputError(options.masks, expected, found, "Rename them.")
     chosen = choose_format(images)
     cases = []
     for name, files in images.items():
@@ -56,7 +55,7 @@ def convert(options: Options) -> Conversion:
 def _images(folder: Path, masks: dict[str, Path], series: Sequence[str]) -> dict[str, tuple[Source, ...]]:
     """The files of each image in channel order, or its DICOM series, by case.
 
-    Four digits are a channel where every image has them, unless a mask has the name of an image with its digits.
+    Four digits are a channel number if every image has them and no mask has the name of an image with the digits.
     """
     files = image_files(folder)
     if not files or series:
@@ -68,29 +67,27 @@ def _images(folder: Path, masks: dict[str, Path], series: Sequence[str]) -> dict
     if len(endings) == 1 and len(shortened) == len(files) and not numbered:
         names = set(shortened.values())
         cases, _ = group_channels(files, endings.pop(), len(files) // len(names), names & set(masks))
-        return dict(cases)
+        return {name: files for name, files in cases}
     twice = sorted({stem for stem in stems if stems.count(stem) > 1})
     if twice:
-        raise InputError(f"{folder}: expected one file per image, found several named {twice[0]}. Remove one of them.")
+        raise InputError(folder, "one file per image", f"several named {twice[0]}", "Remove one of them.")
     return {stem: (file,) for stem, file in zip(stems, files, strict=True)}
 
 
 def _series(folder: Path, files: Sequence[Path], choices: Sequence[str]) -> dict[str, tuple[Source, ...]]:
     if files:
-        raise InputError(
-            f"--series: expected only DICOM series below {folder}, found {count(files, 'image file')} in it. "
-            "Move them elsewhere, or leave out --series."
-        )
-    found = find_series(folder)
-    if not found:
-        raise InputError(
-            f"{folder}: expected images in a format that can be read, or DICOM series below it, found none. Check -i."
-        )
-    return {series.name: (series.files,) for series in choose_series(found, choices)}
+        found = f"{count(files, 'image file')} in it"
+        remedy = "Move them elsewhere, or leave out --series."
+        raise InputError("--series", f"only DICOM series below {folder}", found, remedy)
+    all_series = find_series(folder)
+    if not all_series:
+        expected = "images in a format that can be read, or DICOM series below it"
+        raise InputError(folder, expected, "none", "Check -i.")
+    return {series.name: (series.files,) for series in choose_series(all_series, choices)}
 
 
 def _masks(folder: Path) -> dict[str, Path]:
-    """Masks by the names of their images, with and without an affix such as _mask; a mask's own name goes first."""
+    """Masks by the names of their images: a mask's own name, or else the name without an affix such as _mask."""
     files = [(split_ending(file)[0], file) for file in image_files(folder)]
     return {_AFFIX.sub("", stem): file for stem, file in reversed(files)} | dict(files)
 
@@ -112,12 +109,10 @@ def _values(options: Options, masks: Sequence[Path]) -> list[int]:
         values |= set(np.unique(read_labels(mask).array).tolist()) - {0}
         if len(values) > _MOST_LABELS or 255 in values:
             found = "255" if values == {255} else f"{len(values)} values up to {max(values)}"
-            raise InputError(
-                f"{mask}: expected label values such as 0 and 1, found {found}. "
-                "Add --map 255:1 for white masks, or --threshold 127 for grey ones."
-            )
+            remedy = "Add --map 255:1 for white masks, or --threshold 127 for grey masks."
+            raise InputError(mask, "label values such as 0 and 1", found, remedy)
     if not values:
-        raise InputError(f"{masks[0].parent}: expected some foreground in the masks, found only 0. Check -l.")
+        raise InputError(masks[0].parent, "some foreground in the masks", "only 0", "Check -l.")
     return sorted(values)
 
 

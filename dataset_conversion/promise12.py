@@ -19,13 +19,13 @@ _SEGMENTATION = re.compile(r"(.+)_segmentation", re.IGNORECASE)
 def convert(options: Options) -> Conversion:
     """Images without a segmentation (the challenge's test cases) go to imagesTs.
 
-    Where every image claims 1 mm in all directions, which no prostate scan has, its spacing was lost in resampling:
-    the dataset is marked `spacing_known: false`.
+    If every image claims 1 mm in all directions, which no prostate scan has, the spacing was lost in resampling. The
+    dataset is then marked `spacing_known: false`.
     """
     source = existing_folder(options.source, DESCRIPTION)
     pairs = _resampled(source) if (source / "images").is_dir() else _challenge(source)
     if not pairs:
-        raise InputError(f"{source}: expected {DESCRIPTION}; found neither. Check -i.")
+        raise InputError(source, DESCRIPTION, "neither", "Check -i.")
     cases = [_case(image, label) for image, label in pairs]
     spacing_known = any(set(read_header(image).spacing_mm) != {1.0} for image, _ in pairs)
     notes = []

@@ -11,7 +11,7 @@ from mednca_pipeline.runtime.images import SUPPORTED, split_ending
 def existing_folder(path: Path, what: str) -> Path:
     """`path` itself. Raises InputError when it is no folder."""
     if not path.is_dir():
-        raise InputError(f"{path}: expected a folder, {what}; found {'a file' if path.exists() else 'nothing'}.")
+        raise InputError(path, f"a folder, {what}", "a file" if path.exists() else "nothing", "Check the path.")
     return path
 
 
@@ -22,7 +22,7 @@ def subfolder(source: Path, names: Sequence[str], what: str) -> Path:
         if (source / name).is_dir():
             return source / name
     present = ", ".join(sorted(entry.name for entry in source.iterdir() if entry.is_dir())) or "no folder"
-    raise InputError(f"{source}: expected {what} with a folder {' or '.join(names)}, found {present}. Check -i.")
+    raise InputError(source, f"{what} with a folder {' or '.join(names)}", present, "Check -i.")
 
 
 def image_files(folder: Path) -> list[Path]:
@@ -32,7 +32,7 @@ def image_files(folder: Path) -> list[Path]:
 
 
 def case_name(text: str) -> str:
-    """A case name from a file's: "benign (104)" -> "benign_104". Letters of any alphabet stay."""
+    """A case name from a file name: "benign (104)" -> "benign_104". Letters of any alphabet stay."""
     return re.sub(r"[^\w.-]+", "_", text).strip("_.-") or "case"
 
 

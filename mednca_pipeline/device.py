@@ -8,13 +8,13 @@ from .runtime.errors import InputError
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """`auto` is CUDA, else Apple's MPS, else the CPU. Raises InputError for a device that is not here."""
+    """`auto` is CUDA, else Apple's MPS, else the CPU. Raises InputError for a device that this machine lacks."""
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
         return torch.device(next(kind for kind, there in available.items() if there))
     if not available.get(name.split(":")[0], False):
         found = ", ".join(kind for kind, there in available.items() if there)
-        raise InputError(f"--device {name}: this machine has {found}. Choose one of these, or auto.")
+        raise InputError("--device", f"a device of this machine ({found}), or auto", repr(name))
     return torch.device(name)
 
 

@@ -1,8 +1,8 @@
-"""Phantoms: made-up volumes in the look of hippocampus MRI, written as an ordinary raw dataset.
+"""Phantoms: made-up volumes that look like hippocampus MRI, written as an ordinary raw dataset.
 
 Each shows two touching structures of one curved tube, a thick head (anterior, label 1) and a thin tail (posterior,
-label 2), in textured tissue, with a bias field and noise, off-centre, with the case's own spacing and orientation.
-No patient's image went into them.
+label 2). The tube lies off-centre in textured tissue, with a bias field and noise. Every case has its own spacing and
+orientation. No patient's image went into the phantoms.
 """
 
 import json
@@ -34,6 +34,19 @@ class Anatomy:
     spacing_mm: np.ndarray  # (3,)
 
 
+@dataclass(frozen=True)
+class Content:
+    """What the images and labels of a phantom dataset hold.
+
+    channels: names; "CT" gives Hounsfield units, anything else MRI. regions: labels are nested regions (whole,
+    posterior) instead of classes. ignore: the voxels of one end of each case are marked as ignored.
+    """
+
+    channels: tuple[str, ...] = ("MRI",)
+    regions: bool = False
+    ignore: bool = False
+
+
 def make_phantom(
     rng: np.random.Generator, size: tuple[int, int, int] = SIZE, contrast: str = "MRI"
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -56,15 +69,16 @@ def draw_anatomy(rng: np.random.Generator, size: tuple[int, int, int]) -> Anatom
     scale = float((shape * spacing_mm / _REFERENCE_MM).min()) * rng.uniform(0.95, 1.06)
     position = _positions_mm(shape, spacing_mm) - rng.uniform(-3.0, 3.0, 3) * scale  # (x, y, z, 3)
     depth, along = _tube(rng, position / scale)
-    depth += 0.06 * _texture(rng, shape, 2.5 * scale)
-    split = rng.uniform(0.34, 0.40) + 0.015 * _texture(rng, shape, 2.0 * scale)
+    sides = tuple(shape.tolist())
+    depth = depth + 0.06 * _texture(rng, sides, 2.5 * scale)
+    split = rng.uniform(0.34, 0.40) + 0.015 * _texture(rng, sides, 2.0 * scale)
     labels = np.where(along < split, ANTERIOR, POSTERIOR).astype(np.uint8)
     labels[depth >= 1.0] = 0
     return Anatomy(labels, _tissue(rng, depth, scale), spacing_mm)
 
 
 def render(rng: np.random.Generator, anatomy: Anatomy, contrast: str) -> np.ndarray:
-    """The scanner's image (x, y, z) int16 of a patient: MRI with bias field, noise and free scale, or CT."""
+    """The image (x, y, z) int16 of a patient: MRI with bias field, noise and an arbitrary scale, or CT."""
     tissue = anatomy.tissue
     if contrast == "CT":
         return np.round(-60.0 + 160.0 * tissue + rng.normal(0.0, 12.0, tissue.shape)).astype(np.int16)
@@ -81,18 +95,15 @@ def write_phantom_dataset(
     n_test: int = 4,
     seed: int = 0,
     size: tuple[int, ...] = SIZE,
-    channels: tuple[str, ...] = ("MRI",),
-    regions: bool = False,
-    ignore: bool = False,
+    content: Content = Content(),  # noqa: B008  # frozen
 ) -> Path:
     """Writes a raw dataset of phantoms into `folder`: dataset.json, imagesTr, labelsTr, imagesTs, labelsTs.
 
-    `size` (z, y, x) gives NIfTI volumes; (y, x) gives PNG images, three channels as one RGB file. `regions` declares
-    the labels as nested regions (whole, posterior), `ignore` marks the voxels of one end of each case as ignored.
-    Equal arguments give equal voxels. Raises InputError when `size` has another number of axes.
+    `size` (z, y, x) gives NIfTI volumes; (y, x) gives PNG images, three channels as one RGB file. Equal arguments give
+    equal voxels. Raises InputError when `size` has another number of axes.
     """
     if len(size) not in (2, 3):
-        raise InputError(f"Phantom size: expected (z, y, x) or (y, x), found {tuple(size)}.")
+        raise InputError("phantom size", "(z, y, x) or (y, x)", str(tuple(size)))
     folder = Path(folder)
     ending = ".nii.gz" if len(size) == 3 else ".png"
     write_case = _write_volume_case if len(size) == 3 else _write_slice_case
@@ -103,45 +114,51 @@ def write_phantom_dataset(
         images, labels = folder / f"images{part}", folder / f"labels{part}"
         for place in (images, labels):
             place.mkdir(parents=True, exist_ok=True)
-        write_case(rng, tuple(size), channels, ignore, images / name, labels / f"{name}{ending}")
-    description = _description(n_train, channels, ending, regions, ignore)
+        write_case(rng, tuple(size), content, images / name, labels / f"{name}{ending}")
+    description = _description(n_train, content, ending)
     write_text(folder / "dataset.json", json.dumps(description, indent=1) + "\n")  # not sorted: regions have an order
     return folder
 
 
-def _description(n_train: int, channels: tuple[str, ...], ending: str, regions: bool, ignore: bool) -> dict:
-    labels: dict = {"background": 0, "anterior": ANTERIOR, "posterior": POSTERIOR}
-    if regions:
+def _description(n_train: int, content: Content, ending: str) -> dict[str, object]:
+    labels: dict[str, object] = {"background": 0, "anterior": ANTERIOR, "posterior": POSTERIOR}
+    if content.regions:
         labels = {"background": 0, "whole": [ANTERIOR, POSTERIOR], "posterior": POSTERIOR}
-    if ignore:
+    if content.ignore:
         labels["ignore"] = IGNORE
-    description = {
-        "channel_names": {str(index): name for index, name in enumerate(channels)},
+    description: dict[str, object] = {
+        "channel_names": {str(index): name for index, name in enumerate(content.channels)},
         "labels": labels,
         "numTraining": n_train,
         "file_ending": ending,
     }
-    return description | ({"regions_class_order": [ANTERIOR, POSTERIOR]} if regions else {})
+    return description | ({"regions_class_order": [ANTERIOR, POSTERIOR]} if content.regions else {})
 
 
-def _write_volume_case(rng, size, channels, ignore, image: Path, label: Path) -> None:
-    anatomy = draw_anatomy(rng, size)
+def _write_volume_case(
+    rng: np.random.Generator, size: tuple[int, ...], content: Content, image: Path, label: Path
+) -> None:
+    depth, height, width = size
+    anatomy = draw_anatomy(rng, (depth, height, width))
     orientation = _random_orientation(rng)
     affine = _affine(rng, anatomy, orientation)
-    for index, contrast in enumerate(channels):
+    for index, contrast in enumerate(content.channels):
         array = _oriented(render(rng, anatomy, contrast), orientation)
         _save_nifti(array, affine, image.with_name(f"{image.name}_{index:04d}.nii.gz"))
-    _save_nifti(_oriented(_with_ignored(anatomy.labels, ignore), orientation), affine, label)
+    _save_nifti(_oriented(_with_ignored(anatomy.labels, content.ignore), orientation), affine, label)
 
 
-def _write_slice_case(rng, size, channels, ignore, image: Path, label: Path) -> None:
-    anatomy = draw_anatomy(rng, (*size, round(0.75 * size[1])))
+def _write_slice_case(
+    rng: np.random.Generator, size: tuple[int, ...], content: Content, image: Path, label: Path
+) -> None:
+    height, width = size
+    anatomy = draw_anatomy(rng, (height, width, round(0.75 * width)))
     sagittal = int((anatomy.labels > 0).sum(axis=(1, 2)).argmax())
-    shown = [_grey_8bit(render(rng, anatomy, contrast)[sagittal]) for contrast in channels]
+    shown = [_grey_8bit(render(rng, anatomy, contrast)[sagittal]) for contrast in content.channels]
     files = [np.stack(shown, axis=-1)] if len(shown) == 3 else shown
     for index, array in enumerate(files):
         Image.fromarray(array).save(image.with_name(f"{image.name}_{index:04d}.png"))
-    Image.fromarray(np.ascontiguousarray(_with_ignored(anatomy.labels, ignore)[sagittal].T)).save(label)
+    Image.fromarray(np.ascontiguousarray(_with_ignored(anatomy.labels, content.ignore)[sagittal].T)).save(label)
 
 
 def _grey_8bit(image: np.ndarray) -> np.ndarray:
@@ -151,7 +168,7 @@ def _grey_8bit(image: np.ndarray) -> np.ndarray:
 
 
 def _with_ignored(labels: np.ndarray, ignore: bool) -> np.ndarray:
-    """The labels (x, y, z), with the lowest eighth of y and all of its voxels marked as ignored if asked for."""
+    """The labels (x, y, z). With `ignore`, all voxels in the lowest eighth of y are marked as ignored."""
     marked = labels.copy()
     if ignore:
         marked[:, : max(1, labels.shape[1] // 8)] = IGNORE

@@ -46,44 +46,44 @@ class Workspace:
             if (parent / dataset).is_dir():
                 return parent / dataset
         searched = " and ".join(str(parent) for parent in self._raw_parents())
-        raise InputError(
-            f"No raw data of {dataset}: expected a folder {dataset} in {searched}. "
-            f"Make one with mednca_convert, or name the workspace with --root."
-        )
+        remedy = "Make it with mednca_convert, or name the workspace with --root."
+        raise InputError(f"raw data of {dataset}", f"a folder {dataset} in {searched}", "none", remedy)
 
     def new_raw_folder(self, number: int, name: str) -> Path:
         return self.raw / f"Dataset{number:03d}_{name}"
 
     def datasets(self) -> list[str]:
-        """Names of all datasets known to this workspace, in any of its folders, sorted."""
+        """Names of all datasets in any folder of this workspace, sorted."""
         return sorted({*self.datasets_with_data(), *_names_in([self.root / "plans", self.root / "results"])})
 
     def datasets_with_data(self) -> list[str]:
-        """Names of the datasets that have raw or preprocessed data, and not plans and results alone; sorted."""
+        """Names of the datasets that have raw or preprocessed data, sorted. Plans and results alone do not count."""
         return sorted(_names_in([*self._raw_parents(), self.root / "preprocessed"]))
 
     def resolve(self, dataset: str | int) -> str:
         """The full name of a dataset given as `4`, `004`, `Dataset004` or `Dataset004_Hippocampus`.
 
-        Of several with one number, those with data go before those of which only plans or results are here, as they
-        come with the repository. Raises InputError, listing what was searched and found, when none or several fit.
+        If several have the number, those with data come first: plans or results alone may come with the repository.
+        Raises InputError, listing what was searched and found, when none or several fit.
         """
         text = str(dataset).strip()
         known = self.datasets()
         if text in known:
             return text
         number = re.fullmatch(r"(?:Dataset)?(\d+)", text)
-        fitting = [name for name in known if number and int(_NAME.fullmatch(name)[1]) == int(number[1])]
+        numbers = {name: match[1] for name in known if (match := _NAME.fullmatch(name))}
+        fitting = [name for name, own in numbers.items() if number and int(own) == int(number[1])]
         if len(fitting) > 1:
             fitting = sorted(set(fitting) & set(self.datasets_with_data())) or fitting
         if len(fitting) == 1:
             return fitting[0]
-        found = ", ".join(fitting or known) or "no dataset at all"
-        problem = "several datasets have this number" if fitting else "no such dataset"
         places = ", ".join(str(place) for place in [*self._raw_parents(), self.root / "plans", self.root / "results"])
+        listed = ", ".join(fitting or known) or "no dataset at all"
         raise InputError(
-            f"Dataset {text!r}: {problem}. Searched {places}; found {found}. "
-            "Give its number (4) or its full name (Dataset004_Hippocampus), or name the workspace with --root."
+            f"dataset {text!r}",
+            f"one dataset of this {'number' if number else 'name'} in {places}",
+            f"several: {listed}" if fitting else f"none, but {listed}" if known else listed,
+            "Give its number (4) or its full name (Dataset004_Hippocampus), or name the workspace with --root.",
         )
 
     def _raw_parents(self) -> list[Path]:
@@ -99,6 +99,7 @@ def open_workspace(root: Path | str | None = None) -> Workspace:
     """The workspace at `root`, else at $MEDNCA_ROOT, else in the current directory; $nnUNet_raw is read from if set."""
     chosen = Path(root or os.environ.get("MEDNCA_ROOT") or Path.cwd()).expanduser().absolute()
     if not chosen.is_dir():
-        raise InputError(f"The workspace {chosen} is not a folder: create it, or give another with --root.")
+        found = "a file" if chosen.exists() else "nothing there"
+        raise InputError(f"workspace {chosen}", "a folder", found, "Create it, or give another with --root.")
     nnunet_raw = os.environ.get("nnUNet_raw")
     return Workspace(chosen, Path(nnunet_raw).absolute() if nnunet_raw else None)

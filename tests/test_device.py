@@ -14,7 +14,7 @@ def test_auto_is_the_best_that_is_there():
 
 
 def test_a_device_that_is_not_there_is_named_with_those_that_are():
-    with pytest.raises(InputError, match="this machine has .*cpu"):
+    with pytest.raises(InputError, match="a device of this machine .*cpu.*found 'tpu'"):
         choose_device("tpu")
 
 

@@ -83,21 +83,21 @@ def test_unknown_fields_are_named():
         from_dict(Inner, {"weights": [], "pair": [1, "x"], "colour": "red"})
 
 
-@pytest.mark.parametrize(("text", "found"), [('{"schema": 2}', "found 2"), ("{}", "found None"), ("[1]", "found None")])
+@pytest.mark.parametrize(("text", "found"), [('{"schema": 2}', "2"), ("{}", "none"), ("[1]", "none")])
 def test_another_schema_is_refused(tmp_path, text, found):
     path = tmp_path / "plans.json"
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(InputError, match=f"expected schema 1, {found}") as error:
+    with pytest.raises(InputError, match="another one wrote it") as caught:
         read_json(path, schema=1)
-    assert "plans.json" in str(error.value)
+    assert (caught.value.where, caught.value.expected, caught.value.found) == (str(path), "schema 1", found)
 
 
 def test_missing_and_broken_files_are_named(tmp_path):
-    with pytest.raises(InputError, match=r"absent\.json does not exist"):
+    with pytest.raises(InputError, match=r"absent\.json: expected a JSON file, found no such file"):
         read_json(tmp_path / "absent.json")
     (tmp_path / "broken.json").write_text(json.dumps({"a": 1})[:-1], encoding="utf-8")
-    with pytest.raises(InputError, match=r"broken\.json is not valid JSON"):
+    with pytest.raises(InputError, match=r"broken\.json: expected valid JSON"):
         read_json(tmp_path / "broken.json")
     (tmp_path / "latin.json").write_bytes(b'{"a": "\xfc"}')
-    with pytest.raises(InputError, match=r"latin\.json is not valid JSON"):
+    with pytest.raises(InputError, match=r"latin\.json: expected valid JSON"):
         read_json(tmp_path / "latin.json")

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from scipy.ndimage import binary_dilation, label
 
-from mednca_pipeline.phantom import ANTERIOR, IGNORE, POSTERIOR, make_phantom, write_phantom_dataset
+from mednca_pipeline.phantom import ANTERIOR, IGNORE, POSTERIOR, Content, make_phantom, write_phantom_dataset
 from mednca_pipeline.runtime.errors import InputError
 
 SMALL = (24, 32, 24)
@@ -73,7 +73,7 @@ def test_ct_is_in_hounsfield_units():
 
 def test_writes_a_raw_dataset(tmp_path):
     folder = write_phantom_dataset(
-        tmp_path / "Dataset001_Phantom", n_train=2, n_test=1, size=SMALL, channels=("MRI", "CT")
+        tmp_path / "Dataset001_Phantom", n_train=2, n_test=1, size=SMALL, content=Content(("MRI", "CT"))
     )
     description = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
     assert description == {
@@ -108,7 +108,9 @@ def test_a_longer_dataset_begins_with_the_shorter_one(tmp_path):
 
 
 def test_regions_and_ignored_voxels(tmp_path):
-    folder = write_phantom_dataset(tmp_path, n_train=1, n_test=0, size=SMALL, regions=True, ignore=True)
+    folder = write_phantom_dataset(
+        tmp_path, n_train=1, n_test=0, size=SMALL, content=Content(regions=True, ignore=True)
+    )
     description = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
     assert description["labels"] == {"background": 0, "whole": [1, 2], "posterior": 2, "ignore": 3}
     assert description["regions_class_order"] == [1, 2]
@@ -121,7 +123,7 @@ def test_regions_and_ignored_voxels(tmp_path):
     ("channels", "files", "mode"), [(("X",), 1, "L"), (("R", "G", "B"), 1, "RGB"), (("a", "b"), 2, "L")]
 )
 def test_two_axes_give_png(tmp_path, channels, files, mode):
-    folder = write_phantom_dataset(tmp_path, n_train=1, n_test=0, size=(40, 48), channels=channels)
+    folder = write_phantom_dataset(tmp_path, n_train=1, n_test=0, size=(40, 48), content=Content(channels))
     images = sorted((folder / "imagesTr").glob("*.png"))
     assert len(images) == files
     labels = np.asarray(Image.open(folder / "labelsTr" / "phantom_000.png"))

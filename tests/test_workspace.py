@@ -35,25 +35,25 @@ def test_a_dataset_is_known_from_any_folder(workspace):
 
 @pytest.mark.parametrize("given", ["7", "Hippocampus", "Dataset004_Other", ""])
 def test_an_unknown_dataset_lists_what_was_searched_and_found(workspace, given):
-    with pytest.raises(InputError) as error:
+    with pytest.raises(InputError) as caught:
         workspace.resolve(given)
-    message = str(error.value)
-    assert "no such dataset" in message
-    assert HIPPOCAMPUS in message and str(workspace.raw) in message and "--root" in message
+    error = caught.value
+    assert repr(given) in error.where and str(workspace.raw) in error.expected and "--root" in error.remedy
+    assert error.found == f"none, but {HIPPOCAMPUS}, Dataset005_Prostate, Dataset1234_Long"
 
 
 def test_one_number_of_two_datasets_names_both(workspace):
     (workspace.raw / "Dataset004_Heart").mkdir()
-    with pytest.raises(InputError, match="several datasets") as error:
+    with pytest.raises(InputError) as caught:
         workspace.resolve(4)
-    assert "Dataset004_Heart" in str(error.value) and HIPPOCAMPUS in str(error.value)
+    assert caught.value.found == f"several: Dataset004_Heart, {HIPPOCAMPUS}"
     assert workspace.resolve(HIPPOCAMPUS) == HIPPOCAMPUS
 
 
 @pytest.mark.parametrize("folder", ["raw", "preprocessed"])
 def test_a_dataset_with_data_goes_before_those_of_plans_and_results_alone(workspace, folder):
     (workspace.root / "results" / "Dataset005_Older").mkdir()
-    with pytest.raises(InputError, match="several datasets"):
+    with pytest.raises(InputError, match="found several: Dataset005_Older, Dataset005_Prostate"):
         workspace.resolve(5)
     (workspace.root / folder / "Dataset005_Mine").mkdir(parents=True)
     assert workspace.resolve(5) == "Dataset005_Mine"
@@ -78,7 +78,7 @@ def test_root_is_the_option_then_the_environment_then_here(tmp_path, monkeypatch
 
 
 def test_a_root_that_is_no_folder_is_refused(tmp_path):
-    with pytest.raises(InputError, match="not a folder"):
+    with pytest.raises(InputError, match="absent: expected a folder, found nothing there"):
         open_workspace(tmp_path / "absent")
 
 

@@ -1,7 +1,7 @@
 """Findings in the voxels and the geometry of one case."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +17,9 @@ from .findings import FATAL, NOTE, WARNING, Finding, from_error
 
 @dataclass(frozen=True)
 class CaseCheck:
-    """What one case contributes to the report of its dataset. Hashes are "" and `ndim` 0 where nothing could be read.
+    """What one case contributes to the report of its dataset. Hashes are "" and `ndim` is 0 where reading failed.
 
-    image_sha256, label_sha256: of the voxels. present: names of the labels that occur.
+    image_sha256, label_sha256: hashes of the voxels. present: names of the labels that occur.
     """
 
     name: str
@@ -32,9 +32,9 @@ class CaseCheck:
 
 @dataclass(frozen=True)
 class LoadedCase:
-    """A case read once for all that need it; image and label are None where they could not be read.
+    """A case that is read once for all uses. Image and label are None where they could not be read.
 
-    findings: of reading, and of comparing the channels' geometries.
+    findings: those of reading, and of comparing the geometries of the channels.
     """
 
     image: Image | None
@@ -43,12 +43,12 @@ class LoadedCase:
 
 
 def check_case(case: Case, dataset: Dataset) -> CaseCheck:
-    """Reads and checks one case. Never raises for a damaged file. Only the dataset's facts are used, not its cases."""
+    """Reads and checks one case. A damaged file never raises. Only the facts of the dataset are used, not its cases."""
     return check_loaded(case, load_case(case), dataset)
 
 
 def check_loaded(case: Case, loaded: LoadedCase, dataset: Dataset) -> CaseCheck:
-    """As `check_case`, of a case that was read already."""
+    """As `check_case`, for a case that is read already."""
     image, label = loaded.image, loaded.label
     findings = [*loaded.findings, *check_arrays(case, image, label, dataset)]
     present = tuple(name for name, mask in dataset.labels.masks(label.array) if mask.any()) if label else ()
@@ -82,23 +82,23 @@ def load_case(case: Case) -> LoadedCase:
 
 
 def check_arrays(case: Case, image: Image | None, label: Image | None, dataset: Dataset) -> list[Finding]:
-    """Findings in what was read of a case: image (C, *spatial), label (1, *spatial); None is passed over."""
+    """Findings in the arrays of a case: image (C, *spatial) and label (1, *spatial). None is passed over."""
     findings: list[Finding] = []
     if image is not None:
         findings += _check_channels(case, image, dataset)
         findings += _check_intensities(case, image)
-    if label is not None:
-        findings += _check_labels(case, label.array, dataset.labels)
-    if image is not None and label is not None:
-        findings += compare_geometry(case, case.label, label.geometry, case.images[0], image.geometry)
+    if label is not None and case.label is not None:
+        findings += _check_labels(case, case.label, label.array, dataset.labels)
+        if image is not None:
+            findings += compare_geometry(case, case.label, label.geometry, case.images[0], image.geometry)
     return findings
 
 
 def compare_geometry(case: Case, file: Path, found: Geometry, reference: Path, expected: Geometry) -> Iterator[Finding]:
     """One finding per quantity in which two files of a case differ beyond the tolerances of runtime.geometry.
 
-    Shape and spacing are fatal. Origin and direction are a warning, as in nnU-Net, while both files store their axes
-    in the same order and direction, so that voxel still lies on voxel; otherwise fatal: reading both in LPS would
+    Shape and spacing are fatal. Origin and direction give a warning, as in nnU-Net, if both files store their axes in
+    the same order and direction, so that voxel still lies on voxel. Otherwise they are fatal: reading both in LPS would
     mirror or turn one against the other.
     """
     same_order = (found.axes, found.flips) == (expected.axes, expected.flips)
@@ -121,12 +121,13 @@ def compare_geometry(case: Case, file: Path, found: Geometry, reference: Path, e
 
 
 def voxels_sha256(array: np.ndarray) -> str:
-    """Of shape and values, whatever the type of integer or float they are stored in."""
+    """The hash of shape and values. The type in which they are stored does not matter."""
     values = np.ascontiguousarray(array, dtype=np.float32)
     return hashlib.sha256(str(array.shape).encode() + values.tobytes()).hexdigest()
 
 
-def _read(reader, case: Case, file: Path, findings: list[Finding]) -> Image | None:
+def _read(reader: Callable[[Path], Image], case: Case, file: Path, findings: list[Finding]) -> Image | None:
+    """Reads a file, or adds a finding and returns None."""
     try:
         return reader(file)
     except InputError as error:
@@ -174,18 +175,18 @@ def _check_intensities(case: Case, image: Image) -> Iterator[Finding]:
         yield Finding(severity, case.name, _channel_file(case, index), found, "an image that varies", remedy)
 
 
-def _check_labels(case: Case, array: np.ndarray, labels: Labels) -> Iterator[Finding]:
+def _check_labels(case: Case, file: Path, array: np.ndarray, labels: Labels) -> Iterator[Finding]:
     values = set(np.unique(array).tolist())
     unknown = sorted(values - labels.valid_values)
     if unknown:
         expected = f"only {', '.join(str(value) for value in sorted(labels.valid_values))}, as in dataset.json"
         found = f"label value{'s' * (len(unknown) > 1)} {', '.join(str(value) for value in unknown[:8])}"
         found += ", ..." if len(unknown) > 8 else ""
-        yield Finding(FATAL, case.name, case.label, found, expected, _label_remedy(unknown, labels))
+        yield Finding(FATAL, case.name, file, found, expected, _label_remedy(unknown, labels))
     elif values <= {0, labels.ignore}:
         found = "only background" if labels.ignore not in values else "only background and ignored voxels"
         remedy = "Nothing, if there is nothing to see in this image; else label it."
-        yield Finding(NOTE, case.name, case.label, found, "some foreground (empty labels are allowed)", remedy)
+        yield Finding(NOTE, case.name, file, found, "some foreground (empty labels are allowed)", remedy)
 
 
 def _label_remedy(unknown: list[int], labels: Labels) -> str:

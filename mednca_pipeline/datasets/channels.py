@@ -1,4 +1,4 @@
-"""The channels of an image: which files they are (nnU-Net's suffixes _0000, _0001, ... or none), and colours."""
+"""The channels of an image: their files, by nnU-Net's suffixes _0000, _0001, ... or none, and colours."""
 
 import re
 from collections import defaultdict
@@ -19,14 +19,15 @@ def group_channels(
 ) -> tuple[list[tuple[str, tuple[Path, ...]]], list[str]]:
     """Groups image files into cases. Returns [(case, its files in channel order)], sorted by case, and notes.
 
-    files: those without `file_ending` (compared in lower case) are passed over.
-    n_channels: of the dataset. One file may hold all channels of its case, such as RGB; the number of files is not
-        judged here.
-    case_names: names known to be whole cases, from their labels: where "scan_0001" is one of them and "scan" is not,
-        scan_0001.nii.gz is a case and not the second channel of "scan". None: there are no labels to tell, and several
-        numbers under one name are cases of their own where `n_channels` is 1 and other names have other numbers.
+    files: files without `file_ending` (compared in lower case) are passed over.
+    n_channels: channels of the dataset. One file may hold all channels of its case, such as RGB; the number of files is
+        not judged here.
+    case_names: names that are known to be whole cases, because labels have them. If "scan_0001" is one of these and
+        "scan" is not, scan_0001.nii.gz is a case and not the second channel of "scan". None means that there are no
+        labels. Several numbers under one name then are cases of their own if `n_channels` is 1 and other names have
+        other numbers.
     Four digits at the end that cannot be channel numbers (no _0000 beside them, or beyond `n_channels`) belong to the
-    name. A case may come twice when it has a file with and one without a suffix.
+    name. A case comes twice when it has both a file with a suffix and a file without one.
     """
     known = set(case_names or ())
     suffixed: dict[str, dict[int, Path]] = defaultdict(dict)
@@ -42,7 +43,7 @@ def group_channels(
             whole.append((stem, file))
     cases: list[tuple[str, tuple[Path, ...]]] = []
     numbered: list[tuple[str, Path]] = []
-    # Several names with the same numbers from 0 on are images of several channels, whatever `n_channels` expects.
+    # If several names have the same numbers from 0 on, they are images of several channels, whatever `n_channels` is.
     sets = {frozenset(channels) for channels in suffixed.values()}
     alike = len(suffixed) > 1 and len(sets) == 1 and (numbers := next(iter(sets))) == set(range(len(numbers)))
     for name, channels in suffixed.items():
@@ -67,7 +68,7 @@ def _notes(whole: list[tuple[str, Path]], numbered: list[tuple[str, Path]]) -> l
     if numbered:
         name, file = min(numbered)
         notes.append(
-            f"{len(numbered)} images differ in their last four digits, which cannot be channels of one case as there "
-            f"is one channel: {file.name} is taken as the whole image of case {name}."
+            f"{len(numbered)} images differ in their last four digits, which cannot be channel numbers because the "
+            f"dataset has one channel: {file.name} is taken as the whole image of case {name}."
         )
     return notes

@@ -1,4 +1,4 @@
-"""The integrity check of a dataset: every file opened once, one case in memory per worker, all findings in a report."""
+"""The integrity check of a dataset: opens every file once and reports all findings. A worker holds one case."""
 
 import os
 from collections import Counter, defaultdict
@@ -52,7 +52,7 @@ def default_workers(dataset: Dataset) -> int:
 
 
 def make_report(dataset: Dataset, training: Sequence[CaseCheck], test: Sequence[CaseCheck] = ()) -> Report:
-    """Joins the checks of all cases with what shows only in the whole: odd numbers of axes, absent labels, twins."""
+    """Joins the checks of all cases with findings that show only in the whole: odd axes, absent labels, twins."""
     files = {case.name: case.images[0] for case in dataset.training}
     test_files = {case.name: case.images[0] for case in dataset.test}
     findings = check_files(dataset)
@@ -86,7 +86,7 @@ def _odd_axes(checks: Sequence[CaseCheck], files: dict[str, Path]) -> Iterator[F
 
 
 def _absent_labels(dataset: Dataset, checks: Sequence[CaseCheck]) -> Iterator[Finding]:
-    """Labels of dataset.json that no case has. Says nothing while some labels cannot be read."""
+    """Labels of dataset.json that no case has. Nothing is found while some labels cannot be read."""
     if not all(check.label_sha256 for check in checks):
         return
     present = {name for check in checks for name in check.present}

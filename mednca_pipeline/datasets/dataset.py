@@ -25,9 +25,9 @@ class Case:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A raw dataset as its files say, before any of them is opened.
+    """A raw dataset, as dataset.json and the names of the files describe it.
 
-    spacing_known: False where distances can only be given in voxels. notes: what was accepted though unusual.
+    spacing_known: False where distances can only be given in voxels. notes: unusual things that were accepted.
     num_training: "numTraining" of dataset.json. explicit: whether dataset.json names every file itself.
     """
 
@@ -48,7 +48,7 @@ def load_dataset(folder: Path | str) -> Dataset:
     """Reads dataset.json and the names of the files.
 
     Raises InputError when there is no valid dataset.json, no training case, or no image with a label of its name.
-    What is wrong with single files is left to `check_dataset`.
+    `check_dataset` finds what is wrong with single files.
     """
     folder = Path(folder)
     described = read_description(folder)
@@ -77,7 +77,7 @@ def load_dataset(folder: Path | str) -> Dataset:
 
 
 def visible_files(folder: Path) -> list[Path]:
-    """The entries of a folder without hidden ones (such as macOS's ._ files), sorted; [] when there is no folder."""
+    """The entries of a folder, sorted, without hidden ones (such as macOS's ._ files); [] when there is no folder."""
     return sorted(path for path in folder.iterdir() if not path.name.startswith(".")) if folder.is_dir() else []
 
 
@@ -98,15 +98,13 @@ def _cases(described: Description, images: str, labels: str) -> tuple[tuple[Case
 def _explicit_cases(described: Description) -> tuple[tuple[Case, ...], list[str]]:
     """The cases of "dataset" in dataset.json. Paths may be relative to the dataset and name environment variables."""
     cases = []
-    for name, entry in sorted(described.cases.items()):
+    for name, entry in sorted((described.cases or {}).items()):
         images = entry.get("images") if isinstance(entry, dict) else None
         if isinstance(images, str):
             images = [images]
         if not images or not isinstance(images, list) or not isinstance(entry.get("label"), str):
-            raise InputError(
-                f'{described.file}: expected "dataset": {{"{name}": {{"images": [files], "label": file}}}}, '
-                f"found {entry!r}."
-            )
+            expected = '{"images": [files], "label": file}'
+            raise InputError(f"{described.file}: dataset.{name}", expected, f"{entry!r:.80}")
         paths = tuple(_explicit_path(described, path) for path in images)
         cases.append(Case(name, paths, _explicit_path(described, entry["label"])))
     return tuple(cases), []
@@ -122,43 +120,43 @@ def _check_names(described: Description, cases: Sequence[Case]) -> None:
     for case in cases:
         owner = owners.setdefault(case.name, case)
         if owner is not case:
-            raise InputError(
-                f"{described.folder}: expected one image for case {case.name}, found {owner.images[0].name} and "
-                f"{case.images[0].name}. Rename or remove one of them."
-            )
+            found = f"{owner.images[0].name} and {case.images[0].name}"
+            remedy = "Rename or remove one of them."
+            raise InputError(described.folder, f"one image for case {case.name}", found, remedy)
 
 
 def _no_images(described: Description) -> InputError:
     folder = described.folder / "imagesTr"
     if described.cases is not None:
-        return InputError(f'{described.file}: expected cases in "dataset", found none. Add them, or remove the key.')
+        return InputError(f"{described.file}: dataset", "cases", "none", "Add them, or remove the key.")
     if not folder.is_dir():
-        return InputError(f"{described.folder}: expected the training images in a folder imagesTr, found none.")
+        expected = "the training images in a folder imagesTr"
+        return InputError(described.folder, expected, "no such folder", "Put the images there.")
     endings = sorted({split_ending(file)[1] or "no ending" for file in visible_files(folder)})
     found = f"files with {', '.join(endings)}" if endings else "an empty folder"
-    hint = f' Correct "file_ending" in {described.file}.' if endings else " Put the images there."
-    return InputError(f"{folder}: expected images ending in {described.file_ending}, found {found}.{hint}")
+    remedy = f'Correct "file_ending" in {described.file}.' if endings else "Put the images there."
+    return InputError(folder, f"images ending in {described.file_ending}", found, remedy)
 
 
 def _no_labels(described: Description, training: Sequence[Case]) -> InputError:
-    """Nothing fits together: most often the suffix _0000 is missing, or one too many (nnU-Net: n_samples=1)."""
+    """The error where no label fits any image: most often a suffix _0000 is missing, or there is one too many."""
     ending, case = described.file_ending, training[0]
     wanted = f"{case.name}{output_ending(ending)}"
     labels = list(label_files(described.folder / "labelsTr", ending).values())
     if not labels:
         folder = described.folder / "labelsTr"
-        return InputError(f"{folder}: expected a label file for each image, such as {wanted}; found none.")
+        return InputError(folder, f"a label file for each image, such as {wanted}", "none", "Put the labels there.")
     found = f"{_examples(case.images)} in imagesTr and {_examples(labels)} in labelsTr"
     if len(case.images) > len(described.channel_names):
         first = case.images[0].name
         renamed = f"{first[: -len(ending)]}_0000{first[-len(ending) :]}"
-        advice = (
-            f"{len(case.images)} files look like the channels of one case {case.name!r}. If each is a case of its "
+        remedy = (
+            f"If each of the {len(case.images)} files that look like channels of case {case.name!r} is a case of its "
             f"own, add the channel suffix: rename {first} to {renamed}, and so on; then name its label {first}."
         )
     else:
-        advice = f"Name each label after its case: the label of {case.images[0].name} is {wanted}."
-    return InputError(f"{described.folder}: expected labels named after their images, found {found}. {advice}")
+        remedy = f"Name each label after its case: the label of {case.images[0].name} is {wanted}."
+    return InputError(described.folder, "labels named after their images", found, remedy)
 
 
 def _examples(files: Iterable[Path]) -> str:

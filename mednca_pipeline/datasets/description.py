@@ -1,4 +1,4 @@
-"""What dataset.json says, in nnU-Net's second form and, where that is unambiguous, in its first."""
+"""What dataset.json says, in nnU-Net's second form or, where that is unambiguous, in its first form."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +11,12 @@ from ..runtime.labels import Labels
 
 NAME = "dataset.json"
 PICTURES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")  # formats whose pixels have no known size
-_UNSUITED = (".dcm",)  # a series is a folder, not a file of a raw dataset
+_UNSUITED = (".dcm",)  # a series is a folder and not a file of a raw dataset
 
 
 @dataclass(frozen=True)
 class Description:
-    """The validated contents of dataset.json. cases: its explicit "dataset", or None. notes: what was assumed."""
+    """The validated contents of dataset.json. cases: the explicit "dataset", or None. notes: what was assumed."""
 
     folder: Path
     channel_names: tuple[str, ...]
@@ -37,51 +37,52 @@ def read_description(folder: Path) -> Description:
     file = folder / NAME
     if not file.is_file():
         raise InputError(
-            f"{file} does not exist: expected a dataset in nnU-Net's raw format (dataset.json, imagesTr, labelsTr). "
-            "mednca_convert makes one from images and masks."
+            file,
+            "a dataset in nnU-Net's raw format (dataset.json, imagesTr, labelsTr)",
+            "no such file",
+            "Make one from images and masks with mednca_convert.",
         )
     data = read_json(file)
     if not isinstance(data, dict):
-        raise InputError(f"{file}: expected an object with channel_names, labels and file_ending, found {data!r:.80}.")
+        raise InputError(file, "an object with channel_names, labels and file_ending", f"{data!r:.80}")
     labels = Labels.from_dataset_json(data.get("labels"), data.get("regions_class_order"), file)
     ending, notes = _file_ending(data, folder)
     spacing_known = data.get("spacing_known", ending not in PICTURES)
     if not isinstance(spacing_known, bool):
-        raise InputError(f'{file}: expected true or false for "spacing_known", found {spacing_known!r}.')
+        raise InputError(f"{file}: spacing_known", "true or false", f"{spacing_known!r:.80}")
     count = data.get("numTraining")
     if count is not None and (isinstance(count, bool) or not isinstance(count, int)):
-        raise InputError(f'{file}: expected a whole number for "numTraining", found {count!r}.')
+        raise InputError(f"{file}: numTraining", "a whole number", f"{count!r:.80}")
     cases = data.get("dataset")
     if cases is not None and not isinstance(cases, dict):
-        raise InputError(f'{file}: expected "dataset" to be an object of cases, found {cases!r:.80}.')
+        raise InputError(f"{file}: dataset", "an object of cases", f"{cases!r:.80}")
     return Description(folder, _channel_names(data, file), labels, ending, spacing_known, count, cases, notes)
 
 
-def _channel_names(data: dict, file: Path) -> tuple[str, ...]:
+def _channel_names(data: dict[str, Any], file: Path) -> tuple[str, ...]:
     names = data.get("channel_names", data.get("modality"))
     if isinstance(names, list):
         names = {str(index): name for index, name in enumerate(names)}
     if not isinstance(names, dict) or sorted(names) != sorted(str(index) for index in range(len(names))) or not names:
-        raise InputError(f'{file}: expected "channel_names" such as {{"0": "T1", "1": "T2"}}, found {names!r}.')
+        raise InputError(f"{file}: channel_names", 'names such as {"0": "T1", "1": "T2"}', f"{names!r:.80}")
     return tuple(str(names[str(index)]) for index in range(len(names)))
 
 
-def _file_ending(data: dict, folder: Path) -> tuple[str, tuple[str, ...]]:
-    """The ending in lower case. The first form of dataset.json has none: then it is that of the training images."""
+def _file_ending(data: dict[str, Any], folder: Path) -> tuple[str, tuple[str, ...]]:
+    """The ending in lower case, and notes. Without an ending in dataset.json, it is that of the training images."""
+    where = f"{folder / NAME}: file_ending"
     ending = data.get("file_ending")
     if ending is not None:
         if isinstance(ending, str) and ending.lower() in SUPPORTED and ending.lower() not in _UNSUITED:
             return ending.lower(), ()
-        raise InputError(f'{folder / NAME}: expected one of {_choices()} for "file_ending", found {ending!r}.')
+        raise InputError(where, f"one of {_choices()}", repr(ending))
     images = folder / "imagesTr"
     files = (file for file in images.iterdir() if not file.name.startswith(".")) if images.is_dir() else ()
     found = sorted({split_ending(file)[1] for file in files} & (set(SUPPORTED) - set(_UNSUITED)))
     if len(found) != 1:
-        raise InputError(
-            f'{folder / NAME}: expected "file_ending", one of {_choices()}; found none, and in imagesTr '
-            f"{' and '.join(found) or 'no image'}. Add it."
-        )
-    return found[0], (f'dataset.json has no "file_ending": {found[0]} is taken, as of the files in imagesTr.',)
+        present = " and ".join(found) or "no image"
+        raise InputError(where, f"one of {_choices()}", f"none, and {present} in imagesTr", "Add it.")
+    return found[0], (f'dataset.json has no "file_ending": {found[0]} is taken from the files in imagesTr.',)
 
 
 def _choices() -> str:

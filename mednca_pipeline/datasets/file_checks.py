@@ -5,9 +5,9 @@ from pathlib import Path
 
 from ..runtime.images import output_ending, split_ending
 from .dataset import Case, Dataset, label_files, visible_files
-from .findings import FATAL, WARNING, Finding
+from .findings import FATAL, WARNING, Finding, Severity
 
-_COMPANIONS = (".raw", ".zraw")  # of .mhd: the voxels lie in a second file
+_COMPANIONS = (".raw", ".zraw")  # the voxels of an .mhd lie in a second file
 
 
 def check_files(dataset: Dataset) -> list[Finding]:
@@ -43,8 +43,8 @@ def _training_case(case: Case, dataset: Dataset) -> Iterator[Finding]:
         yield Finding(FATAL, case.name, wanted, "no such file", f"the label of {case.images[0].name}", remedy)
 
 
-def _channel_files(case: Case, dataset: Dataset, severity: str) -> Iterator[Finding]:
-    """One file per channel, or one for all. What a single file holds is seen when it is read."""
+def _channel_files(case: Case, dataset: Dataset, severity: Severity) -> Iterator[Finding]:
+    """Whether there is one file per channel, or one for all. The channels in a file show when it is read."""
     for file in case.images:
         if not file.exists():
             remedy = "Correct the path in dataset.json, or add the file."

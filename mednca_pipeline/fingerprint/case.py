@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
@@ -16,19 +17,26 @@ from .intensities import intensity_statistics, significant
 SAMPLED_VOXELS = 10_000
 
 
+@dataclass(frozen=True)
+class CaseArrays:
+    """A case in LPS. image: (C, *spatial). labels: (*spatial)."""
+
+    image: np.ndarray
+    labels: np.ndarray
+    spacing_mm: tuple[float, ...]
+
+
 def case_fingerprint(
-    name: str,
-    image: np.ndarray,
-    labels: np.ndarray,
-    spacing_mm: tuple[float, ...],
-    definition: Labels,
-    foreground: np.ndarray,
-    image_sha256: str,
+    name: str, case: CaseArrays, definition: Labels, foreground: np.ndarray, image_sha256: str
 ) -> CaseFingerprint:
-    """image: (C, *spatial) in LPS. labels: (*spatial). foreground: (C, n), what `sampled_foreground` gives."""
+    """foreground: (C, n), what `sampled_foreground` gives. image_sha256: the hash of the voxels."""
+    image, labels, spacing_mm = case.image, case.labels, case.spacing_mm
     box = nonzero_box(image)
     cropped = crop_to(image, box)
-    jumps, changes = label_jumps(labels, definition.ignore) if labels.ndim == 3 else ((), ())
+    jumps: tuple[int, ...] = ()
+    changes: tuple[int, ...] = ()
+    if labels.ndim == 3:
+        jumps, changes = label_jumps(labels, definition.ignore)
     return CaseFingerprint(
         name=name,
         shape=tuple(labels.shape),
@@ -44,9 +52,9 @@ def case_fingerprint(
     )
 
 
-def sampled_foreground(image: np.ndarray, labels: np.ndarray, definition: Labels, name: str) -> np.ndarray:
-    """(C, n): up to 10,000 labelled voxels, the same ones whenever a case of this name is read."""
-    found = np.flatnonzero(definition.foreground(labels))
+def sampled_foreground(case: CaseArrays, definition: Labels, name: str) -> np.ndarray:
+    """(C, n): up to 10,000 labelled voxels. A case of the same name always gives the same ones."""
+    image, found = case.image, np.flatnonzero(definition.foreground(case.labels))
     if found.size > SAMPLED_VOXELS:
         rng = np.random.default_rng(zlib.crc32(name.encode()))
         found = np.sort(rng.choice(found, SAMPLED_VOXELS, replace=False))
@@ -54,7 +62,7 @@ def sampled_foreground(image: np.ndarray, labels: np.ndarray, definition: Labels
 
 
 def class_statistics(mask: np.ndarray, image_box: Box) -> ClassStatistics:
-    """Volume, components, the largest component's extent and the centre of a bool mask (*spatial), per axis.
+    """Volume, components, extent of the largest component and centre of a bool mask (*spatial).
 
     image_box: the part of the image that preprocessing keeps.
     """
@@ -71,7 +79,7 @@ def class_statistics(mask: np.ndarray, image_box: Box) -> ClassStatistics:
 
 
 def _centre(inside: np.ndarray, box: Box, image_box: Box) -> Iterator[float]:
-    """Per axis: the mean place of a mask's voxels in `image_box`, from -1 to 1. inside: the mask within its `box`."""
+    """Per axis, the mean place of the mask's voxels in `image_box`, from -1 to 1. inside: the mask within its `box`."""
     for axis, ((start, _), (first, end)) in enumerate(zip(box, image_box, strict=True)):
         counts = inside.sum(axis=tuple(other for other in range(inside.ndim) if other != axis))
         index = start - first + counts @ np.arange(counts.size) / counts.sum()

@@ -1,4 +1,4 @@
-"""What coarser spacings do to the labels of a case: the Dice that no network working there can exceed."""
+"""What coarser spacings do to the labels of a case: the Dice that a network at that spacing cannot exceed."""
 
 import math
 from collections.abc import Sequence
@@ -16,10 +16,10 @@ from .fingerprint import LabelCeilings
 AXIS_SETS = {2: ("yx",), 3: ("yx", "zx", "zy", "zyx")}  # axes that a configuration of 2D or 3D images may resample
 STEPS_PER_DOUBLING = 4
 MOST_DOUBLINGS = 4  # up to 16 times as coarse
-LOWEST_DICE = 0.9  # of a class, at which measuring ends: coarser spacings count as too coarse
-MOST_VOXELS = 2_000_000  # of all classes together, that are compared at one spacing
-FEWEST_VOXELS = 100_000  # of one class
-SLABS, THINNEST_SLAB = 8, 16  # that are compared of large structures resampled along all axes, and their voxels
+LOWEST_DICE = 0.9  # measuring ends below this Dice of each class: coarser spacings count as too coarse
+MOST_VOXELS = 2_000_000  # all classes together compare about so many voxels at one spacing
+FEWEST_VOXELS = 100_000  # one class compares at least so many
+SLABS, THINNEST_SLAB = 8, 16  # large structures resampled along all axes: number of slabs, least voxels across a slab
 
 
 class _Axis(NamedTuple):
@@ -41,14 +41,14 @@ def coarser_spacings(finest: float) -> tuple[float, ...]:
 
 
 def label_ceilings(labels: np.ndarray, spacing_mm: Sequence[float], definition: Labels) -> dict[str, LabelCeilings]:
-    """Per set of axes ("yx", of volumes also "zx", "zy", "zyx"): the Dice of each class after the way there and back.
+    """Per set of axes ("yx"; for volumes also "zx", "zy", "zyx"): the Dice of each class after the way there and back.
 
-    labels: (z, y, x) or (y, x), cropped as images are. To the grid as `preprocess_labels` does it, back as
-    `restore_labels` does it; each axis has the larger of its own and the grid's spacing.
+    labels: (z, y, x) or (y, x), cropped as images are. The way to the grid is that of `preprocess_labels`, and the way
+    back that of `restore_labels`. Each axis has the larger of its own spacing and the grid's.
 
-    Each class is compared in its own bounding box with a margin, which changes nothing: the interpolation matrices are
-    those of the whole image, cut to the box. All classes together compare about two million voxels at each spacing. Of
-    larger structures evenly spaced slices, or slabs where all axes are resampled, are compared.
+    Each class is compared in its own bounding box with a margin. This changes nothing, as the interpolation matrices
+    are those of the whole image, cut to the box. All classes together compare about two million voxels at each spacing.
+    Larger structures are compared in evenly spaced slices, or in slabs where all axes are resampled.
     """
     volume = labels.reshape((1,) * (3 - labels.ndim) + labels.shape)
     spacing = (spacing_mm[0],) * (3 - labels.ndim) + tuple(spacing_mm)  # as in PreprocessingPlan
@@ -63,9 +63,10 @@ def label_ceilings(labels: np.ndarray, spacing_mm: Sequence[float], definition: 
 
 
 def _ceilings(volume: np.ndarray, spacing: Sequence[float], first: int, definition: Labels) -> LabelCeilings:
-    """From fine to coarse, until each class fell below LOWEST_DICE. Axes from `first` on are resampled."""
+    """From fine to coarse, until each class has fallen below LOWEST_DICE. Axes from `first` on are resampled."""
     parts = _parts(volume, first, definition)
-    spacings, dice = [], {name: [] for name in parts}
+    spacings: list[float] = []
+    dice: dict[str, list[float]] = {name: [] for name in parts}
     for candidate in coarser_spacings(min(spacing[first:])):
         target = (*spacing[:first], *(max(own, candidate) for own in spacing[first:]))
         axes = _axes(volume.shape, spacing, target)
@@ -79,25 +80,27 @@ def _ceilings(volume: np.ndarray, spacing: Sequence[float], first: int, definiti
 
 def _axes(shape: Sequence[int], found: Sequence[float], target: Sequence[float]) -> list[_Axis | None]:
     """Interpolation per axis of the whole image; None where an axis keeps its size."""
-    axes = []
+    axes: list[_Axis | None] = []
     orders = label_orders(found, target, PreprocessingPlan.anisotropy_threshold)
     for size, own, wished, order in zip(shape, found, target, orders, strict=True):
         cells = max(1, round(size * own / wished))
-        kept = cells == size
-        to_grid = None if kept else interpolation_matrix(size, cells, order)
-        axes.append(None if kept else _Axis(to_grid, interpolation_matrix(cells, size, LINEAR)))
+        if cells == size:
+            axes.append(None)
+        else:
+            back = interpolation_matrix(cells, size, LINEAR)
+            axes.append(_Axis(interpolation_matrix(size, cells, order), back))
     return axes
 
 
 def _parts(volume: np.ndarray, first: int, definition: Labels) -> dict[str, list[Box]]:
-    """Where each class that is shown is compared."""
+    """The boxes in which each class of the labels is compared."""
     masks = {name: mask for name, mask in definition.masks(volume) if mask.any()}
     most_voxels = max(MOST_VOXELS // len(masks), FEWEST_VOXELS)
     return {name: _boxes(mask, first, most_voxels) for name, mask in masks.items()}
 
 
 def _boxes(mask: np.ndarray, first: int, most_voxels: int) -> list[Box]:
-    """The mask's bounding box, or evenly spaced slices or slabs of it that hold about `most_voxels` in all."""
+    """The mask's bounding box, or evenly spaced slices or slabs of the box with about `most_voxels` in all."""
     box = nonzero_box(mask[None])
     sides = [stop - start for start, stop in box]
     if math.prod(sides) <= most_voxels:
@@ -119,13 +122,13 @@ def _boxes(mask: np.ndarray, first: int, most_voxels: int) -> list[Box]:
 def _dice(
     volume: np.ndarray, name: str, boxes: Sequence[Box], axes: Sequence[_Axis | None], definition: Labels
 ) -> float:
-    """Dice of one class over all boxes; ignored voxels do not count."""
+    """The Dice of one class over all boxes. Ignored voxels do not count."""
     values = definition.values[definition.names.index(name)]
     both = total = 0
     for box in boxes:
         window = _widened(box, axes, volume.shape, () if len(boxes) == 1 else _cut(boxes))
         truth = volume[_slices(window)]
-        counted = truth != definition.ignore  # all of them where there is no such label
+        counted = truth != definition.ignore  # all voxels where there is no such label
         found = np.isin(_restored(volume, window, axes, definition), values) & counted
         wanted = np.isin(truth, values)
         both += int(np.count_nonzero(found & wanted))
@@ -139,7 +142,7 @@ def _cut(boxes: Sequence[Box]) -> tuple[int, ...]:
 
 
 def _widened(box: Box, axes: Sequence[_Axis | None], shape: Sequence[int], cut: Sequence[int]) -> Box:
-    """The box and all voxels around it that a cell touching it can reach on the way back."""
+    """The box, and all voxels around it that a cell touching the box can reach on the way back."""
     widened = []
     for index, ((start, stop), axis, size) in enumerate(zip(box, axes, shape, strict=True)):
         margin = 0 if axis is None or index in cut else math.ceil(size / len(axis.to_grid)) + 1
@@ -148,8 +151,10 @@ def _widened(box: Box, axes: Sequence[_Axis | None], shape: Sequence[int], cut: 
 
 
 def _restored(volume: np.ndarray, window: Box, axes: Sequence[_Axis | None], definition: Labels) -> np.ndarray:
-    """The label values in `window` after the way to the grid and back, exactly as of the whole volume."""
-    forward, backward, read, cells = {}, {}, [], []
+    """The label values in `window` after the way to the grid and back, exactly as for the whole volume."""
+    forward: dict[int, np.ndarray] = {}
+    backward: dict[int, np.ndarray] = {}
+    read, cells = [], []
     for index, ((start, stop), axis) in enumerate(zip(window, axes, strict=True)):
         if axis is None:
             read.append(np.arange(start, stop))
@@ -157,7 +162,7 @@ def _restored(volume: np.ndarray, window: Box, axes: Sequence[_Axis | None], def
             continue
         reaching = _used(axis.back[start:stop])
         rows = slice(reaching[0], reaching[-1] + 1)
-        read.append(_used(axis.to_grid[rows]))  # of many voxels per cell only some have a weight
+        read.append(_used(axis.to_grid[rows]))  # only some of many voxels per cell have a weight
         cells.append(len(axis.to_grid[rows]))
         forward[index] = axis.to_grid[rows][:, read[-1]]
         backward[index] = axis.back[start:stop, rows]
@@ -165,13 +170,15 @@ def _restored(volume: np.ndarray, window: Box, axes: Sequence[_Axis | None], def
     shown = _only_shown(definition, taught)
     maps = (_multiplied(probability, backward) for probability in shown.encode(taught))
     if definition.ignore is not None and (taught == definition.ignore).any():
-        known = np.maximum(_multiplied(taught != definition.ignore, backward), 1e-6)  # a network may say anything there
+        known = np.maximum(
+            _multiplied(taught != definition.ignore, backward), 1e-6
+        )  # a network may say anything in ignored voxels
         maps = (probability / known for probability in maps)
     return shown.decode(maps)
 
 
 def _only_shown(definition: Labels, labels: np.ndarray) -> Labels:
-    """The classes or regions that `labels` show: maps of the others are zero and would change nothing."""
+    """The classes or regions that `labels` show. Maps of the others are zero and would change nothing."""
     present = set(np.unique(labels).tolist())
     kept = [index for index, values in enumerate(definition.values) if present & set(values)]
     return replace(
@@ -183,7 +190,7 @@ def _only_shown(definition: Labels, labels: np.ndarray) -> Labels:
 
 
 def _multiplied(array: np.ndarray, matrices: dict[int, np.ndarray]) -> np.ndarray:
-    """Float32; one matrix product per axis, shrinking axes first."""
+    """float32: one matrix product per axis, shrinking axes first."""
     result = np.asarray(array, np.float32)
     for axis, matrix in sorted(matrices.items(), key=lambda item: item[1].shape[0] / item[1].shape[1]):
         result = multiply_along(result, axis, matrix)

@@ -6,11 +6,11 @@ from ..runtime.cropping import nonzero_box
 
 
 def label_jumps(labels: np.ndarray, ignore: int | None = None) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Per axis of (*spatial): voxels that jump, and label changes.
+    """Per axis of (*spatial): the numbers of voxels that jump, and of label changes.
 
-    A voxel jumps along an axis if its label differs from both neighbours while these agree. A change is a pair of
-    neighbours with different labels. Labels that were drawn slice by slice jump most often across the slices.
-    Ignored voxels and their neighbours do not count.
+    A voxel jumps along an axis if both neighbours have the same label and it has another. A change is a pair of
+    neighbours with different labels. Labels that were drawn slice by slice jump most often across the slices. Ignored
+    voxels and their neighbours do not count.
     """
     around = tuple(slice(max(0, start - 1), stop + 1) for start, stop in nonzero_box(labels[None]))
     jumps, changes = [], []

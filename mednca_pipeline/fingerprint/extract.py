@@ -1,4 +1,4 @@
-"""Reads every training case once: checks it, and takes its fingerprint."""
+"""Reads every training case once, checks it and takes its fingerprint."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from ..execution.processes import cores
 from ..execution.work import Task, results
 from ..runtime.errors import InputError
 from ..runtime.images import stored_files
-from .case import case_fingerprint, sampled_foreground
+from .case import CaseArrays, case_fingerprint, sampled_foreground
 from .fingerprint import CaseFingerprint, Fingerprint
 from .intensities import intensity_statistics
 
@@ -25,7 +25,7 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Examined:
-    """What one training case gives: its check, and, unless that is fatal, its fingerprint and sampled voxels."""
+    """What one training case gives: its check and, unless a finding is fatal, its fingerprint and sampled voxels."""
 
     check: CaseCheck
     fingerprint: CaseFingerprint | None = None
@@ -35,7 +35,7 @@ class Examined:
 def check_and_extract(
     dataset: Dataset, executor: Executor | None = None, progress: Progress = lambda name: None
 ) -> tuple[Report, Fingerprint | None]:
-    """The report of `check_dataset` and the fingerprint, from one reading; no fingerprint when a finding is fatal.
+    """The report of `check_dataset` and the fingerprint, from one reading. No fingerprint when a finding is fatal.
 
     executor: whose workers share the work, each with one case in memory; None: this process does it. progress: called
     with the name of each case. An unexpected error names its case and keeps the worker's own traceback.
@@ -57,29 +57,26 @@ def extract_fingerprint(
     report, fingerprint = check_and_extract(dataset, executor, progress)
     if fingerprint is None:
         first = report.fatal[0]
-        raise InputError(
-            f"{dataset.name}: {len(report.fatal)} fatal findings, the first in {first.file}: expected "
-            f"{first.expected}, found {first.found}. {first.remedy} mednca_check -d {dataset.name} shows all."
-        )
+        where = f"{dataset.name}: {len(report.fatal)} fatal findings, the first in {first.file}"
+        remedy = f"{first.remedy} See all with mednca_check -d {dataset.name}."
+        raise InputError(where, first.expected, first.found, remedy)
     return fingerprint
 
 
 def examine(case: Case, facts: Dataset) -> Examined:
-    """The unit of work of a worker process. Only the dataset's facts are used, not its cases."""
+    """What a worker process does with one case. Only the facts of the dataset are used, not its cases."""
     loaded = load_case(case)
     check = check_loaded(case, loaded, facts)
     if loaded.image is None or loaded.label is None or any(found.severity == FATAL for found in check.findings):
         return Examined(check)
-    image, labels = loaded.image.array, loaded.label.array[0]
-    voxels = sampled_foreground(image, labels, facts.labels, case.name)
-    fingerprint = case_fingerprint(
-        case.name, image, labels, loaded.image.spacing_mm, facts.labels, voxels, check.image_sha256
-    )
+    arrays = CaseArrays(loaded.image.array, loaded.label.array[0], loaded.image.spacing_mm)
+    voxels = sampled_foreground(arrays, facts.labels, case.name)
+    fingerprint = case_fingerprint(case.name, arrays, facts.labels, voxels, check.image_sha256)
     return Examined(check, fingerprint, voxels)
 
 
 def raw_sha256(dataset: Dataset) -> str:
-    """Of dataset.json and the bytes of all training files, under their names."""
+    """The hash of dataset.json and of the bytes of all training files, under their names."""
     files = [dataset.folder / "dataset.json"]
     for case in dataset.training:
         files += [file for path in (*case.images, *([case.label] if case.label else [])) for file in stored_files(path)]
@@ -98,9 +95,8 @@ def _file_sha256(path: Path) -> str:
 
 
 def _joined(dataset: Dataset, examined: Sequence[Examined]) -> Fingerprint:
-    cases = tuple(sorted((one.fingerprint for one in examined), key=lambda case: case.name))
     order = sorted(examined, key=lambda one: one.check.name)
-    pooled = np.concatenate([one.foreground for one in order], axis=1)  # (C, voxels of all cases)
+    pooled = np.concatenate([one.foreground for one in order if one.foreground is not None], axis=1)  # (C, voxels)
     return Fingerprint(
         dataset=dataset.name,
         channel_names=dataset.channel_names,
@@ -108,6 +104,6 @@ def _joined(dataset: Dataset, examined: Sequence[Examined]) -> Fingerprint:
         file_ending=dataset.file_ending,
         spacing_known=dataset.spacing_known,
         foreground=tuple(intensity_statistics(channel) for channel in pooled) if pooled.size else (),
-        cases=cases,
+        cases=tuple(one.fingerprint for one in order if one.fingerprint is not None),
         raw_sha256=raw_sha256(dataset),
     )

@@ -12,7 +12,7 @@ SCHEMA = 2
 
 @dataclass(frozen=True)
 class IntensityStatistics:
-    """Of one channel. Percentiles and moments are of sampled voxels, minimum and maximum of all."""
+    """Statistics of one channel. Minimum and maximum are over all voxels, the percentiles over a sample of them."""
 
     mean: float
     sd: float
@@ -25,10 +25,10 @@ class IntensityStatistics:
 
 @dataclass(frozen=True)
 class ClassStatistics:
-    """Of one foreground output in one case; a class that is absent has 0 voxels, 0 components and extent ().
+    """Statistics of one foreground output in one case. An absent class has 0 voxels, 0 components and extent ().
 
-    extent: voxels per LPS array axis of the bounding box of the class's largest connected component.
-    centre: mean position of its voxels per axis; -1 and 1 are the ends of the image, cropped to non-zero.
+    extent: sides in voxels of the bounding box of the class's largest connected component, per LPS array axis.
+    centre: mean position of the class's voxels per axis; -1 and 1 are the ends of the image, cropped to non-zero.
     """
 
     voxels: int
@@ -39,10 +39,10 @@ class ClassStatistics:
 
 @dataclass(frozen=True)
 class LabelCeilings:
-    """Dice between a case's labels and the same taken to a coarser grid and back, from fine to coarse.
+    """Dice between a case's labels and the same labels after the way to a coarser grid and back, from fine to coarse.
 
-    spacing_mm: of the grids; an axis that is coarser keeps its own. dice: per class that the case shows, at each of
-    them. Spacings up to the case's finest change nothing; those beyond the last one are too coarse.
+    spacing_mm: spacings of the grids; a coarser axis keeps its own spacing. dice: one value per grid for each class
+    that the case shows. Spacings up to the finest of the case change nothing; those beyond the last one are too coarse.
     """
 
     spacing_mm: tuple[float, ...]
@@ -54,8 +54,8 @@ class CaseFingerprint:
     """One training case. Shapes and spacing are per LPS array axis, (z, y, x) or (y, x); cropping keeps the spacing.
 
     image: per channel, over the image cropped to non-zero. foreground: per channel, () when nothing is labelled.
-    classes: per foreground output of the dataset's labels. image_sha256: of the pixel values, all channels.
-    label_ceilings: per set of resampled axes, "yx", of volumes also "zx", "zy" and "zyx"; {} when nothing is labelled.
+    classes: per foreground output of the dataset's labels. image_sha256: hash of the voxels of all channels.
+    label_ceilings: per set of resampled axes ("yx"; for volumes also "zx", "zy", "zyx"), {} when nothing is labelled.
     label_jumps, label_changes: see `drawn.label_jumps`; () for 2D images.
     """
 
@@ -74,10 +74,10 @@ class CaseFingerprint:
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """A dataset, with the parts of its dataset.json that a plan copies, and its training cases in order of name.
+    """A dataset: the parts of dataset.json that a plan copies, and the training cases in order of name.
 
     foreground: per channel, over voxels sampled from all cases alike (nnU-Net's statistics for CT).
-    raw_sha256: of dataset.json and of every training file; another value means that the raw data changed.
+    raw_sha256: hash of dataset.json and of every training file. Another value means that the raw data changed.
     """
 
     dataset: str
@@ -105,7 +105,7 @@ class Fingerprint:
 
 def read_fingerprint(path: Path) -> Fingerprint:
     """Raises InputError when the file is missing or of another schema."""
-    return from_dict(Fingerprint, read_json(path, schema=SCHEMA))
+    return from_dict(Fingerprint, read_json(path, schema=SCHEMA), str(path))
 
 
 def write_fingerprint(path: Path, fingerprint: Fingerprint) -> None:

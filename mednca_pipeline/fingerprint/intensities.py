@@ -9,7 +9,7 @@ DIGITS = 6
 
 
 def intensity_statistics(values: np.ndarray) -> IntensityStatistics:
-    """Of any number of voxels, at least one; percentiles from an even sample of many."""
+    """Statistics of one or more voxels. Percentiles of many voxels are those of an even sample."""
     flat = values.reshape(-1)
     sample = flat[:: max(1, flat.size // PERCENTILE_VOXELS)]
     low, median, high = np.percentile(sample, (0.5, 50, 99.5))

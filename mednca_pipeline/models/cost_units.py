@@ -1,4 +1,4 @@
-"""Constants of nca_cost.py and unet_cost.py."""
+"""Constants that nca_cost.py and unet_cost.py share."""
 
 FLOAT_BYTES = 4
 BACKWARD = 3  # a training pass costs about three forward passes

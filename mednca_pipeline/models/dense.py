@@ -1,27 +1,28 @@
 """The steps of a level on a CPU or GPU, with the backward pass written out.
 
-The same result and gradients as the plain definition (nca.run_steps):
+Result and gradients are those of the plain definition (nca.run_steps), computed faster:
 
 - the identity, the filter banks and the layer that mixes them are linear: they are folded into one convolution;
 - the image channels never change, so their part of the convolution is computed once for all steps of a level;
 - the backward pass calls torch's kernels directly, without a graph of views, copies and zero rows
   (gradient_checkpointing.py says what it needs of each step).
 
-Under autocast the hidden units are computed in its type; the state and the sums of gradients stay as they are.
+Under autocast the hidden units have autocast's type; the state and the sums of gradients keep theirs.
 """
 
-from functools import partial
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..runtime.grid import Border
 from .gradient_checkpointing import CheckpointedSteps
 from .nca import CHANNELS_LAST, FUNCTIONAL_CONVOLUTIONS, Cell
 
 EPSILON = 1e-5
-LANES = 8  # kernels are made for channels in multiples of this: with 16 they are faster than with 15
+LANES = 8  # kernels are made for multiples of this many channels: they are faster with 16 channels than with 15
 aten = torch.ops.aten
 PAD_BACKWARD = {
     ("replicate", 2): aten.replication_pad2d_backward.default,
@@ -31,8 +32,25 @@ PAD_BACKWARD = {
 }
 
 
+class Affine(NamedTuple):
+    """Gain and shift (H,) of a layer norm, or their gradients."""
+
+    gain: Tensor
+    shift: Tensor
+
+
+def norm_of(cell: Cell) -> tuple[Tensor, Tensor] | tuple[None, None]:
+    """Gain and shift of a cell's layer norm."""
+    norm = cell.norm
+    return (norm.weight, norm.bias) if isinstance(norm, torch.nn.LayerNorm) else (None, None)
+
+
+def affine(gain: Tensor | None, shift: Tensor | None) -> Affine | None:
+    return None if gain is None or shift is None else Affine(gain, shift)
+
+
 def fits(cell: Cell) -> bool:
-    """Whether `run_dense` computes this cell's steps. Of an RMS norm torch has no kernel of its own."""
+    """Whether `run_dense` computes this cell's steps: torch has no kernel of its own for the RMS norm."""
     return isinstance(cell.norm, torch.nn.LayerNorm | torch.nn.Identity)
 
 
@@ -44,22 +62,23 @@ def autocast_dtype(state: Tensor) -> torch.dtype | None:
 
 def folded(cell: Cell) -> tuple[Tensor, Tensor | None]:
     """The perception up to the hidden units as one convolution: its matrix (H, C, 3, ...) and bias (H)."""
-    if cell.banks is None:
-        return cell.hidden.weight, cell.hidden.bias
-    identity, *mixes = cell.hidden.weight.flatten(1).chunk(3, dim=1)  # each (H, C)
-    shape = (-1, *cell.banks[0].weight.shape[1:])
-    matrix = F.pad(identity[(..., *(None,) * cell.dim)], (1, 1) * cell.dim)
     bias = cell.hidden.bias
-    for mix, bank in zip(mixes, cell.banks, strict=True):
+    if bias is None or not cell.filter_banks:
+        return cell.hidden.weight, bias
+    identity, *mixes = cell.hidden.weight.flatten(1).chunk(3, dim=1)  # each (H, C)
+    shape = (-1, *cell.filter_banks[0].weight.shape[1:])
+    matrix = F.pad(identity[(..., *(None,) * cell.dim)], (1, 1) * cell.dim)
+    for mix, bank in zip(mixes, cell.filter_banks, strict=True):
         matrix = matrix + (mix @ bank.weight.flatten(1)).view(shape)
-        bias = bias + mix @ bank.bias
+        if bank.bias is not None:
+            bias = bias + mix @ bank.bias
     return matrix, bias
 
 
 def prepared(cell: Cell, state: Tensor) -> tuple[Tensor, Tensor, Tensor | None, Tensor]:
     """The state (B, C, *spatial) and its weights: matrix (H, C, 3, ...), bias (H) and update (C - fixed, H).
 
-    Where a single free channel is missing to a multiple of 8, C has one more, which stays zero.
+    Where the number of free channels is one below a multiple of 8, C has one more channel, which stays zero.
     """
     matrix, bias = folded(cell)
     update = cell.update.weight if cell.banks is None else cell.update.weight[cell.fixed :]
@@ -72,61 +91,101 @@ def prepared(cell: Cell, state: Tensor) -> tuple[Tensor, Tensor, Tensor | None, 
 def run_dense(cell: Cell, state: Tensor, fired: Tensor | None, steps: int, keep_every: int = 0) -> Tensor:
     """As nca.run_steps; no gradient reaches the image channels of `state` (B, C, *spatial).
 
-    keep_every: for the backward pass, keep every so many states and nothing else; 0: whatever it needs, of each step.
+    keep_every: gradient checkpointing keeps every so many states for the backward pass and nothing else. 0 keeps
+        whatever the backward pass needs of each step.
     """
     n_free = state.shape[1] - cell.fixed
     state, matrix, bias, update = prepared(cell, state)
     image = state[:, : cell.fixed].detach().contiguous(memory_format=CHANNELS_LAST[cell.dim])
     free = state[:, cell.fixed :].movedim(1, -1).contiguous()
-    gain, shift = (None, None) if isinstance(cell.norm, torch.nn.Identity) else (cell.norm.weight, cell.norm.bias)
-    weights = (matrix, bias, gain, shift, update)
-    dtype = autocast_dtype(state) or state.dtype
+    weights = (matrix, bias, *norm_of(cell), update)
+    setting = _Setting(fired, cell.border, autocast_dtype(state) or state.dtype)
+
+    def kernel_of(
+        image: Tensor,
+        matrix: Tensor,
+        bias: Tensor | None,
+        gain: Tensor | None,
+        shift: Tensor | None,
+        update: Tensor,
+    ) -> _Level:
+        return _Level(image, _Weights(matrix, bias, affine(gain, shift), update), setting)
+
     with torch.autocast(state.device.type, enabled=False):
         if torch.is_grad_enabled():
-            kernel_of = partial(_Level, fired=fired, border=cell.border, dtype=dtype)
             free = CheckpointedSteps.apply(kernel_of, steps, keep_every, free, image, *weights)
         else:
-            level = _Level(image, *weights, fired, cell.border, dtype)
+            level = kernel_of(image, *weights)
             for step in range(steps):
                 free = level.updated(free, level.perceived(free, step), step)
     return torch.cat([image, free[..., :n_free].movedim(-1, 1)], dim=1)
 
 
-def activate(hidden: Tensor, gain: Tensor | None, shift: Tensor | None) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """hidden: (..., H) -> after layer norm, if any, and ReLU; and what `activate_backward` needs besides."""
-    if gain is None:
+def activate(hidden: Tensor, norm: Affine | None) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """hidden: (..., H). Returns it after layer norm, if any, and ReLU; and what else `activate_backward` needs."""
+    if norm is None:
         return hidden.relu_(), ()
-    normed, mean, deviation = torch.native_layer_norm(hidden, gain.shape, gain, shift, EPSILON)
+    normed, mean, deviation = torch.native_layer_norm(hidden, norm.gain.shape, norm.gain, norm.shift, EPSILON)
     return normed.relu_(), (hidden, mean, deviation)
 
 
 def activate_backward(
-    grad: Tensor, active: Tensor, kept: tuple[Tensor, ...], gain: Tensor | None, shift: Tensor | None
-) -> tuple[Tensor | None, ...]:
-    """Gradients with respect to the hidden units, gain and shift. `grad` is overwritten."""
+    grad: Tensor, active: Tensor, kept: tuple[Tensor, ...], norm: Affine | None
+) -> tuple[Tensor, Affine | None]:
+    """Gradients with respect to the hidden units and to the norm. `grad` is overwritten."""
     aten.threshold_backward.grad_input(grad, active, 0, grad_input=grad)
-    if gain is None:
-        return grad, None, None
+    if norm is None:
+        return grad, None
     hidden, *statistics = kept
     wanted = [True, True, True]
-    return aten.native_layer_norm_backward.default(grad, hidden, gain.shape, *statistics, gain, shift, wanted)
+    to_hidden, to_gain, to_shift = aten.native_layer_norm_backward.default(
+        grad, hidden, norm.gain.shape, *statistics, norm.gain, norm.shift, wanted
+    )
+    return to_hidden, Affine(to_gain, to_shift)
+
+
+def add_affine(total: Affine | None, part: Affine | None) -> None:
+    """Adds `part` to `total` in place, where there is a norm."""
+    if total is not None and part is not None:
+        total.gain.add_(part.gain)
+        total.shift.add_(part.shift)
+
+
+class _Weights(NamedTuple):
+    """matrix: (H, C, 3, ...). bias: (H,). update: (F, H)."""
+
+    matrix: Tensor
+    bias: Tensor | None
+    norm: Affine | None
+    update: Tensor
+
+    def to(self, dtype: torch.dtype) -> "_Weights":
+        bias = None if self.bias is None else self.bias.to(dtype)
+        norm = None if self.norm is None else Affine(self.norm.gain.to(dtype), self.norm.shift.to(dtype))
+        return _Weights(self.matrix.to(dtype), bias, norm, self.update.to(dtype))
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """fired: as in run_dense. dtype: of the products and hidden units."""
+
+    fired: Tensor | None
+    border: Border
+    dtype: torch.dtype
 
 
 class _Level:
-    """The steps of a level as a gradient_checkpointing.Kernel, of states (B, *spatial, F) of the F free channels.
+    """The steps of a level as a gradient_checkpointing.Kernel. Its states are (B, *spatial, F), the F free channels.
 
-    image: (B, fixed, *spatial), channels last in memory. dtype: of the products and hidden units. The padded image's
-    part of the convolution is computed here.
+    image: (B, fixed, *spatial), channels last in memory. The padded image's part of the convolution is computed here.
     """
 
-    def __init__(self, image, matrix, bias, gain, shift, update, fired, border, dtype) -> None:
-        image, matrix, bias, gain, shift, update = (
-            given if given is None else given.to(dtype) for given in (image, matrix, bias, gain, shift, update)
-        )
+    def __init__(self, image: Tensor, weights: _Weights, setting: _Setting) -> None:
+        self.border, self.dtype, fired = setting.border, setting.dtype, setting.fired
+        image, (matrix, bias, self.norm, self.update) = image.to(self.dtype), weights.to(self.dtype)
         self.dim, self.fixed, self.has_bias = image.ndim - 2, image.shape[1], bias is not None
-        self.gain, self.shift, self.update, self.border, self.dtype = gain, shift, update, border, dtype
-        self.fired = None if fired is None else fired.movedim(2, -1).unbind()  # of each step (B, *spatial, 1)
-        self.padding = [1] * self.dim if border == "zeros" else [0] * self.dim
+        self.fired = None if fired is None else fired.movedim(2, -1).unbind()  # each step: (B, *spatial, 1)
+        self.padding = [1] * self.dim if self.border == "zeros" else [0] * self.dim
         self.of_image = matrix[:, : self.fixed].contiguous(memory_format=CHANNELS_LAST[self.dim])
         self.of_state = matrix[:, self.fixed :].contiguous(memory_format=CHANNELS_LAST[self.dim])
         self.image = self.padded(image)
@@ -140,7 +199,7 @@ class _Level:
     def convolve(self, seen: Tensor, matrix: Tensor, bias: Tensor | None = None) -> Tensor:
         return FUNCTIONAL_CONVOLUTIONS[self.dim](seen, matrix, bias, padding=self.padding)
 
-    def convolve_backward(self, grad: Tensor, seen: Tensor, matrix: Tensor, to_seen: bool):
+    def convolve_backward(self, grad: Tensor, seen: Tensor, matrix: Tensor, to_seen: bool) -> tuple[Tensor, Tensor]:
         """Gradients with respect to `seen` (None unless `to_seen`) and `matrix`."""
         ones, zeros = [1] * self.dim, [0] * self.dim
         wanted = [to_seen, True, False]
@@ -149,7 +208,7 @@ class _Level:
         )[:2]
 
     def padded_backward(self, grad: Tensor, state: Tensor) -> Tensor:
-        """grad: of what `padded` gives for `state`."""
+        """The gradient with respect to `state`, from the one with respect to the padded state."""
         if self.border == "zeros":
             return grad.movedim(1, -1)
         return PAD_BACKWARD[self.border, self.dim](grad, state.movedim(-1, 1), (1, 1) * self.dim).movedim(1, -1)
@@ -163,7 +222,7 @@ class _Level:
     def perceived(self, state: Tensor, step: int) -> "_Perceived":
         seen = self.padded(state.to(self.dtype).movedim(-1, 1))
         hidden = self.convolve(seen, self.of_state).add_(self.from_image).movedim(1, -1)
-        return _Perceived(seen, *activate(hidden, self.gain, self.shift))
+        return _Perceived(seen, *activate(hidden, self.norm))
 
     def updated(self, state: Tensor, perceived: "_Perceived", step: int) -> Tensor:
         update = F.linear(perceived.active, self.update).to(state.dtype)
@@ -180,11 +239,11 @@ class _Level:
 
 
 class _Perceived(NamedTuple):
-    """What a step computes from a state and its backward pass needs."""
+    """What a step computes from a state, as its backward pass needs it."""
 
     seen: Tensor  # the padded state, channels first
     active: Tensor  # hidden units (B, *spatial, H) after norm and ReLU
-    of_norm: tuple[Tensor, ...]  # before the norm, and its statistics
+    of_norm: tuple[Tensor, ...]  # hidden units before the norm, and the norm's statistics
 
 
 class _Gradients:
@@ -192,23 +251,21 @@ class _Gradients:
 
     def __init__(self, level: _Level, grad: Tensor) -> None:
         self.level, self.grad, dtype = level, grad, grad.dtype
-        summed = (level.of_state, level.update, level.from_image, level.gain, level.shift)
-        self.of_state, self.update, self.from_image, self.gain, self.shift = (
-            one if one is None else torch.zeros_like(one, dtype=dtype) for one in summed
+        self.of_state, self.update, self.from_image = (
+            torch.zeros_like(one, dtype=dtype) for one in (level.of_state, level.update, level.from_image)
         )
+        self.norm = level.norm and Affine(*(torch.zeros_like(one, dtype=dtype) for one in level.norm))
 
     def step_back(self, perceived: _Perceived, step: int) -> None:
         level, grad, (seen, active, of_norm) = self.level, self.grad, perceived
-        del perceived  # each map goes as soon as it has served
+        del perceived  # each map is freed as soon as it has served
         of_update = grad if level.fired is None else grad * level.fired[step]
         of_update = of_update.flatten(0, -2).to(level.dtype)
         self.update += of_update.t() @ active.flatten(0, -2)
         to_active = (of_update @ level.update).view(active.shape)
-        hidden, to_gain, to_shift = activate_backward(to_active, active, of_norm, level.gain, level.shift)
+        hidden, to_norm = activate_backward(to_active, active, of_norm, level.norm)
         del to_active, active, of_norm
-        if self.gain is not None:
-            self.gain += to_gain
-            self.shift += to_shift
+        add_affine(self.norm, to_norm)
         hidden = hidden.movedim(-1, 1)
         self.from_image += hidden
         to_seen, to_matrix = level.convolve_backward(hidden, seen, level.of_state, True)
@@ -216,9 +273,9 @@ class _Gradients:
         self.grad = level.padded_backward(to_seen.to(grad.dtype), grad).add_(grad)
 
     def result(self) -> tuple[Tensor | None, ...]:
-        """Of state, image (none), matrix, bias, gain, shift and update."""
+        """The gradients of state, image (none), matrix, bias, gain, shift and update."""
         level, from_image = self.level, self.from_image.to(self.level.dtype)
         _, of_image = level.convolve_backward(from_image, level.image, level.of_image, False)
         bias = self.from_image.sum((0, *range(2, self.from_image.ndim))) if level.has_bias else None
         matrix = torch.cat([of_image.to(self.of_state.dtype), self.of_state], dim=1)
-        return self.grad, None, matrix, bias, self.gain, self.shift, self.update
+        return self.grad, None, matrix, bias, *(self.norm or (None, None)), self.update

@@ -1,4 +1,4 @@
-"""Which cells fire, in torch: drawn by training's generator, or by the specified one (runtime.fire_masks)."""
+"""Which cells fire, in torch: drawn by training's generator, or by the specified generator (runtime.fire_masks)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,12 +15,15 @@ Box = tuple[slice, ...]  # a part of one level's grid, in its own cells: one sli
 
 class FireMasks(Protocol):
     def __call__(self, level: int, steps: int, grid: Sequence[int], box: Box | None = None) -> Tensor | None:
-        """bool (steps, B, 1, *grid), or of the box alone: the cells of a level that fire in each step; None: all."""
+        """bool (steps, B, 1, *grid): the cells of a level that fire in each step. None: all cells fire.
+
+        box: only this part of the grid is returned.
+        """
 
 
 @dataclass(frozen=True)
 class DrawnMasks:
-    """Training's: `batch` samples, one after another out of `generator`, on `device`."""
+    """The masks of training for `batch` samples, drawn one after another from `generator`."""
 
     generator: torch.Generator
     fire_rate: float
@@ -39,10 +42,10 @@ class DrawnMasks:
 
 @dataclass(frozen=True)
 class SpecifiedMasks:
-    """Of random run `run` with `seed`, the same on every backend and in every tiling.
+    """The masks of random run `run` with `seed`, the same on every backend and in every tiling.
 
-    slices: (first, count, total) of the slices of a volume that a 2D network sees at once: they are the first axis of
-    the masks' whole grid. None in 3D.
+    slices: (first, count, total) of the slices that a 2D network sees at once. The slices of a volume are the first
+        axis of the masks' whole grid. None in 3D.
     """
 
     seed: int

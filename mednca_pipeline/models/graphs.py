@@ -1,10 +1,12 @@
-"""On a GPU: a level's steps as CUDA graphs.
+"""A level's steps as CUDA graphs, on a GPU.
 
-A step of a small network is over before the next kernel could be launched from Python. So the kernels of all steps of a
-level, forward and backward, are recorded once and then started together.
+A step of a small network is over before Python could launch the next kernel. So the kernels of all steps of a level,
+forward and backward, are recorded once and then started together.
 """
 
 import logging
+from collections.abc import Callable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -17,13 +19,13 @@ log = logging.getLogger(__name__)
 
 
 class GraphedSteps:
-    """`run_steps` for training; recorded at the first call with tensors of a shape and type, and anew under autocast.
+    """`run_steps` for training, recorded at the first call with tensors of a shape and type.
 
-    Copies of it begin empty.
+    A recording under autocast is separate. A copy of this object begins without recordings.
     """
 
     def __init__(self) -> None:
-        self.recorded: dict[tuple, nn.Module] = {}
+        self.recorded: dict[tuple[object, ...], Callable[..., Tensor]] = {}
 
     def __call__(self, cell: Cell, state: Tensor, fired: Tensor | None, steps: int, keep_every: int = 0) -> Tensor:
         types = (state.dtype, autocast_dtype(state))
@@ -32,7 +34,7 @@ class GraphedSteps:
             self.recorded[key] = recorded(_Steps(cell, steps, keep_every, types[1]), state, fired)
         return self.recorded[key](state) if fired is None else self.recorded[key](state, fired)
 
-    def __deepcopy__(self, memo: dict) -> "GraphedSteps":
+    def __deepcopy__(self, memo: dict[int, object]) -> "GraphedSteps":
         return GraphedSteps()
 
 
@@ -42,17 +44,19 @@ class _Steps(nn.Module):
         self.cell, self.steps, self.keep_every, self.dtype = cell, steps, keep_every, dtype
 
     def forward(self, state: Tensor, fired: Tensor | None = None) -> Tensor:
-        # a graph must not use autocast's cache of converted weights: they would never change again
+        # A graph that used autocast's cache of converted weights would keep the present weights for ever.
         with torch.autocast(state.device.type, self.dtype, enabled=self.dtype is not None, cache_enabled=False):
             return run_steps(self.cell, state, fired, self.steps, self.keep_every)
 
 
-def recorded(module: nn.Module, state: Tensor, fired: Tensor | None) -> nn.Module:
-    """`module` with its kernels recorded for tensors like these; as it is where that fails."""
+def recorded(module: nn.Module, state: Tensor, fired: Tensor | None) -> Callable[..., Tensor]:
+    """`module` with its kernels recorded for tensors like these, or `module` itself where recording fails."""
     samples = (state.detach().clone().requires_grad_(state.requires_grad), *(() if fired is None else (fired.clone(),)))
     try:
         with torch.autocast(state.device.type, enabled=False):
-            return torch.cuda.make_graphed_callables(module, samples, allow_unused_input=True)
+            return cast(
+                Callable[..., Tensor], torch.cuda.make_graphed_callables(module, samples, allow_unused_input=True)
+            )
     except RuntimeError as error:
         log.warning("No CUDA graph of a level's steps (%s): they are launched one by one, more slowly.", error)
         return module

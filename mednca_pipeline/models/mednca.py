@@ -1,10 +1,11 @@
-"""Med-NCA: one automaton per level, from a downscaled image with global knowledge to the full resolution.
+"""Med-NCA: one NCA per level, from a downscaled image with global knowledge to the full resolution.
 
 Source: Kalkhof, González, Mukhopadhyay, Med-NCA: Robust and Lightweight Segmentation with Neural Cellular Automata,
 IPMI 2023, section 2.1; here with any number of levels, in 2D and 3D.
 """
 
 from collections.abc import Callable
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from ..plans.model_plans import NCAPlan
 from .fire_masks import DrawnMasks
 from .graphs import GraphedSteps
-from .nca import CHANNELS_LAST, Cell
+from .nca import CHANNELS_LAST, Cell, CellForm
 from .near_outline import near_open
 from .prediction import predict_logits
 from .protocol import Output
@@ -26,7 +27,7 @@ AVERAGE_POOLS = {2: F.avg_pool2d, 3: F.avg_pool3d}
 class MedNCA(nn.Module):
     """State channels: image (held fixed), class logits, hidden. Levels run from the coarsest to the finest.
 
-    In training each cell updates in a step with probability `fire_rate`; prediction.py says what prediction does.
+    In a training step each cell updates with probability `fire_rate`. prediction.py says what prediction does.
     """
 
     def __init__(self, plan: NCAPlan, dim: int, n_image_channels: int, n_outputs: int, sigmoid: bool) -> None:
@@ -34,30 +35,21 @@ class MedNCA(nn.Module):
         self.plan, self.dim, self.sigmoid = plan, dim, sigmoid
         self.n_image, self.n_outputs = n_image_channels, n_outputs
         self.factor = plan.levels[0].factor
-        self.cells = nn.ModuleList(
-            Cell(
-                dim,
-                plan.channels,
-                plan.hidden,
-                n_image_channels,
-                perception=plan.perception,
-                norm=plan.norm,
-                border=plan.border,
-            )
-            for _ in plan.levels
-        )
+        form = CellForm(plan.perception, plan.norm, plan.border)
+        self.cells = nn.ModuleList(Cell(dim, plan.channels, plan.hidden, n_image_channels, form) for _ in plan.levels)
         self.graphed_steps = GraphedSteps()
-        self.to(memory_format=CHANNELS_LAST[dim])
+        self.to(memory_format=CHANNELS_LAST[dim])  # type: ignore[call-overload]  # which torch's types leave out
 
     def forward(self, image: Tensor, origin: Tensor, generator: torch.Generator) -> tuple[list["LevelOutput"], Tensor]:
-        """Training pass: the levels with a patch see only a window around the sample's finest patch.
+        """A training pass. Levels with a patch see only a window around the finest patch of each sample.
 
-        image: (B, n_image, *spatial). origin: (B, dim) int, first voxel of each sample's finest patch, a multiple of
-        `factor`. Returns the output of each level, coarsest first, and the largest magnitude in the hidden state. The
-        loss of a level counts `coarser_share` of that of the next finer one.
+        image: (B, n_image, *spatial). origin: (B, dim) int, the first voxel of each sample's finest patch, a multiple
+        of `factor`. Returns the output of each level, coarsest first, and the largest magnitude in the hidden state.
+        The loss of a level counts `coarser_share` of the loss of the next finer level.
         """
         state = self.first_state(image, self._window(image, 0, origin).size)
-        outputs, magnitude = [], image.new_zeros(())
+        outputs: list[LevelOutput] = []
+        magnitude = image.new_zeros(())
         masks = DrawnMasks(generator, self.plan.fire_rate, len(image), image.device)
         for index, level in enumerate(self.plan.levels):
             window = self._window(image, index, origin)
@@ -68,38 +60,43 @@ class MedNCA(nn.Module):
             if near is not None:
                 fired = near.expand(level.steps, *near.shape) if fired is None else fired & near
             run = self.training_steps(image.device)
-            state = run(self.cells[index], state, fired, level.steps, self.plan.keep_every)
+            state = run(self.cell(index), state, fired, level.steps, self.plan.keep_every)
             share = self.plan.training.coarser_share ** (len(self.cells) - 1 - index)
             outputs.append(LevelOutput(self.logits(state), window, level.factor, share))
             magnitude = torch.maximum(magnitude, state.detach()[:, self.n_image :].abs().amax())
         return outputs, magnitude
 
     def scored(self, image: Tensor, origin: Tensor) -> Output:
-        """The whole samples, as mednca_predict predicts them."""
+        """The logits of the whole samples, predicted as mednca_predict does it."""
         return Output(self.predict_logits(image), lambda known: known)
 
+    def cell(self, index: int) -> Cell:
+        """The cell of a level; 0 is the coarsest."""
+        return cast(Cell, self.cells[index])
+
     def predict_logits(self, image: Tensor) -> Tensor:
-        """As prediction.py defines it: (B, n_image, *spatial) -> logits (B, n_outputs, *spatial)."""
+        """(B, n_image, *spatial) -> logits (B, n_outputs, *spatial), as prediction.py defines them."""
         return predict_logits(self, image, self.plan.outline)
 
     def _near_outline(self, above: "LevelOutput", index: int, window: Window) -> Tensor | None:
-        """bool (B, 1, *window): the cells of a level that prediction would compute; None: training computes all."""
-        if not self.plan.training.at_outline:
+        """bool (B, 1, *window): the cells of a level that prediction would compute. None: training computes all."""
+        outline = self.plan.outline
+        if outline is None or not self.plan.training.at_outline:
             return None
-        near = near_open(above.logits.detach(), self.sigmoid, self.plan.outline).float()
+        near = near_open(above.logits.detach(), self.sigmoid, outline).float()
         ratio = self.ratio(index)
         near = window.coarser(ratio).crop(near, relative_to=above.window)
         return F.interpolate(near, scale_factor=tuple(map(float, ratio)), mode="nearest") > 0
 
     def training_steps(self, device: torch.device) -> Callable[..., Tensor]:
-        """What runs a level's steps in training: `run_steps`, on a GPU as CUDA graphs."""
+        """The function that runs a level's steps in training: `run_steps`, on a GPU as CUDA graphs."""
         return self.graphed_steps if device.type == "cuda" else run_steps
 
     def logits(self, state: Tensor) -> Tensor:
         return state[:, self.n_image : self.n_image + self.n_outputs]
 
     def ratio(self, index: int) -> tuple[int, ...]:
-        """Cells of level `index` in a cell of the level above, per axis."""
+        """The number of cells of level `index` in a cell of the level above, per axis."""
         above, level = self.plan.levels[index - 1 : index + 1]
         return tuple(a // f for a, f in zip(above.factor, level.factor, strict=True))
 
@@ -126,7 +123,8 @@ class MedNCA(nn.Module):
         """The window of a level in its own cells: centred on the finest patch, inside the window of the level above."""
         levels = self.plan.levels
         whole = whole_window(image, levels[index])
-        if levels[index].patch is None:
+        patch = levels[index].patch
+        if patch is None:
             return whole
         finest = levels[-1].patch
         above = self._window(image, index - 1, origin) if index else whole
@@ -136,7 +134,7 @@ class MedNCA(nn.Module):
             ratio = above_factor[axis] // factor
             low = above.start_of(axis) * ratio
             high = low + above.size[axis] * ratio
-            length = min(levels[index].patch[axis], above.size[axis] * ratio)
+            length = min(patch[axis], above.size[axis] * ratio)
             finest_length = image.shape[2 + axis] if finest is None else finest[axis] * levels[-1].factor[axis]
             centre = (origin[:, axis] + finest_length // 2) // factor
             start = (centre - length // 2) // ratio * ratio
@@ -146,7 +144,7 @@ class MedNCA(nn.Module):
 
 
 class LevelOutput:
-    """What a level says: an Output (protocol.py) with the window that it saw and its downscale factor."""
+    """What a level says: an Output (protocol.py) with the level's window and downscale factor."""
 
     def __init__(self, logits: Tensor, window: Window, factor: tuple[int, ...], share: float) -> None:
         self.logits, self.window, self.factor, self.share = logits, window, factor, share
@@ -157,5 +155,5 @@ class LevelOutput:
 
 
 def _pooled(voxels: Tensor, factor: tuple[int, ...]) -> Tensor:
-    """(B, K, *spatial) averaged over cells of `factor` voxels; as it is where a cell is a voxel."""
+    """(B, K, *spatial) averaged over cells of `factor` voxels; unchanged where a cell is a voxel."""
     return voxels if set(factor) == {1} else AVERAGE_POOLS[voxels.ndim - 2](voxels, factor)

@@ -1,48 +1,69 @@
-"""The rule of one cell: perceive the neighbourhood, a hidden layer, a linear update.
+"""The rule of one cell: it perceives its neighbourhood, and a hidden layer and a linear layer make its update.
 
 Source: Mordvintsev et al., Growing Neural Cellular Automata, 2020; Kalkhof et al., Med-NCA, 2023, section 2.
 A cell reads its 3^dim neighbourhood and nothing else: any normalisation is over the hidden units of one cell.
 """
 
+from typing import NamedTuple, cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-CONVOLUTIONS = {2: nn.Conv2d, 3: nn.Conv3d}
+from ..plans.model_plans import Perception
+from ..runtime.grid import Border
+from ..runtime.light_nca import NormKind
+
+Convolution = nn.Conv2d | nn.Conv3d
+
+CONVOLUTIONS: dict[int, type[Convolution]] = {2: nn.Conv2d, 3: nn.Conv3d}
 FUNCTIONAL_CONVOLUTIONS = {2: F.conv2d, 3: F.conv3d}
 CHANNELS_LAST = {2: torch.channels_last, 3: torch.channels_last_3d}
-UPDATE_INIT_SD = 0.003  # a young automaton changes its state slowly
+UPDATE_INIT_SD = 0.003  # an untrained NCA changes its state slowly
 
 
-class Cell(nn.Module):
-    """Maps a state (B, C, *spatial) to its update (B, C, *spatial), zero in the fixed image channels.
+class CellForm(NamedTuple):
+    """How a cell is built.
 
     perception: "matrix" is one linear map of the neighbourhood to the hidden units; "paper" concatenates the state
         with two dense filter banks and mixes them (Med-NCA as published).
-    norm: "layer" or "rms" over the hidden units of each cell, or "none".
-    border: "replicate", "reflect" or "zeros": what a cell at the border sees beyond it.
+    norm: over the hidden units of each cell, or "none".
+    border: what a cell at the border sees beyond it.
     """
 
-    def __init__(
-        self, dim: int, channels: int, hidden: int, fixed: int, *, perception: str, norm: str, border: str
-    ) -> None:
+    perception: Perception
+    norm: NormKind
+    border: Border
+
+
+class Cell(nn.Module):
+    """Maps a state (B, C, *spatial) to its update (B, C, *spatial), which is zero in the `fixed` image channels."""
+
+    def __init__(self, dim: int, channels: int, hidden: int, fixed: int, form: CellForm) -> None:
         super().__init__()
         convolution = CONVOLUTIONS[dim]
-        self.dim, self.fixed, self.border = dim, fixed, border
-        if perception == "paper":
+        self.dim, self.fixed, self.border = dim, fixed, form.border
+        self.banks: nn.ModuleList | None = None
+        self.hidden: Convolution
+        if form.perception == "paper":
             self.banks = nn.ModuleList(convolution(channels, channels, 3) for _ in range(2))
             self.hidden = convolution(3 * channels, hidden, 1)
             updated = channels  # the published layer also has rows for the image channel, which never change it
         else:
-            self.banks = None
-            self.hidden = convolution(channels, hidden, 3, bias=norm == "none")
+            self.hidden = convolution(channels, hidden, 3, bias=form.norm == "none")
             updated = channels - fixed
-        self.norm = {"none": nn.Identity, "layer": _PerCellLayerNorm, "rms": _PerCellRMSNorm}[norm](hidden)
+        norms = {"none": nn.Identity, "layer": _PerCellLayerNorm, "rms": _PerCellRMSNorm}
+        self.norm: nn.Module = norms[form.norm](hidden)
         self.update = nn.Linear(hidden, updated, bias=False)
         nn.init.normal_(self.update.weight, std=UPDATE_INIT_SD)
 
+    @property
+    def filter_banks(self) -> tuple[Convolution, ...]:
+        """The two filter banks of perception "paper"; else ()."""
+        return tuple(cast(Convolution, bank) for bank in self.banks or ())
+
     def full_update_weight(self) -> Tensor:
-        """The update's weight (C, hidden) with zero rows for the image channels; the same for every step."""
+        """The update's weight (C, hidden) with zero rows for the image channels. All steps share it."""
         rows = self.update.weight if self.banks is None else self.update.weight[self.fixed :]
         return F.pad(rows, (0, 0, self.fixed, 0))
 
@@ -54,7 +75,7 @@ class Cell(nn.Module):
         else:
             seen, padding = F.pad(state, (1, 1) * self.dim, mode=self.border), 0
         if self.banks is not None:
-            filtered = [convolve(seen, bank.weight, bank.bias, padding=padding) for bank in self.banks]
+            filtered = [convolve(seen, bank.weight, bank.bias, padding=padding) for bank in self.filter_banks]
             hidden = self.hidden(torch.cat([state, *filtered], dim=1))
         else:
             hidden = convolve(seen, self.hidden.weight, self.hidden.bias, padding=padding)
@@ -85,8 +106,8 @@ class _PerCellRMSNorm(nn.Module):
 def run_steps(cell: Cell, state: Tensor, fired: Tensor | None, steps: int) -> Tensor:
     """Runs `steps` steps from `state` (B, C, *spatial).
 
-    fired: bool (steps, B, 1, *spatial), the cells that update in each step, or None when all do; or float, the share of
-        its update that each cell applies.
+    fired: bool (steps, B, 1, *spatial), the cells that update in each step, or None when all cells do. A float tensor
+        gives the share of its update that each cell applies.
     """
     weight = cell.full_update_weight()
     for step in range(steps):

@@ -12,14 +12,14 @@ from .cost_units import BACKWARD, FLOAT_BYTES
 from .firing import computed_share
 
 LIBRARY_BYTES = 75_000_000  # workspaces that the first step allocates
-HIDDEN_MAPS = 6.3  # of the hidden units of a level, alive at once in its backward pass besides those of the steps
-FIRE_MASK = 0.25  # floats, of a cell and step
-SPARSE_OVERHEAD = 1.3  # pieces of memory of varying size, between which some is lost
+HIDDEN_MAPS = 6.3  # maps of a level's hidden units that its backward pass holds at once, besides those of the steps
+FIRE_MASK = 0.25  # floats per cell and step
+SPARSE_OVERHEAD = 1.3  # some memory is lost between pieces of varying size
 IMAGE_MAPS = 8  # float32 maps of image and targets per sample at full resolution, per channel and output
 
 
 def parameters(plan: NCAPlan, dim: int, n_image: int) -> int:
-    """Weights of a planned network, as `models.nca` builds it."""
+    """The number of weights of a planned network, as `models.nca` builds it."""
     c, h, taps = plan.channels, plan.hidden, 3**dim
     if plan.perception == "paper":
         return len(plan.levels) * (2 * (c * c * taps + c) + 3 * c * h + h + h * c)
@@ -28,26 +28,27 @@ def parameters(plan: NCAPlan, dim: int, n_image: int) -> int:
 
 
 def step_bytes(plan: NCAPlan, size: Sequence[int], n_image: int, n_outputs: int, device: str = "cpu") -> int:
-    """Peak of one training step, as models.dense or models.sparse keeps it for the backward pass.
+    """Peak memory of one training step, with what models.dense or models.sparse keeps for the backward pass.
 
-    size: of the images (*spatial); levels without a patch see the whole of it. device: the sparse form, which needs
-    less, runs on CPUs only.
+    size: sides of the images (*spatial); levels without a patch see whole images. device: a torch device type. The
+    sparse form needs less memory and runs on CPUs only.
     """
     computed = computed_share(plan.fire_rate, device)
     state, hidden, keep_every = plan.channels - n_image, plan.hidden, plan.keep_every
-    of_step = state + computed * (hidden if plan.norm == "none" else 2 * hidden + 2)
+    of_step: float = state + computed * (hidden if plan.norm == "none" else 2 * hidden + 2)
     of_step *= SPARSE_OVERHEAD if computed < 1 else 1
-    kept, passing = math.prod(size) * (n_image + n_outputs) * IMAGE_MAPS, 0.0
+    kept: float = math.prod(size) * (n_image + n_outputs) * IMAGE_MAPS
+    passing = 0.0
     for level in plan.levels:
         cells = math.prod(level.patch or grid_shape(size, level.factor))
-        kept += cells * (level.steps * FIRE_MASK + hidden + plan.channels)  # the image's part of the hidden units
+        kept += cells * (level.steps * FIRE_MASK + hidden + plan.channels)  # with the image's part of the hidden units
         kept += cells * (math.ceil(level.steps / keep_every) * state if keep_every else level.steps * of_step)
         passing = max(passing, cells * (min(keep_every, level.steps) * of_step + HIDDEN_MAPS * hidden))
     return int(plan.training.batch_size * (kept + passing) * FLOAT_BYTES) + LIBRARY_BYTES
 
 
 def flop(plan: NCAPlan, size: Sequence[int]) -> float:
-    """Floating-point operations of one training pass over a whole image (*spatial), every level seen as a whole."""
+    """Floating-point operations of one training pass over a whole image (*spatial), without patches."""
     per_cell = 2 * plan.channels * plan.hidden * (3 ** len(size) + 1)
     cell_steps = sum(math.prod(grid_shape(size, level.factor)) * level.steps for level in plan.levels)
     return float(BACKWARD * per_cell * cell_steps)

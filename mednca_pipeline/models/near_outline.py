@@ -1,4 +1,4 @@
-"""Which cells the level above leaves open, in torch; runtime/outline.py says what that means."""
+"""Which cells the level above leaves open, in torch. runtime/outline.py says what an open cell is."""
 
 import torch
 import torch.nn.functional as F

@@ -1,9 +1,9 @@
 """What a Med-NCA predicts, in its plain form: the definition of what runtime/light_nca.py computes.
 
-- Expected update: in every step each cell applies its update times the fire rate, the mean of what training's random
-  masks do. One pass, no randomness. Random runs draw masks instead.
-- Only at the outline: a level after the first computes the cells near where the level above is not sure, and all other
-  cells keep the state that they were given (runtime/outline.py says which these are).
+- Expected update: in every step each cell applies its update times the fire rate, which is the mean of what training's
+  random masks do. This takes one pass and has no randomness. Random runs draw masks instead.
+- Only at the outline: a level after the first computes the cells near places where the level above is not sure
+  (runtime/outline.py). All other cells keep the state that they were given.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 
 def predict_logits(network: "MedNCA", image: Tensor, outline: Outline | None = None) -> Tensor:
-    """image: (B, n_image, *spatial), sides multiples of `factor` -> logits (B, n_outputs, *spatial).
+    """image: (B, n_image, *spatial), whose sides are multiples of `factor` -> logits (B, n_outputs, *spatial).
 
-    outline: None computes every cell.
+    outline: which cells are computed; None computes every cell.
     """
     *_, (state,) = level_states(network, image, outline)
     return network.logits(state)
@@ -36,7 +36,8 @@ def level_states(
 ) -> Iterator[list[Tensor]]:
     """The states (B, C, *grid) of each pass at the end of each level, coarsest first.
 
-    passes: the masks of a random run, or None for the expected update. The first says which cells all of them compute.
+    passes: the masks of a random run, or None for the expected update. The first pass decides which cells all passes
+        compute.
     """
     coarsest = whole_window(image, network.plan.levels[0]).size
     states = [network.first_state(image, coarsest)] * len(passes)
@@ -47,12 +48,12 @@ def level_states(
             computed = F.interpolate(near.float(), scale_factor=tuple(map(float, network.ratio(index))), mode="nearest")
         for number, fires in enumerate(passes):
             state = network.enter_level(states[number], image, index, whole_window(image, level))
-            share = expected_share(network, level.steps, image)
+            fired: Tensor | None = expected_share(network, level.steps, image)
             if fires is not None:
-                share = fires(index, level.steps, tuple(state.shape[2:]))
+                fired = fires(index, level.steps, tuple(state.shape[2:]))
             if computed is not None:
-                share = share * computed
-            states[number] = run_steps(network.cells[index], state, share, level.steps)
+                fired = computed.expand(level.steps, *computed.shape) if fired is None else fired * computed
+            states[number] = run_steps(network.cell(index), state, fired, level.steps)
         yield list(states)
 
 

@@ -7,22 +7,25 @@ seconds, and predicting with a Med-NCA on a CPU needs no torch.
 import pkgutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..plans import plans as contract
 from ..plans.model_plans import ModelPlan, NCAPlan, UNetPlan
 from ..plans.plans import Plans
 from ..runtime.errors import InputError
 
+if TYPE_CHECKING:
+    from torch import nn
+
 
 @dataclass(frozen=True)
 class Model:
     """One entry.
 
-    plan: the type of its plan. planner: planning.models.ModelTask -> planning.models.Planned. network: a module as
-    models.protocol.SegmentationNetwork describes it. minutes: that a fold trains for on 2 CPU cores and on a CUDA GPU,
-    for images of hippocampus' size. predictor: inference.network.Network of a fold in torch. light: the same in NumPy,
-    on CPUs, where there is one. compared: by default in a cross-validation.
+    plan: the type of its plan. planner: a function from planning.model_task.ModelTask to PlannedModel. network: a
+    torch.nn.Module as models.protocol.SegmentationNetwork describes it. minutes: how long a fold trains on 2 CPU cores
+    and on a CUDA GPU, for images of hippocampus' size. predictor: the inference.network.Network of a fold in torch.
+    light: the same in NumPy on CPUs, or None. compared: whether a cross-validation includes it by default.
     """
 
     plan: type[ModelPlan]
@@ -66,30 +69,33 @@ COMPARED = tuple(name for name, model in MODELS.items() if model.compared)
 def model_named(name: str) -> Model:
     """Raises InputError for a name that is not in the table."""
     if name not in MODELS:
-        raise InputError(f"Model {name!r}: expected one of {', '.join(MODELS)}.")
+        raise InputError("model", f"one of {', '.join(MODELS)}", repr(name))
     return MODELS[name]
 
 
 def resolved(code: str) -> Any:
-    """What "module:attribute" names."""
+    """The object that "module:attribute" names."""
     return pkgutil.resolve_name(f"{__name__.partition('.')[0]}.{code}")
 
 
 def read_plans(path: Path) -> Plans:
-    """As plans.plans.read_plans, of the models in the table."""
+    """As plans.plans.read_plans, with the models in the table."""
     return contract.read_plans(path, {name: model.plan for name, model in MODELS.items()})
 
 
-def build_model(name: str, plans: Plans, config: str | None = None) -> Any:
-    """The untrained network `name` of a configuration, a torch.nn.Module.
+def build_model(name: str, plans: Plans, config: str | None = None) -> "nn.Module":
+    """The untrained network `name` of a configuration, as models.protocol.SegmentationNetwork describes it.
 
     Raises InputError for an unknown name or a configuration that was not planned.
     """
     chosen = plans.config(config)
     plan = chosen.model(name)
     network = resolved(model_named(name).network)
-    return network(plan, chosen.dim, plans.input_channels(plan), plans.labels.n_outputs, plans.labels.has_regions)
+    made: nn.Module = network(
+        plan, chosen.dim, plans.input_channels(plan), plans.labels.n_outputs, plans.labels.has_regions
+    )
+    return made
 
 
-def count_parameters(network: Any) -> int:
+def count_parameters(network: "nn.Module") -> int:
     return sum(parameter.numel() for parameter in network.parameters())

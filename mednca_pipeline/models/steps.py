@@ -1,4 +1,4 @@
-"""Runs a level's steps with the backend that suits cell and device; all compute what nca.run_steps defines."""
+"""Runs a level's steps with the backend that suits cell and device. All backends compute what nca.run_steps defines."""
 
 import torch
 from torch import Tensor
@@ -9,14 +9,13 @@ from .nca import Cell
 
 
 def run_steps(cell: Cell, state: Tensor, fired: Tensor | None, steps: int, keep_every: int = 0) -> Tensor:
-    """As nca.run_steps, but that no gradient reaches the image channels.
+    """As nca.run_steps, except that no gradient reaches the image channels.
 
-    fired: also float, the share of its update that each cell applies.
-    keep_every: see dense.run_dense; the plain definition keeps what autograd keeps.
+    keep_every: see dense.run_dense. The plain definition keeps what autograd keeps.
     """
     device = state.device.type
     training = torch.is_grad_enabled()
-    if pays_sparse(fired, device) and (dense.fits(cell) or not training):
+    if fired is not None and pays_sparse(fired, device) and (dense.fits(cell) or not training):
         return sparse.run_sparse(cell, state, fired, steps, keep_every)
     if device in ("cpu", "cuda") and dense.fits(cell):
         return dense.run_dense(cell, state, fired, steps, keep_every)
@@ -25,6 +24,6 @@ def run_steps(cell: Cell, state: Tensor, fired: Tensor | None, steps: int, keep_
 
 def pays_sparse(fired: Tensor | None, device: str) -> bool:
     """Whether few enough cells fire (measured by python -m benchmarks.step)."""
-    if fired is None or fired.dtype != torch.bool or device != "cpu":  # on a GPU counting would wait for it
+    if fired is None or fired.dtype != torch.bool or device != "cpu":  # counting would wait for the GPU
         return False
     return computed_share(fired.count_nonzero().item() / fired.numel(), device) < 1

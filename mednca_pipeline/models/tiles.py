@@ -1,16 +1,17 @@
 """Large images in tiles: the finer levels run on one small box of the image after the other.
 
-In a step a cell reads its neighbours only. So the states of a box after `steps` steps depend on the box and a halo of
+In a step a cell reads only its neighbours. So the states of a box after `steps` steps depend on the box and a halo of
 `steps` cells around it, and on nothing beyond. Where a box is cut out of a larger grid, the convolution's border mode
-invents the cells outside; that error moves inwards one cell per step and is cropped away with the halo. Where the image
-ends, so does the box, and the border mode does what it does for the whole image. So the logits are the same.
+invents the cells outside. That error moves inwards one cell per step and is cropped away with the halo. Where the image
+ends, the box ends too, and the border mode does what it does for the whole image. So the logits are the same.
 
-The coarsest level, which carries global knowledge, runs whole. Each tile then goes through all finer levels by itself:
-what these need of memory depends on the tile's size and not on the image's.
+The coarsest level, which carries global knowledge, runs whole. Each tile then goes through all finer levels by itself.
+The memory that the finer levels need depends on the size of the tile and not on that of the image.
 """
 
 from collections.abc import Iterator, Sequence
 from itertools import product
+from types import EllipsisType
 
 from torch import Tensor
 
@@ -23,9 +24,10 @@ from .windows import Window
 
 
 def tiled_logits(network: MedNCA, image: Tensor, cells: int, fires: FireMasks | None = None) -> Tensor:
-    """As `predict_logits` of every cell, in tiles of at most `cells` cells of the finest level, halo not counted.
+    """As `predict_logits` without an outline, in tiles.
 
-    image: (B, n_image, *spatial) -> logits (B, n_outputs, *spatial).
+    image: (B, n_image, *spatial) -> logits (B, n_outputs, *spatial). cells: a tile has at most so many cells of the
+    finest level, not counting the halo.
     """
     levels = network.plan.levels
     grids = [tuple(s // f for s, f in zip(image.shape[2:], level.factor, strict=True)) for level in levels]
@@ -37,23 +39,23 @@ def tiled_logits(network: MedNCA, image: Tensor, cells: int, fires: FireMasks | 
             level, box = levels[index], boxes[index]
             above = _coarser(box, _ratio(levels[index - 1], level))
             state = state[_inside(above, boxes[index - 1])]
-            seen = image[(..., *_finer(box, level.factor))]
+            seen = image[_index(_finer(box, level.factor))]
             size = tuple(part.stop - part.start for part in box)
             state = network.enter_level(state, seen, index, Window(None, size))  # (B, C, *size)
-            if fires is None:
-                fired = expected_share(network, level.steps, image)
-            else:
+            fired: Tensor | None = expected_share(network, level.steps, image)
+            if fires is not None:
                 fired = fires(index, level.steps, grids[index], box)
-            state = run_steps(network.cells[index], state, fired, level.steps)
-        logits[(..., *tile)] = network.logits(state[_inside(tile, boxes[-1])])
+            state = run_steps(network.cell(index), state, fired, level.steps)
+        logits[_index(tile)] = network.logits(state[_inside(tile, boxes[-1])])
     return logits
 
 
 def boxes_to_compute(levels: Sequence[LevelPlan], grids: Sequence[tuple[int, ...]], tile: Box) -> list[Box]:
-    """The box that each level, coarsest first, must run on so that the finest is right in `tile`.
+    """The box that each level, coarsest first, must run on so that the finest level is right in `tile`.
 
-    From the finest level backwards: what is needed of a level grows by its steps, up to where its grid ends, and to
-    whole cells of the level above. Those are what is needed of that level. The coarsest level runs whole.
+    The boxes are made from the finest level backwards. What is needed of a level grows by its number of steps, up to
+    the end of its grid, and then to whole cells of the level above. Those cells are what is needed of the level above.
+    The coarsest level runs whole.
     """
     boxes, needed = [], tile
     for index in range(len(levels) - 1, 0, -1):
@@ -90,7 +92,7 @@ def cut(grid: Sequence[int], size: Sequence[int]) -> Iterator[Box]:
 
 
 def _ratio(above: LevelPlan, level: LevelPlan) -> tuple[int, ...]:
-    """Cells of `level` in a cell of the level above, per axis."""
+    """The number of cells of `level` in a cell of the level above, per axis."""
     return tuple(a // f for a, f in zip(above.factor, level.factor, strict=True))
 
 
@@ -100,10 +102,15 @@ def _coarser(box: Sequence[slice], ratio: Sequence[int]) -> Box:
 
 
 def _finer(box: Box, ratio: Sequence[int]) -> Box:
-    """The same box in cells of which `ratio` make one."""
+    """The same box in cells that are smaller by `ratio`."""
     return tuple(slice(part.start * r, part.stop * r) for part, r in zip(box, ratio, strict=True))
 
 
-def _inside(box: Box, outer: Box) -> tuple:
-    """The index that cuts `box` from a tensor (B, C, ...) that holds `outer`."""
-    return (..., *(slice(b.start - o.start, b.stop - o.start) for b, o in zip(box, outer, strict=True)))
+def _index(box: Box) -> tuple[EllipsisType | slice, ...]:
+    """The index that cuts `box` from a tensor (B, C, *grid)."""
+    return (..., *box)
+
+
+def _inside(box: Box, outer: Box) -> tuple[EllipsisType | slice, ...]:
+    """The index that cuts `box` from a tensor (B, C, *sides of outer)."""
+    return _index(tuple(slice(b.start - o.start, b.stop - o.start) for b, o in zip(box, outer, strict=True)))

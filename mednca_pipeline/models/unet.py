@@ -33,20 +33,24 @@ class UNet(nn.Module):
         )
 
     def forward(self, image: Tensor, origin: Tensor, generator: torch.Generator) -> tuple[list[Output], float]:
-        """Training pass on the patches that begin at `origin`: the heads at full size, each coarser one for half."""
+        """A training pass on the patches that begin at `origin`.
+
+        Returns every head at full size. The loss of a head counts half of that of the next finer one.
+        """
         heads = self.heads_of(crop_boxes(image, origin, self.plan.patch))
         return [window_output(head, origin, self.plan.patch, 0.5**index) for index, head in enumerate(heads)], 0.0
 
     def heads_of(self, image: Tensor) -> list[Tensor]:
-        """image (B, n_image, *patch) -> logits at full size, then the supervised coarser heads at full size as well."""
+        """image (B, n_image, *patch) -> logits, then those of the supervised coarser heads, all at full size."""
         out = self.net(image)
         return [out] if out.ndim == image.ndim else list(out.unbind(dim=1))
 
     def scored(self, image: Tensor, origin: Tensor) -> Output:
-        """The patches that training would have seen."""
+        """The logits of the patches that training would have seen."""
         logits = self.predict_logits(crop_boxes(image, origin, self.plan.patch))
         return window_output(logits, origin, self.plan.patch)
 
     def predict_logits(self, image: Tensor) -> Tensor:
-        """image (B, n_image, *spatial), sides multiples of `factor` -> logits (B, n_outputs, *spatial)."""
-        return self.net(image)
+        """(B, n_image, *spatial), whose sides are multiples of `factor` -> logits (B, n_outputs, *spatial)."""
+        logits: Tensor = self.net(image)
+        return logits

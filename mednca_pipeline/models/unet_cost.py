@@ -11,20 +11,19 @@ from ..plans.model_plans import UNetPlan
 from .cost_units import BACKWARD, FLOAT_BYTES, WEIGHT_COPIES
 
 LIBRARY_BYTES = 116_000_000  # workspaces that the first step allocates
-KEPT_PER_CONVOLUTION = 2.0  # feature maps: output and normalised
-LOSS_MAPS = {2: 32, 3: 14}  # of the outputs, per supervised head
-
+KEPT_PER_CONVOLUTION = 2.0  # feature maps: the output, and the same normalised
+LOSS_MAPS = {2: 32, 3: 14}  # maps of the outputs per supervised head
 
 Sizes = Sequence[Sequence[int]]  # per stage and axis
 
 
 def heads(stages: int) -> int:
-    """Outputs with a loss of their own below the finest one: the two coarsest stages have none."""
+    """The number of outputs below the finest that have a loss of their own. The two coarsest stages have none."""
     return max(0, min(stages - 2, 3))
 
 
 def parameters(plan: UNetPlan, n_image: int, n_outputs: int) -> int:
-    """Weights of MONAI's DynUNet of this plan, with instance norm, and deep supervision as `models.unet` has it."""
+    """The number of weights of the planned DynUNet, as `models.unet` builds it."""
     return network_parameters(plan.features, plan.strides, plan.kernel_sizes, n_image, n_outputs)
 
 
@@ -47,7 +46,7 @@ def _block(inputs: int, width: int, kernel: Sequence[int]) -> int:
 
 
 def step_bytes(plan: UNetPlan, n_image: int, n_outputs: int) -> int:
-    """Peak of one training step with deep supervision."""
+    """Peak memory of one training step with deep supervision."""
     kept, size, features = 0.0, list(plan.patch), plan.features
     for stage, (stride, width) in enumerate(zip(plan.strides, features, strict=True)):
         size = [math.ceil(side / step) for side, step in zip(size, stride, strict=True)]
@@ -60,7 +59,7 @@ def step_bytes(plan: UNetPlan, n_image: int, n_outputs: int) -> int:
 
 
 def flop(plan: UNetPlan, n_image: int) -> float:
-    """One training pass over one patch; each convolution as multiply-adds."""
+    """Floating-point operations of one training pass over one patch; a multiply-add counts as two."""
     flop, size, previous = 0.0, list(plan.patch), n_image
     for stage, (stride, kernel, width) in enumerate(zip(plan.strides, plan.kernel_sizes, plan.features, strict=True)):
         size = [math.ceil(side / step) for side, step in zip(size, stride, strict=True)]

@@ -1,5 +1,6 @@
 """A model's weights as a safetensors file."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from safetensors.torch import load_file, save_file
@@ -7,6 +8,9 @@ from torch import Tensor, nn
 
 from ..runtime.errors import InputError
 from ..runtime.files import replacing
+from ..runtime.folding import OTHER_ARCHITECTURE
+
+REMEDY = "Give the final.safetensors of a fold."
 
 
 def save_weights(path: Path, model: nn.Module) -> None:
@@ -17,22 +21,25 @@ def save_weights(path: Path, model: nn.Module) -> None:
 def load_weights(path: Path, model: nn.Module) -> None:
     """Loads safetensors into `model`. Raises InputError naming the first parameters that do not fit."""
     if not path.exists():
-        raise InputError(f"The weights {path} do not exist.")
+        raise InputError(path, "the weights of a fold", "no such file", "Train the fold, or check the path.")
     try:
         weights = load_file(path)
     except Exception as error:
-        raise InputError(f"{path} is not a safetensors file: {error}. Give the final.safetensors of a fold.") from error
+        raise InputError(path, "a safetensors file", f"something else ({error})", REMEDY) from error
     expected = {name: tuple(tensor.shape) for name, tensor in _unique_tensors(model).items()}
     found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
     if expected != found:
         names = [name for name in sorted(expected | found) if expected.get(name) != found.get(name)][:3]
-        details = "; ".join(f"{name}: expected {expected.get(name)}, found {found.get(name)}" for name in names)
-        raise InputError(f"The weights {path} are of another architecture. {details}. Use weights of the same plan.")
+        raise InputError(path, _shapes(names, expected), _shapes(names, found), OTHER_ARCHITECTURE)
     model.load_state_dict(weights, strict=False)  # not strict: other names of the same tensors are left out
 
 
+def _shapes(names: Sequence[str], shapes: Mapping[str, tuple[int, ...]]) -> str:
+    return ", ".join(f"{name} of shape {shapes[name]}" if name in shapes else f"no {name}" for name in names)
+
+
 def _unique_tensors(model: nn.Module) -> dict[str, Tensor]:
-    """The state's tensors, each under its first name: DynUNet holds every layer under two names."""
+    """The model's tensors, each under its first name: DynUNet holds every layer under two names."""
     unique: dict[int, tuple[str, Tensor]] = {}
     for name, tensor in model.state_dict().items():
         unique.setdefault(tensor.data_ptr(), (name, tensor))

@@ -9,7 +9,7 @@ from ..plans.model_plans import LevelPlan
 
 
 def crop_boxes(grid: Tensor, start: Tensor, size: Sequence[int]) -> Tensor:
-    """grid (B, C, *spatial), start (B, dim) int -> (B, C, *size). Returns `grid` itself where nothing is cut."""
+    """grid (B, C, *spatial), start (B, dim) int -> (B, C, *size). Returns `grid` itself where nothing is cut off."""
     if tuple(grid.shape[2:]) == tuple(size):
         return grid
     boxes = [
@@ -42,5 +42,5 @@ class Window:
 
 
 def whole_window(image: Tensor, level: LevelPlan) -> Window:
-    """All cells of a level, of an image (B, n_image, *spatial)."""
+    """The window of all cells that a level has for an image (B, n_image, *spatial)."""
     return Window(None, tuple(side // factor for side, factor in zip(image.shape[2:], level.factor, strict=True)))

@@ -1,4 +1,4 @@
-"""What augmentation adds to nnU-Net's, by the kind of image: artefacts, and mirroring where sides carry no meaning."""
+"""What is added to nnU-Net's augmentation, by kind of image: artefacts, and mirroring where sides carry no meaning."""
 
 import re
 from collections.abc import Sequence
@@ -27,14 +27,14 @@ ARTEFACT_KINDS = {
     "photograph": ("noise", "blur", "low_resolution", "gamma", "bias_field"),
     "unknown": ("noise", "blur", "low_resolution", "gamma"),
 }
-_MIRRORING = {
+_MIRRORING: dict[str, tuple[tuple[int, ...], str]] = {
     "photograph": ((0, 1), "a photograph of a lesion looks alike from all sides"),
     "ultrasound": ((1,), "a probe may be held either way round, while depth carries meaning"),
 }
 
 
 def modality(channel_names: Sequence[str]) -> str:
-    """A key of ARTEFACT_KINDS: what all channels are by their names, or "unknown"."""
+    """What all channels are by their names, as a key of ARTEFACT_KINDS; "unknown" where they differ or do not say."""
     if is_colour(channel_names):
         return "photograph"
     found = {_modality_of(name.strip().lower()) for name in channel_names}
@@ -50,7 +50,7 @@ def _modality_of(name: str) -> str:
     return "unknown"
 
 
-def artefact_kinds(channel_names: Sequence[str]) -> Chosen:
+def artefact_kinds(channel_names: Sequence[str]) -> Chosen[tuple[str, ...]]:
     """Artefacts that occur in images of these channels: keys of evaluation.artefacts.ARTEFACTS."""
     kind = modality(channel_names)
     names = ", ".join(channel_names)
@@ -58,8 +58,8 @@ def artefact_kinds(channel_names: Sequence[str]) -> Chosen:
     return Chosen(ARTEFACT_KINDS[kind], because)
 
 
-def mirror_axes(channel_names: Sequence[str], dim: int) -> Chosen:
-    """Axes of a sample whose two directions mean the same; () where anatomy has a left and a right."""
+def mirror_axes(channel_names: Sequence[str], dim: int) -> Chosen[tuple[int, ...]]:
+    """The axes of a sample whose two directions mean the same; () where anatomy has a left and a right."""
     kind = modality(channel_names)
     if dim == 2 and kind in _MIRRORING:
         return Chosen(*_MIRRORING[kind])
@@ -67,13 +67,13 @@ def mirror_axes(channel_names: Sequence[str], dim: int) -> Chosen:
 
 
 def augmented(training: TrainingPlan, channel_names: Sequence[str], dim: int) -> TrainingPlan:
-    """The plan with what ARTEFACTS and MIRRORED switch on."""
+    """The plan with the augmentation that ARTEFACTS and MIRRORED switch on."""
     kinds = artefact_kinds(channel_names).value if ARTEFACTS else ()
     axes = mirror_axes(channel_names, dim).value if MIRRORED else ()
     return replace(training, artefacts=ARTEFACTS, artefact_kinds=kinds, mirror_axes=axes)
 
 
-def augmentation_decisions(channel_names: Sequence[str], dim: int) -> list[tuple[str, Chosen]]:
+def augmentation_decisions(channel_names: Sequence[str], dim: int) -> list[tuple[str, Chosen[str]]]:
     """Lines of the planner's table for what is switched on."""
     kinds, axes = artefact_kinds(channel_names), mirror_axes(channel_names, dim)
     lines = []

@@ -7,22 +7,26 @@ from ..plans.plans import describe_components
 from .rule import Chosen
 
 # The share of the training labels showing a class that must have the same number of components, and the fewest labels
-# that say anything. An organ is in every label. A class that some labels lack may be a finding, and findings come in
-# twos now and then: these need more evidence.
+# that say anything. An organ is in every label. A class that some labels lack may be a finding. Findings sometimes come
+# in twos, so such a class needs more evidence.
 STEADY_SHARE, FEWEST_LABELS = 0.9, 5
 FINDING_SHARE, FEWEST_FINDINGS = 0.95, 20
 MOST_COMPONENTS = 2  # organs are single or paired
-_NAMED = 3  # classes in a reason
+_NAMED = 3  # most classes that a reason names
 
 
-def steady_components(fingerprint: Fingerprint) -> Chosen:
-    """{class: n} of the classes that have n components in nearly every training label that shows them."""
+Counts = dict[str, tuple[int, int, int]]  # class -> its usual number of components, labels that have it, labels shown
+
+
+def steady_components(fingerprint: Fingerprint) -> Chosen[dict[str, int]]:
+    """{class: n} for each class that has n components in nearly every training label that shows it."""
     total = len(fingerprint.cases)
     if fingerprint.labels.ignore is not None:
         return Chosen({}, "parts of the images are not labelled and may hold more components")
     if total < FEWEST_LABELS:
         return Chosen({}, f"{total} training labels are too few to say; {FEWEST_LABELS} are needed")
-    steady, other = {}, {}  # class -> its usual number of components, how many labels have it, how many show the class
+    steady: Counts = {}
+    other: Counts = {}
     for name in fingerprint.labels.names:
         counts = Counter(case.classes[name].components for case in fingerprint.cases)
         absent = counts.pop(0, 0)
@@ -48,8 +52,8 @@ def components_decision(components: dict[str, int]) -> str:
     return describe_components(components) or "any number"
 
 
-def _counts(found: dict[str, tuple[int, int, int]]) -> str:
-    """ "200 of 200 labels of Anterior have 1 component"; of many classes those where the fewest agree."""
+def _counts(found: Counts) -> str:
+    """ "200 of 200 labels of Anterior have 1 component". Names at most three classes, those with least agreement."""
     fewest = sorted(found, key=lambda name: found[name][1] / found[name][2])[:_NAMED]
     counts = [
         f"{labels} of {shown} labels of {name} have {usual} component{'s' * (usual != 1)}"

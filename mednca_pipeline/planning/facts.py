@@ -1,16 +1,16 @@
-"""What the rules for the networks of one configuration need to know."""
+"""What the rules for the networks need to know of one configuration."""
 
 from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
 class Facts:
-    """dim axes each: (H, W) or (S, H, W).
+    """Facts about the preprocessed images. Tuples have `dim` entries: (H, W) or (S, H, W).
 
-    n_image: image channels that a network sees, those of `adjacent_slices` on either side and of its position included.
-    position: sides of a typical image, where the network sees the position of its voxels (runtime.position).
-    large_shape: 95th percentile of the preprocessed shapes. extents: working voxels of the smallest structure.
-    spacing_mm: of the preprocessed images; in pixels where the dataset's is not known.
+    n_image: image channels that a network sees, those of `adjacent_slices` on either side and of position included.
+    position: sides of a typical image if the network sees the position of its voxels (runtime.position), else ().
+    large_shape: 95th percentile of the shapes. extents: voxels that the smallest structure spans.
+    spacing_mm: in voxels where the dataset's spacing is not known.
     """
 
     n_image: int

@@ -1,4 +1,4 @@
-"""The folds of a new dataset: shuffled as nnU-Net does, with the cases of one patient kept together."""
+"""The folds of a new dataset: shuffled as in nnU-Net, with the cases of one patient kept together."""
 
 import csv
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -10,28 +10,26 @@ from ..plans.splits import SEED, Fold, Groups, joined_groups
 from ..runtime.errors import InputError
 from ..runtime.files import read_json
 
-DEFAULT_FOLDS = 5  # and plans.splits.SEED: without groups the folds are the same as nnU-Net's
+DEFAULT_FOLDS = 5  # with this number, plans.splits.SEED and no groups, the folds are nnU-Net's
 
 
 def make_folds(cases: Iterable[str], n_folds: int = DEFAULT_FOLDS, groups: Groups = ()) -> tuple[Fold, ...]:
     """Folds over the sorted cases that keep every group together and have about equally many cases.
 
-    groups: cases of one patient, or with identical images; they may overlap (then they are one group).
+    groups: cases of one patient, or with identical images. Groups that overlap count as one.
     Raises InputError when there are fewer groups than folds.
     """
     names = sorted(cases)
     units = joined_groups(names, groups)
     if n_folds < 2 or len(units) < n_folds:
         apart = f"{len(units)} groups of cases to keep apart" if len(units) < len(names) else f"{len(names)} cases"
-        raise InputError(
-            f"--folds {n_folds}: expected from 2 folds up to one per case, found {apart}. Choose another number."
-        )
+        raise InputError(f"--folds {n_folds}", "from 2 folds up to one per case", apart, "Choose another number.")
     parts = _shuffled_parts(units, n_folds)
     return tuple(Fold(tuple(name for name in names if name not in part), tuple(sorted(part))) for part in parts)
 
 
 def _shuffled_parts(units: list[tuple[str, ...]], n_folds: int) -> list[set[str]]:
-    """Validation cases of each fold."""
+    """The validation cases of each fold."""
     if all(len(unit) == 1 for unit in units):
         from sklearn.model_selection import KFold
 
@@ -39,7 +37,9 @@ def _shuffled_parts(units: list[tuple[str, ...]], n_folds: int) -> list[set[str]
         return [{units[index][0] for index in part} for _, part in shuffled]
     order = np.random.default_rng(SEED).permutation(len(units))
     parts: list[set[str]] = [set() for _ in range(n_folds)]
-    for index in sorted(order, key=lambda index: -len(units[index])):  # stable: the largest first, each to the least
+    for index in sorted(
+        order, key=lambda index: -len(units[index])
+    ):  # stable: the largest first, each to the smallest fold
         min(parts, key=len).update(units[index])
     return parts
 
@@ -47,8 +47,8 @@ def _shuffled_parts(units: list[tuple[str, ...]], n_folds: int) -> list[set[str]
 def read_groups(path: Path, cases: Collection[str], notes: list[str] | None = None) -> list[tuple[str, ...]]:
     """Groups of patients from a file: JSON {"case": "patient"}, or CSV with a case and its patient per line.
 
-    notes: gets a sentence on cases that the file does not name, and one on its lines of no case; the first line of a
-    CSV may be a header. Raises InputError when the file names none of the cases, or is neither.
+    The first line of a CSV may be a header. notes: receives a sentence on cases that the file does not name, and one on
+    lines that name no case. Raises InputError when the file names none of the cases, or is neither JSON nor CSV.
     """
     path = Path(path)
     patient_of = _json_groups(path) if path.suffix.lower() == ".json" else _csv_groups(path)
@@ -58,8 +58,10 @@ def read_groups(path: Path, cases: Collection[str], notes: list[str] | None = No
             groups.setdefault(patient, []).append(case)
     if not groups:
         raise InputError(
-            f"{path}: expected a case and its patient per line, such as {min(cases)},patient1; found no case of this "
-            f"dataset in its {len(patient_of)} lines."
+            path,
+            f"a case and its patient per line, such as {min(cases)},patient1",
+            f"no case of this dataset in {len(patient_of)} lines",
+            "Correct the names.",
         )
     if notes is not None:
         notes += _unmatched(path, patient_of, cases)
@@ -67,7 +69,7 @@ def read_groups(path: Path, cases: Collection[str], notes: list[str] | None = No
 
 
 def _unmatched(path: Path, patient_of: Mapping[str, str], cases: Collection[str]) -> Iterable[str]:
-    """Sentences on the cases that a file of patients leaves out, and on its lines of no case (often a misspelt one)."""
+    """Sentences on cases that a file of patients leaves out, and on lines that name no case (often a misspelt one)."""
     unnamed = sorted(set(cases) - set(patient_of))
     strangers = [name for name in patient_of if name not in cases]
     if path.suffix.lower() != ".json" and strangers[:1] == list(patient_of)[:1]:
@@ -88,7 +90,7 @@ def _first(names: Sequence[str]) -> str:
 def _json_groups(path: Path) -> dict[str, str]:
     data = read_json(path)
     if not isinstance(data, Mapping):
-        raise InputError(f'{path}: expected {{"case": "patient", ...}}, found {type(data).__name__}.')
+        raise InputError(path, '{"case": "patient", ...}', f"{data!r:.60}")
     return {str(case): str(patient) for case, patient in data.items()}
 
 
@@ -96,10 +98,10 @@ def _csv_groups(path: Path) -> dict[str, str]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"--groups {path}: expected a CSV or JSON file, found {error}.") from error
+        raise InputError(f"--groups {path}", "a CSV or JSON file", str(error), "Check the path.") from error
     separator = next((mark for mark in "\t;" if mark in text), ",")
     rows = [[cell.strip() for cell in row] for row in csv.reader(text.splitlines(), delimiter=separator) if row]
     short = next((row for row in rows if len(row) < 2), None)
     if short:
-        raise InputError(f"{path}: expected a case and its patient per line, found {short}.")
+        raise InputError(path, "a case and its patient per line", str(short))
     return {row[0]: row[1] for row in rows}

@@ -8,10 +8,10 @@ from .rule import Chosen, power_of_two_below, times
 
 Factor = tuple[int, ...]
 
-SMALLEST_CELLS = 0.5  # cells of the coarsest grid that the smallest structure spans at least
+SMALLEST_CELLS = 0.5  # the smallest structure spans at least so many cells of the coarsest grid
 FIRST_LEVELS = 3  # /4, /2, /1
 MOST_LEVELS = 8  # /128
-MAX_COARSE_STEPS = 12  # levels are added until as many cross half the coarsest grid: they cost less than steps
+MAX_COARSE_STEPS = 12  # levels are added until so many steps cross half the coarsest grid: levels cost less than steps
 MIN_STEPS, MAX_STEPS = 8, 32
 FINER_STEPS, FINEST_STEPS = 6, 4
 WHOLE_CELLS = {2: 64**2, 3: 24**3}  # the largest coarsest grid that training sees as a whole
@@ -20,33 +20,32 @@ WHOLE_CELLS = {2: 64**2, 3: 24**3}  # the largest coarsest grid that training se
 def largest_factors(extents: Sequence[float]) -> Factor:
     """Per axis the largest power of two that leaves a structure of `extents` working voxels at least half a cell.
 
-    The coarsest level knows the whole image; what is small is found on the finer ones
-    (docs/explanation/recipe-notebook.md).
+    The coarsest level knows the whole image; finer levels find small structures (docs/explanation/recipe-notebook.md).
     """
     return tuple(power_of_two_below(extent / SMALLEST_CELLS + 1e-6) for extent in extents)
 
 
 def isotropic_factor(scale: int, spacing_mm: Sequence[float]) -> Factor:
-    """Factors that bring all axes closest to `scale` times the finest spacing; an axis that is as coarse keeps 1."""
+    """Factors that bring all axes closest to `scale` times the finest spacing; 1 for an axis as coarse as that."""
     finest = min(spacing_mm)
     wanted = (scale * finest / value for value in spacing_mm)
     return tuple(max(1, 2 ** math.floor(math.log2(ratio) + 0.5)) for ratio in wanted)
 
 
 def can_cross(grid: Sequence[int], fire_rate: float) -> bool:
-    """Whether MAX_COARSE_STEPS carry knowledge from the middle of the grid to its ends, and training sees all of it."""
+    """Whether training sees the whole grid, and MAX_COARSE_STEPS carry knowledge from its middle to its ends."""
     return wanted_steps(grid, fire_rate) <= MAX_COARSE_STEPS and math.prod(grid) <= WHOLE_CELLS[len(grid)]
 
 
 def wanted_steps(grid: Sequence[int], fire_rate: float) -> int:
-    """Steps in which knowledge travels half the longest side, at one cell per fired step."""
+    """The number of steps in which knowledge travels half the longest side, at one cell per fired step."""
     return math.ceil(0.5 * max(grid) / fire_rate)
 
 
 def level_factors(
     image_shape: Sequence[float], extents: Sequence[float], spacing_mm: Sequence[float], fire_rate: float
-) -> Chosen:
-    """Factors, coarsest first: /4, /2, /1, coarser levels where needed, as far as the smallest structure allows.
+) -> Chosen[tuple[Factor, ...]]:
+    """Factors, coarsest first: /4, /2, /1, and coarser levels where they are needed and keep the smallest structure.
 
     image_shape: working voxels per axis of a large image. extents: working voxels of the smallest structure.
     """
@@ -67,7 +66,7 @@ def level_factors(
         f"{SMALLEST_CELLS:g} cells of the coarsest grid ({times(grid)})"
     )
     if not can_cross(grid, fire_rate):
-        more = "a coarser level is not possible: it would lose that structure" if forbidden else "no coarser is allowed"
+        more = "a coarser level would lose that structure" if forbidden else "no coarser level is allowed"
         reason += f"; {MAX_COARSE_STEPS} steps do not cross half of that grid, but {more}"
     elif len(factors) > FIRST_LEVELS:
         reason += f"; more than {FIRST_LEVELS} levels, so that {MAX_COARSE_STEPS} steps cross half of that grid"
@@ -75,26 +74,26 @@ def level_factors(
 
 
 def _helps(image_shape: Sequence[float], coarser: Factor, factor: Factor) -> bool:
-    """Whether a coarser level is crossed in fewer steps, or has few enough cells where the other has too many."""
+    """Whether a coarser level takes fewer steps to cross, or brings down the cells of a grid that has too many."""
     grids = grid_shape(image_shape, coarser), grid_shape(image_shape, factor)
     return max(grids[0]) < max(grids[1]) or math.prod(grids[1]) > WHOLE_CELLS[len(factor)]
 
 
-def level_steps(image_shape: Sequence[float], factors: Sequence[Factor], fire_rate: float) -> Chosen:
+def level_steps(image_shape: Sequence[float], factors: Sequence[Factor], fire_rate: float) -> Chosen[tuple[int, ...]]:
     """Steps per level, coarsest first."""
     grid = grid_shape(image_shape, factors[0])
     wanted = wanted_steps(grid, fire_rate)
     first = min(max(wanted, MIN_STEPS), MAX_STEPS)
     rest = len(factors) - 1
     steps = (first, *(FINER_STEPS,) * (rest - 1), *(FINEST_STEPS,) * min(rest, 1))
-    reason = f"coarsest: half of its {max(grid)} cells at fire rate {fire_rate:g} takes {wanted}"
+    reason = f"{wanted} steps at fire rate {fire_rate:g} cross half of the {max(grid)} cells of the coarsest level"
     if first != wanted:
         reason += f", kept within {MIN_STEPS} to {MAX_STEPS}"
-    return Chosen(steps, reason + ("; full-resolution steps cost most, so few" if rest else ""))
+    return Chosen(steps, reason + ("; steps at full resolution cost most, so they are few" if rest else ""))
 
 
 def common_multiple(*factors: Sequence[int]) -> Factor:
-    """Per axis the least multiple of several factors that are powers of two."""
+    """Per axis the least common multiple of factors that are powers of two."""
     return tuple(max(column) for column in zip(*factors, strict=True))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from ..runtime.errors import InputError
 
 DEFAULT_BYTES = 4_000_000_000
-PROCESS_BYTES = 750_000_000  # interpreter and libraries, freed memory in pieces, and measuring the validation cases
+PROCESS_BYTES = 750_000_000  # interpreter, libraries, fragmented free memory, and measuring the validation cases
 
 _UNITS = {"": 1, "B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
@@ -14,19 +14,19 @@ _UNITS = {"": 1, "B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KIB": 2**10, "MIB": 2
 def parse_memory(text: str) -> int:
     """`4GB`, `1.5 GiB`, `800MB` -> bytes. Raises InputError for anything else."""
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*", text)
-    unit = _UNITS.get(match[2].upper()) if match else None
-    if unit is None or float(match[1]) <= 0:
-        raise InputError(f"Memory {text!r}: expected an amount such as 4GB, 1.5GiB or 800MB.")
-    return int(float(match[1]) * unit)
+    size = float(match[1]) * _UNITS.get(match[2].upper(), 0) if match else 0
+    if size <= 0:
+        raise InputError("memory", "an amount such as 4GB, 1.5GiB or 800MB", repr(text))
+    return int(size)
 
 
 def available_bytes(memory_bytes: int) -> int:
-    """What is left of a budget for the training step itself."""
+    """What a budget leaves for the training step itself."""
     return max(memory_bytes - PROCESS_BYTES, 0)
 
 
 def largest_batch(most: int, memory_bytes: int, step_bytes: Callable[[int], int]) -> int:
-    """`most`, halved until a step fits what is left of the budget; at least 1, even if that does not fit."""
+    """`most`, halved until a step fits what the budget leaves. At least 1, even if that does not fit."""
     batch = most
     while batch > 1 and step_bytes(batch) > available_bytes(memory_bytes):
         batch //= 2

@@ -15,8 +15,9 @@ from .rule import Chosen
 class ModelTask:
     """One model of one configuration.
 
-    facts: with adjacent slices and position; slice_alone: without. size: of the images. factors, steps: of the levels
-    of `mednca`, which `size` is a multiple of. minutes: that a fold trains for, {"cpu": ..., "cuda": ...}.
+    facts: with adjacent slices and position. slice_alone: the same without them. size: sides of the images. factors,
+    steps: those of the levels of `mednca`; `size` is a multiple of each factor. minutes: how long a fold trains,
+    {"cpu": ..., "cuda": ...}.
     """
 
     facts: Facts
@@ -33,10 +34,12 @@ class Note(NamedTuple):
     """A line of the planner's table. by_user: what the user chose, or None."""
 
     name: str
-    chosen: Chosen
+    chosen: Chosen[str]
     by_user: object = None
 
 
-class Planned(NamedTuple):
+class PlannedModel(NamedTuple):
+    """The plan of one model of one configuration, and its lines of the planner's table."""
+
     plan: ModelPlan
     notes: list[Note]

@@ -20,7 +20,7 @@ EXAMPLES = {
 
 @dataclass(frozen=True)
 class Overrides:
-    """Of one configuration; None is the planner's to decide.
+    """What the user decided for one configuration. The planner decides what is None.
 
     levels: factors per axis, coarsest first. spacing_mm: one value per resampled axis. patch: cells per axis of the
     finest level.
@@ -35,7 +35,7 @@ class Overrides:
 
 
 def merged(earlier: Mapping[str, str], flags: Mapping[str, str | None], configs: Iterable[str]) -> dict[str, str]:
-    """Overrides as plans.json keeps them, {"2d.steps": "10 6 4"}: earlier ones, replaced by this command's."""
+    """Overrides as plans.json keeps them, {"2d.steps": "10 6 4"}. Flags of this command replace earlier ones."""
     given = {f"{config}.{flag}": text for config in configs for flag, text in flags.items() if text is not None}
     return dict(sorted({**earlier, **given}.items()))
 
@@ -50,10 +50,8 @@ def parse_overrides(texts: Mapping[str, str], config: str, axes: Sequence[int], 
     levels = _levels(found["levels"], dim) if "levels" in found else None
     steps = _counts("steps", found["steps"]) if "steps" in found else None
     if levels and steps and len(levels) != len(steps):
-        raise InputError(
-            f"--levels {found['levels']} --steps {found['steps']}: expected as many steps as levels, found "
-            f"{len(steps)} for {len(levels)} levels."
-        )
+        where = f"--levels {found['levels']} --steps {found['steps']}"
+        raise InputError(where, "as many steps as levels", f"{len(steps)} for {len(levels)} levels")
     channels = _counts("channels", found["channels"]) if "channels" in found else None
     if channels is not None and len(channels) != 1:
         raise _malformed("channels", found["channels"], "one whole number")
@@ -108,11 +106,11 @@ def _spacing(text: str, axes: Sequence[int], ndim: int) -> tuple[float, ...]:
     if len(values) == 1:
         return values * len(axes)
     if len(values) == ndim:
-        return tuple(values[axis] for axis in axes)  # a slicing axis keeps its own
+        return tuple(values[axis] for axis in axes)  # the slicing axis keeps its spacing
     if len(values) == len(axes):
         return values
     raise _malformed("spacing", text, f"one value, or one for each of the {len(axes)} axes of this configuration")
 
 
 def _malformed(flag: str, text: str, expected: str) -> InputError:
-    return InputError(f"--{flag} {text}: expected {expected}, such as --{flag} {EXAMPLES[flag]}.")
+    return InputError(f"--{flag}", expected, repr(text), f"Give for example --{flag} {EXAMPLES[flag]}.")

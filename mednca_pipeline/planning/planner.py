@@ -1,14 +1,16 @@
-"""From a fingerprint to plans: every rule in turn, each decision with its reason."""
+"""From a fingerprint to plans: every rule in turn, and a reason for each decision."""
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import numpy as np
 
 from ..fingerprint.fingerprint import Fingerprint
 from ..models.nca_cost import flop
 from ..models.registry import MODELS, resolved
-from ..plans.plans import ConfigPlan, Decision, Plans, TrainingRange
+from ..plans.model_plans import ModelPlan, NCAPlan
+from ..plans.plans import ConfigName, ConfigPlan, Decision, Plans, TrainingRange
 from ..runtime.errors import InputError
 from ..runtime.preprocessing import PreprocessingPlan
 from .components import components_decision, steady_components
@@ -16,7 +18,7 @@ from .cost import default_config
 from .facts import Facts
 from .levels import describe_factors
 from .memory import DEFAULT_BYTES
-from .model_task import ModelTask
+from .model_task import ModelTask, PlannedModel
 from .nca_plans import factors_of, steps_of
 from .normalisation import clipping, ct_statistics, schemes
 from .overrides import FLAGS, Overrides, parse_overrides
@@ -38,7 +40,7 @@ from .spacing import adjacent_slices, slicing_axis, target_spacing
 RANGE_PERCENTILES = (0.5, 99.5)
 
 
-def possible_configs(fingerprint: Fingerprint) -> tuple[str, ...]:
+def possible_configs(fingerprint: Fingerprint) -> tuple[ConfigName, ...]:
     """("2d",) for 2D images, ("2d", "3d") for volumes."""
     return ("2d",) if fingerprint.ndim == 2 else ("2d", "3d")
 
@@ -46,22 +48,23 @@ def possible_configs(fingerprint: Fingerprint) -> tuple[str, ...]:
 def make_plans(
     fingerprint: Fingerprint, overrides: Mapping[str, str] | None = None, memory_bytes: int = DEFAULT_BYTES
 ) -> Plans:
-    """All configurations of a dataset; the same plans whenever the same fingerprint, overrides and budget are given.
+    """The plans of a dataset with all configurations. Equal arguments give equal plans.
 
-    overrides: as in plans.json, {"2d.steps": "10 6 4"}. memory_bytes: of a training process.
+    overrides: as in plans.json, {"2d.steps": "10 6 4"}. memory_bytes: what a training process may take.
     Raises InputError for overrides that do not fit, and for a dataset without foreground.
     """
     overrides = dict(overrides or {})
-    configs, decisions = {}, []
+    configs: dict[str, ConfigPlan] = {}
+    decisions: list[Decision] = []
     for name in possible_configs(fingerprint):
         configs[name], made = _plan_config(fingerprint, name, overrides, memory_bytes)
         decisions += made
     _check_overrides(overrides, configs)
     volume = configs.get("3d")
-    default = default_config(flop(volume.models["mednca"], volume.image_size) if volume else None)
+    default = default_config(flop(cast(NCAPlan, volume.model("mednca")), volume.image_size) if volume else None)
     decisions.insert(0, Decision("all", "default configuration", default.value, default.because))
     budget = f"{memory_bytes / 1e9:.3g} GB"
-    why = "of a training process; --memory changes it"
+    why = "the most that a training process takes; --memory changes it"
     decisions.insert(1, Decision("all", "memory budget", budget, why, "memory" in overrides))
     components = steady_components(fingerprint)
     decisions.insert(2, Decision("all", "components", components_decision(components.value), components.because))
@@ -82,7 +85,7 @@ def make_plans(
 
 
 def _plan_config(
-    fingerprint: Fingerprint, name: str, overrides: Mapping[str, str], memory_bytes: int
+    fingerprint: Fingerprint, name: ConfigName, overrides: Mapping[str, str], memory_bytes: int
 ) -> tuple[ConfigPlan, list[Decision]]:
     notes = _Notes(name)
     preprocessing, facts, user = _preprocessing(fingerprint, name, overrides, memory_bytes, notes)
@@ -101,24 +104,25 @@ def _plan_config(
     notes.add("image size", Chosen(times(size.value), size.because))
     notes.add("levels", Chosen(describe_factors(factors.value), factors.because), user.levels)
     notes.add("steps", Chosen(", ".join(map(str, steps.value)), steps.because), user.steps)
-    models = {}
+    models: dict[str, ModelPlan] = {}
     for model, entry in MODELS.items():
         minutes = training_minutes(model, size.value, facts.n_cases)
         levels = factors.value, steps.value
         task = ModelTask(facts, slice_alone, size.value, *levels, user, fingerprint.channel_names, minutes)
-        models[model], made = resolved(entry.planner)(task)
-        for note in made:
+        planned: PlannedModel = resolved(entry.planner)(task)
+        models[model] = planned.plan
+        for note in planned.notes:
             notes.add(*note)
     notes.add("training time", schedule_decision(size.value, facts.n_cases))
     return ConfigPlan(name, facts.dim, preprocessing, size.value, models), notes.decisions
 
 
 def _preprocessing(
-    fingerprint: Fingerprint, name: str, overrides: Mapping[str, str], memory_bytes: int, notes: "_Notes"
+    fingerprint: Fingerprint, name: ConfigName, overrides: Mapping[str, str], memory_bytes: int, notes: "_Notes"
 ) -> tuple[PreprocessingPlan, Facts, Overrides]:
-    """Axes, spacing and normalisation, and the facts that follow from them for the networks."""
+    """How images are preprocessed, the facts that follow for the networks, and the user's decisions."""
     order = _axis_order(fingerprint, name, notes)
-    kept = 1 if name == "2d" and order else 0  # a slicing axis keeps its spacing
+    kept = 1 if name == "2d" and order else 0  # the slicing axis keeps its spacing
     axes = order[kept:] or (0, 1)
     user = parse_overrides(overrides, name, axes, fingerprint.ndim)
     extents_mm, _ = smallest_extents_mm(fingerprint, axes)
@@ -149,7 +153,7 @@ def _preprocessing(
     return plan, facts, user
 
 
-def _axis_order(fingerprint: Fingerprint, name: str, notes: "_Notes") -> tuple[int, ...]:
+def _axis_order(fingerprint: Fingerprint, name: ConfigName, notes: "_Notes") -> tuple[int, ...]:
     """() for 2D images; the slicing axis first for slices; (0, 1, 2) for volumes."""
     if fingerprint.ndim == 2:
         return ()
@@ -160,7 +164,7 @@ def _axis_order(fingerprint: Fingerprint, name: str, notes: "_Notes") -> tuple[i
     return (axis.value, *(other for other in range(3) if other != axis.value))
 
 
-def _spacing(fingerprint: Fingerprint, axes: Sequence[int]) -> Chosen:
+def _spacing(fingerprint: Fingerprint, axes: Sequence[int]) -> Chosen[tuple[float, ...]]:
     target = target_spacing(spacings_mm(fingerprint, axes))
     working = working_spacing(fingerprint, axes, target.value)
     return Chosen(working.value, f"{target.because}; {working.because}")
@@ -169,13 +173,14 @@ def _spacing(fingerprint: Fingerprint, axes: Sequence[int]) -> Chosen:
 def _adjacent_slices(fingerprint: Fingerprint, preprocessing: PreprocessingPlan, notes: "_Notes") -> int:
     across = preprocessing.axis_order[0]
     between = float(np.median(spacings_mm(fingerprint, (across,)))) if fingerprint.spacing_known else None
-    chosen = adjacent_slices(between, preprocessing.spacing_mm[1:], len(fingerprint.channel_names))
+    within = [value for value in preprocessing.spacing_mm[1:] if value is not None]
+    chosen = adjacent_slices(between, within, len(fingerprint.channel_names))
     notes.add("adjacent slices", Chosen(f"{chosen.value} on either side", chosen.because))
     return chosen.value
 
 
 def _typical_shape(fingerprint: Fingerprint, preprocessing: PreprocessingPlan) -> tuple[float, ...]:
-    """Median preprocessed shape: (H, W) of 2D images, (S, H, W) of volumes and of their slices."""
+    """The median preprocessed shape: (H, W) for 2D images, (S, H, W) for volumes and for slices of volumes."""
     axes = preprocessing.axis_order or (0, 1)
     shapes = preprocessed_shapes(fingerprint, axes, preprocessing.spacing_mm[-len(axes) :])
     return tuple(float(side) for side in np.median(shapes, axis=0))
@@ -184,7 +189,7 @@ def _typical_shape(fingerprint: Fingerprint, preprocessing: PreprocessingPlan) -
 def _training_range(fingerprint: Fingerprint) -> TrainingRange:
     cases = fingerprint.cases
     known = fingerprint.spacing_known  # else extents are in voxels
-    extents = [np.multiply(case.shape, case.spacing_mm if known else 1.0) for case in cases]
+    extents = [np.multiply(case.shape, case.spacing_mm if known else 1.0).tolist() for case in cases]
     means = [[channel.mean for channel in case.image] for case in cases]
     return TrainingRange(_ranges([case.spacing_mm for case in cases]), _ranges(extents), _ranges(means))
 
@@ -199,14 +204,15 @@ def _check_overrides(overrides: Mapping[str, str], configs: Mapping[str, ConfigP
     known = {"memory", *(f"{config}.{flag}" for config in configs for flag in FLAGS)}
     unknown = sorted(set(overrides) - known)
     if unknown:
-        raise InputError(f"Overrides {', '.join(unknown)}: expected some of {', '.join(sorted(known))}.")
+        raise InputError("overrides", f"some of {', '.join(sorted(known))}", ", ".join(unknown))
 
 
 class _Notes:
     """Collects the decisions of one configuration."""
 
-    def __init__(self, config: str):
-        self.config, self.decisions = config, []
+    def __init__(self, config: ConfigName) -> None:
+        self.config: ConfigName = config
+        self.decisions: list[Decision] = []
 
-    def add(self, name: str, chosen: Chosen, by_user: object = None) -> None:
+    def add(self, name: str, chosen: Chosen[str], by_user: object = None) -> None:
         self.decisions.append(Decision(self.config, name, chosen.value, chosen.because, by_user is not None))

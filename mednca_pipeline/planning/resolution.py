@@ -10,19 +10,23 @@ from ..fingerprint.fingerprint import CaseFingerprint, Fingerprint
 from .rule import Chosen
 from .sizes import reordered
 
-LEAST_CEILING = 0.99  # Dice between the labels and the same taken to the grid and back, mean over the classes,
-LEAST_CLASS_CEILING = 0.98  # and of each class
+# The least Dice between labels and the same labels after the way to the grid and back: the mean, and each class.
+LEAST_CEILING, LEAST_CLASS_CEILING = 0.99, 0.98
 
 
-def working_spacing(fingerprint: Fingerprint, axes: Sequence[int], target: Sequence[float]) -> Chosen:
-    """The spacing per axis: `target`, or the coarsest of the ladder at which the labels keep their Dice.
+def working_spacing(
+    fingerprint: Fingerprint, axes: Sequence[int], target: Sequence[float]
+) -> Chosen[tuple[float, ...]]:
+    """The spacing per axis: `target`, or the coarsest spacing of the ladder at which the labels keep their Dice.
 
-    axes: that the configuration resamples. No axis becomes finer; labels are restored to the full resolution at
-    prediction.
+    axes: the axes that the configuration resamples. No axis becomes finer. Prediction restores labels to the full
+    resolution.
     """
     unit = "mm" if fingerprint.spacing_known else "voxels"
     ladder = {spacing: mean_ceilings(fingerprint, axes, spacing) for spacing in coarser_spacings(min(target))}
-    kept = list(takewhile(lambda step: not _fault(ladder[step]), ladder))  # one that passes by luck does not count
+    kept = list(
+        takewhile(lambda step: not _fault(ladder[step]), ladder)
+    )  # a later spacing that passes by luck does not count
     spacing = tuple(max((value, *kept[-1:])) for value in target)
     following = next((step for step in ladder if not kept or step > kept[-1]), None)
     found = ""
@@ -37,9 +41,9 @@ def working_spacing(fingerprint: Fingerprint, axes: Sequence[int], target: Seque
 
 
 def mean_ceilings(fingerprint: Fingerprint, axes: Sequence[int], spacing: float) -> dict[str, float]:
-    """Per class the Dice of the labels after the way to a grid of this spacing and back: mean over the cases.
+    """Per class the Dice of the labels after the way to a grid of this spacing and back, as a mean over the cases.
 
-    A spacing that was not measured, because the labels of a case were lost before, counts as 0.
+    A spacing that was not measured, because a finer one already lost the labels of a case, counts as 0.
     """
     key = "".join("zyx"[-fingerprint.ndim :][axis] for axis in axes)
     dice: dict[str, list[float]] = {}
@@ -50,7 +54,7 @@ def mean_ceilings(fingerprint: Fingerprint, axes: Sequence[int], spacing: float)
 
 
 def _of_case(case: CaseFingerprint, key: str, finest: float, spacing: float) -> dict[str, float]:
-    """Per class that the case shows."""
+    """The Dice of each class that the case shows."""
     measured = case.label_ceilings.get(key)
     names = measured.dice if measured else [name for name, found in case.classes.items() if found.voxels]
     if spacing <= finest:
@@ -66,8 +70,8 @@ def _mean(ceilings: Mapping[str, float]) -> float:
 
 
 def _fault(ceilings: Mapping[str, float]) -> str:
-    """Why a spacing is too coarse, or ""."""
-    lowest = min(ceilings, key=ceilings.get)
+    """Why a spacing is too coarse; "" if it is not."""
+    lowest = min(ceilings, key=lambda name: ceilings[name])
     if _mean(ceilings) < LEAST_CEILING:
         return f"a Dice of {_mean(ceilings):.4f}, below {LEAST_CEILING:g}"
     if ceilings[lowest] < LEAST_CLASS_CEILING:

@@ -1,23 +1,26 @@
 """What every planner rule returns."""
 
 import math
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import Generic, NamedTuple, TypeVar
+
+Value = TypeVar("Value")
 
 
-class Chosen(NamedTuple):
+class Chosen(NamedTuple, Generic[Value]):
     """A value and the sentence that says why."""
 
-    value: Any
+    value: Value
     because: str
 
 
-def times(sizes) -> str:
+def times(sizes: Iterable[float]) -> str:
     """(24, 24) -> "24x24"."""
     return "x".join(f"{size:g}" for size in sizes)
 
 
 def power_of_two_below(value: float) -> int:
-    """The largest power of two that is not above `value`; 1 for anything below 2."""
+    """The largest power of two that is not above `value`; 1 for values below 2."""
     power = 1
     while power * 2 <= value:
         power *= 2
@@ -25,5 +28,5 @@ def power_of_two_below(value: float) -> int:
 
 
 def round_up(size: float, multiple: int) -> int:
-    """The smallest multiple of `multiple` that is not below `size`, at least one of them."""
+    """The smallest positive multiple of `multiple` that is not below `size`."""
     return max(1, math.ceil(size / multiple)) * multiple

@@ -1,6 +1,6 @@
 """Plans a dataset of a workspace: check, fingerprint, plans and splits, each written below plans/<dataset>.
 
-plans/ may come from elsewhere, such as a clone: preprocessed/<dataset>/checked.json says which raw data were checked
+plans/ may come from elsewhere, such as a clone. So preprocessed/<dataset>/checked.json says which raw data were checked
 in this workspace.
 """
 
@@ -17,7 +17,7 @@ from ..datasets.findings import Report
 from ..fingerprint.extract import check_and_extract, raw_sha256
 from ..fingerprint.fingerprint import Fingerprint, read_fingerprint, write_fingerprint
 from ..models.registry import read_plans
-from ..plans.plans import Plans, write_plans
+from ..plans.plans import ConfigName, Plans, write_plans
 from ..plans.splits import Fold, add_groups, groups_in, joined_groups, read_splits, unused_cases, write_splits
 from ..runtime.errors import InputError
 from ..runtime.files import read_json, write_json
@@ -36,11 +36,11 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class PlanOptions:
-    """What the user may decide. memory_bytes, n_folds: None keeps what the user chose before, else the default.
+    """What the user may decide.
 
-    flags: the texts of --levels, --steps, --spacing, --patch, --channels, --position that were given. configs: those
-    that the flags are for and that will be preprocessed; () is all. force: read everything again and forget earlier
-    flags.
+    memory_bytes, n_folds: None keeps what the user chose before, or takes the default. flags: the texts of --levels,
+    --steps, --spacing, --patch, --channels and --position that were given. configs: the configurations that the flags
+    apply to and that will be preprocessed; () is all. force: reads everything again and forgets earlier flags.
     """
 
     memory_bytes: int | None = None
@@ -53,15 +53,16 @@ class PlanOptions:
 
 @dataclass(frozen=True)
 class Planned:
-    """plans is None when the check found something fatal; report is None when nothing had to be read again.
+    """What planning a dataset gave.
 
-    notes: sentences on what was kept from before.
+    plans: None when the check found something fatal. report: None when nothing had to be read again. notes: sentences
+    on what was kept from before.
     """
 
     dataset: Dataset
     report: Report | None
     plans: Plans | None = None
-    configs: tuple[str, ...] = ()
+    configs: tuple[ConfigName, ...] = ()
     folds: tuple[Fold, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -82,7 +83,9 @@ def plan_dataset(
     report, fingerprint = _fingerprint(workspace, dataset, options.force, executor, progress)
     if fingerprint is None:
         return Planned(dataset, report)
-    notes = [] if report else ["Raw data unchanged since they were checked; mednca_check shows the findings again."]
+    notes: list[str] = []
+    if report is None:
+        notes.append("Raw data unchanged since they were checked; mednca_check shows the findings again.")
     configs = _configs(fingerprint, options)
     earlier = _earlier_plans(workspace, dataset, options)
     kept = earlier.overrides if earlier else {}
@@ -96,7 +99,8 @@ def plan_dataset(
         plans = make_plans(fingerprint, overrides, memory)
     except InputError as error:
         if unchanged:
-            raise InputError(f"{error} {kept_note}") from error
+            remedy = f"{error.remedy} {kept_note}".strip()
+            raise InputError(error.where, error.expected, error.found, remedy) from error
         raise
     if unchanged:
         notes.append(kept_note)
@@ -117,9 +121,9 @@ def default_memory_bytes() -> int:
 def _fingerprint(
     workspace: Workspace, dataset: Dataset, force: bool, executor: Executor | None, progress: Progress
 ) -> tuple[Report | None, Fingerprint | None]:
-    """The one in plans/ where it is of the raw data as they are now, with a report unless they were checked here.
+    """A report unless the raw data were checked here, and the fingerprint unless the report has something fatal.
 
-    No fingerprint when the check finds something fatal.
+    The fingerprint in plans/ is taken if it describes the raw data as they are now.
     """
     checked = workspace.preprocessed_folder(dataset.name, "checked.json")  # beside the configurations' folders
     fingerprint = None if force else _present_fingerprint(workspace, dataset)
@@ -129,14 +133,14 @@ def _fingerprint(
         return None, fingerprint
     else:
         report = check_dataset(dataset, executor, progress)
-    if report.fatal:
+    if fingerprint is None or report.fatal:
         return report, None
     write_json(checked, {"schema": CHECKED_SCHEMA, "raw_sha256": fingerprint.raw_sha256})
     return report, fingerprint
 
 
 def _present_fingerprint(workspace: Workspace, dataset: Dataset) -> Fingerprint | None:
-    """The fingerprint in plans/, or None unless it is of the raw data as they are now."""
+    """The fingerprint in plans/ if it describes the raw data as they are now, else None."""
     path = workspace.fingerprint_file(dataset.name)
     if not path.exists():
         return None
@@ -166,22 +170,20 @@ def _earlier_plans(workspace: Workspace, dataset: Dataset, options: PlanOptions)
         return None
 
 
-def _configs(fingerprint: Fingerprint, options: PlanOptions) -> tuple[str, ...]:
+def _configs(fingerprint: Fingerprint, options: PlanOptions) -> tuple[ConfigName, ...]:
     possible = possible_configs(fingerprint)
     impossible = [config for config in options.configs if config not in possible]
     if impossible:
-        raise InputError(
-            f"--config {' '.join(impossible)}: the images of {fingerprint.dataset} are {fingerprint.ndim}D, so "
-            f"expected {' or '.join(possible)}."
-        )
+        expected = f"{' or '.join(possible)}, as the images of {fingerprint.dataset} are {fingerprint.ndim}D"
+        raise InputError("--config", expected, " ".join(impossible))
     return tuple(config for config in possible if config in options.configs or not options.configs)
 
 
 def _splits(workspace: Workspace, fingerprint: Fingerprint, options: PlanOptions, notes: list[str]) -> tuple[Fold, ...]:
-    """Reads the splits that are there, else writes new ones. Only --force with --folds or --groups replaces them.
+    """Reads existing splits, or writes new ones. Only --force with --folds or --groups replaces existing splits.
 
-    Groups that are given for splits that are there, and do not leak in them, are stored with them.
-    New folds without --groups keep the groups of those that they replace: patients never leak by an oversight.
+    Groups that are given for existing splits, and do not leak in them, are stored with them. New folds without --groups
+    keep the groups of the folds that they replace: patients never leak by an oversight.
     """
     path = workspace.splits_file(fingerprint.dataset)
     names = [case.name for case in fingerprint.cases]
@@ -209,7 +211,7 @@ def _splits(workspace: Workspace, fingerprint: Fingerprint, options: PlanOptions
 
 
 def _fitting_count(names: Sequence[str], groups: Sequence[Sequence[str]], notes: list[str]) -> int:
-    """5, or one per case for the smallest datasets."""
+    """5 folds, or one per case for the smallest datasets."""
     apart = len(joined_groups(sorted(names), groups))
     if apart >= DEFAULT_FOLDS:
         return DEFAULT_FOLDS
@@ -220,6 +222,7 @@ def _fitting_count(names: Sequence[str], groups: Sequence[Sequence[str]], notes:
 def _check_count(path: Path, folds: Sequence[Fold], n_folds: int | None) -> None:
     if n_folds is not None and n_folds != len(folds):
         raise InputError(
-            f"--folds {n_folds}: {path} already has {len(folds)} folds, and results may have been made with them. Add "
-            "--force to replace it, or leave --folds out."
+            f"--folds {n_folds}",
+            found=f"that {path} already has {len(folds)} folds, with which results may have been made",
+            remedy="Add --force to replace the file, or leave out --folds.",
         )

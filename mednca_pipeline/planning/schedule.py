@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from ..models.registry import MODELS
 from .rule import Chosen
 
-SMALL_VOXELS = {2: 64**2, 3: 48**3}  # up to this size, and to this number of cases, a training needs no longer
-MANY_CASES = 500
+SMALL_VOXELS, MANY_CASES = {2: 64**2, 3: 48**3}, 500  # larger images or more cases make a training longer
 MOST_FACTOR = 3.0
 
 
 def stretch(size: Sequence[int], n_cases: int) -> float:
-    """How much longer than for a small dataset of small images: a fourth root of size and of cases, 3 at most."""
+    """How much longer a training lasts than on few small images: the fourth root of size and cases, at most 3."""
     larger = max(math.prod(size) / SMALL_VOXELS[len(size)], 1.0)
     more = max(n_cases / MANY_CASES, 1.0)
     return min((larger * more) ** 0.25, MOST_FACTOR)
@@ -24,11 +23,11 @@ def training_minutes(model: str, size: Sequence[int], n_cases: int) -> dict[str,
     return {device: float(round(m * factor)) for device, m in zip(("cpu", "cuda"), MODELS[model].minutes, strict=True)}
 
 
-def schedule_decision(size: Sequence[int], n_cases: int) -> Chosen:
+def schedule_decision(size: Sequence[int], n_cases: int) -> Chosen[str]:
     minutes = {model: training_minutes(model, size, n_cases) for model in MODELS}
     text = ", ".join(f"{model} {value['cpu']:g}" for model, value in minutes.items())
     factor = stretch(size, n_cases)
-    reason = "what brings hippocampus close to its best on 2 CPU cores"
+    reason = "networks for hippocampus come close to their best on 2 CPU cores in this time"
     if factor > 1:
-        reason += f", times {factor:.2g} for larger images or more cases"
+        reason = f"{factor:.2g} times as long as for hippocampus, for larger images or more cases"
     return Chosen(f"{text} min a fold on a CPU", f"{reason}; --budget or --iterations of mednca_train changes it")

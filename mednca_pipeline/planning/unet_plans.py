@@ -8,7 +8,7 @@ from ..plans.model_plans import TrainingPlan, UNetPlan
 from .augmentation import augmented
 from .cost import small_unet_batch
 from .memory import available_bytes, largest_batch
-from .model_task import ModelTask, Note, Planned
+from .model_task import ModelTask, Note, PlannedModel
 from .rule import Chosen, times
 from .unet_topology import FEATURES, MOST_FEATURES, SMALL_POOLS, Topology, features, fitting, small_features
 
@@ -17,8 +17,8 @@ UNET_RATE, SMALL_RATE = 1e-3, 3e-3
 EMA_DECAY = 0.99
 
 
-def plan_unet(task: ModelTask) -> Planned:
-    """nnU-Net's pooling and features; patch and batch as the memory budget allows."""
+def plan_unet(task: ModelTask) -> PlannedModel:
+    """nnU-Net's pooling and features, with the patch and batch that the memory budget allows."""
     facts = task.facts
 
     def widths(topology: Topology) -> tuple[int, ...]:
@@ -28,7 +28,7 @@ def plan_unet(task: ModelTask) -> Planned:
     return _planned("unet", task, draft, MOST_BATCH[facts.dim], "nnU-Net's topology")
 
 
-def plan_unet_small(task: ModelTask) -> Planned:
+def plan_unet_small(task: ModelTask) -> PlannedModel:
     """About half a million parameters, and iterations of about a second on two CPU cores."""
     facts = task.facts
 
@@ -42,8 +42,8 @@ def plan_unet_small(task: ModelTask) -> Planned:
 
 def _draft(
     task: ModelTask, widths: Callable[[Topology], tuple[int, ...]], most_pools: int | None, rate: float
-) -> Chosen:
-    """The plan with the largest patch of which the smallest batch fits the memory budget."""
+) -> Chosen[UNetPlan]:
+    """The plan with the largest patch whose smallest batch fits the memory budget."""
     facts = task.facts
     training = TrainingPlan("adam", rate, LEAST_BATCH[facts.dim], EMA_DECAY, task.minutes)
     training = augmented(training, task.channel_names, facts.dim)
@@ -60,7 +60,7 @@ def _draft(
     return Chosen(plan_of(topology), because)
 
 
-def _planned(name: str, task: ModelTask, draft: Chosen, most_batch: int, what: str) -> Planned:
+def _planned(name: str, task: ModelTask, draft: Chosen[UNetPlan], most_batch: int, what: str) -> PlannedModel:
     facts, plan = task.facts, draft.value
 
     def with_batch(batch: int) -> UNetPlan:
@@ -76,4 +76,4 @@ def _planned(name: str, task: ModelTask, draft: Chosen, most_batch: int, what: s
         f"patch {times(plan.patch)}, batch {batch}, Adam at {plan.training.learning_rate:g}",
         f"{what}; patch: {draft.because}; a step takes about {takes(batch) / 1e6:.0f} MB",
     )
-    return Planned(with_batch(batch), [Note(name, chosen)])
+    return PlannedModel(with_batch(batch), [Note(name, chosen)])

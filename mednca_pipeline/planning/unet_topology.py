@@ -11,9 +11,9 @@ from ..models.unet_cost import network_parameters
 from .rule import Chosen, round_up, times
 
 SMALLEST_MAP = 4  # no axis of a feature map becomes shorter
-ANISOTROPY = 2.0  # an axis this much coarser than the finest is not pooled, and gets no kernel, yet
+ANISOTROPY = 2.0  # an axis so much coarser than the finest is not yet pooled and has no kernel yet
 FEATURES, MOST_FEATURES = 32, {2: 512, 3: 320}
-FEWEST_STAGES = 3  # of MONAI's DynUNet
+FEWEST_STAGES = 3  # MONAI's DynUNet has no fewer
 SMALL_FEATURES, SMALL_PARAMETERS, SMALL_POOLS = {2: (16,), 3: (8, 12)}, 500_000, 4
 SMALL_WIDTHS = range(16, 129, 8)
 
@@ -28,7 +28,7 @@ class Topology:
 
 
 def topology(size: Sequence[int], spacing_mm: Sequence[float], most_pools: int | None = None) -> Topology:
-    """Pools every axis that can be halved to at least 4 voxels, an anisotropic one only once the others caught up.
+    """Pools every axis that can be halved to at least 4 voxels. A coarser axis waits until the others have caught up.
 
     Images too small for three stages are padded to 16 voxels.
     """
@@ -88,8 +88,8 @@ def fitting(
     spacing_mm: Sequence[float],
     fits: Callable[[Topology], bool],
     most_pools: int | None = None,
-) -> Chosen:
-    """The topology of the largest patch that fits: `size`, made shorter where it is longest relative to it."""
+) -> Chosen[Topology]:
+    """The topology of the largest patch that fits. The patch begins as `size`; its relatively longest axis shrinks."""
     sides = list(size)
     chosen = topology(sides, spacing_mm, most_pools)
     while not fits(chosen):
@@ -101,9 +101,9 @@ def fitting(
         sides = list(chosen.patch)
         sides[longest] -= multiples[longest]
         smaller = topology(sides, spacing_mm, most_pools)
-        if math.prod(smaller.patch) >= math.prod(chosen.patch):  # the least that its stages allow
+        if math.prod(smaller.patch) >= math.prod(chosen.patch):  # the stages allow no smaller patch
             break
         chosen = smaller
     if sides == list(size):
         return Chosen(chosen, f"the whole image ({times(size)}), rounded up to the product of the strides")
-    return Chosen(chosen, f"the largest part of {times(size)} that a training step holds in the memory budget")
+    return Chosen(chosen, f"the largest part of {times(size)} whose training step fits the memory budget")

@@ -5,16 +5,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from ..runtime.grid import Border
+from ..runtime.light_nca import NormKind
 from ..runtime.outline import Outline
 
-Window = tuple[tuple[int, ...], tuple[int, ...]]  # size in voxels, and what its origin is a multiple of, per axis
+Window = tuple[tuple[int, ...], tuple[int, ...]]  # per axis: size in voxels, and what its origin is a multiple of
+Perception = Literal["matrix", "paper"]  # one folded linear map, or identity and two 3x3 filter banks
 
 
 class ModelPlan:
     """What the plan of every model has. A dataclass that derives from it has these fields and adds its own.
 
-    training: how it is trained. adjacent_slices: on either side, seen by a 2D network of a volume as further image
-    channels. position: sides of a typical image, if the network sees where its voxels lie (runtime.position); else ().
+    training: how the model is trained. adjacent_slices: number of slices on either side that a 2D network of a volume
+    sees as further image channels. position: sides of a typical image if the network sees the position of its voxels
+    (runtime.position), else ().
     """
 
     training: "TrainingPlan"
@@ -22,7 +26,7 @@ class ModelPlan:
     position: tuple[float, ...]
 
     def window(self, image_size: Sequence[int]) -> Window:
-        """The part of a sample of `image_size` that training sees at full resolution: here all of it."""
+        """The part of a sample of `image_size` that training sees at full resolution: here the whole sample."""
         return tuple(image_size), (1,) * len(image_size)
 
 
@@ -32,7 +36,7 @@ class LevelPlan:
 
     factor: downscale factor per axis, relative to the preprocessed image.
     steps: number of NCA steps at this level.
-    patch: size in this level's own cells that training sees, or None for the whole image. Inference sees the whole.
+    patch: size in this level's own cells that training sees, or None for the whole image. Inference sees whole images.
     """
 
     factor: tuple[int, ...]
@@ -47,23 +51,23 @@ def grid_shape(image_shape: Sequence[float], factor: Sequence[int]) -> tuple[int
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """How a model is trained. `minutes` is the schedule per device kind, used without --budget or --iterations."""
+    """How a model is trained. `minutes` is the schedule per device type, used without --budget or --iterations."""
 
-    optimiser: Literal["muon", "adam"]  # Muon for matrices and Adam for the rest, or Adam alone
+    optimiser: Literal["muon", "adam"]  # "muon" is Muon for matrices and Adam for the rest
     learning_rate: float
     batch_size: int
     ema_decay: float
     minutes: dict[str, float]  # {"cpu": 15.0, "cuda": 8.0}
     foreground_share: float = 0.5  # share of samples whose slice and patch are forced to show foreground
     gradient_clip: float = 1.0
-    betas: tuple[float, float] = (0.9, 0.999)  # of Adam
+    betas: tuple[float, float] = (0.9, 0.999)  # Adam's
     augmentation: float = 1.0  # how often a sample is augmented, relative to nnU-Net; 0: never
-    mirror_axes: tuple[int, ...] = ()  # of the sample, flipped at random
+    mirror_axes: tuple[int, ...] = ()  # axes of the sample that are flipped at random
     artefacts: float = 0.0  # share of the samples that have an image artefact
-    artefact_kinds: tuple[str, ...] = ()  # which (evaluation.artefacts.ARTEFACTS), each as likely
-    at_outline: bool = False  # fine levels compute the cells that prediction would compute; else all of their patch
-    weight_decay: float = 0.0  # decoupled: each step takes rate * weight_decay of the weights (Muon: of matrices only)
-    coarser_share: float = 0.5  # of an NCA: each coarser level's loss counts this share of the next finer one's
+    artefact_kinds: tuple[str, ...] = ()  # names in evaluation.artefacts.ARTEFACTS, all equally likely
+    at_outline: bool = False  # fine levels compute the cells that prediction would compute; else their whole patch
+    weight_decay: float = 0.0  # decoupled: each step takes off rate * weight_decay of the weights (Muon: of matrices)
+    coarser_share: float = 0.5  # an NCA's loss at a level counts this share of the loss at the next finer level
 
 
 @dataclass(frozen=True)
@@ -73,18 +77,18 @@ class NCAPlan(ModelPlan):
     channels: int
     hidden: int
     fire_rate: float  # the probability that a cell fires in a step
-    norm: Literal["layer", "rms", "none"]  # per cell over the hidden units, before the ReLU
-    border: Literal["reflect", "replicate", "zeros"]  # padding of the perception
-    perception: Literal["matrix", "paper"]  # one folded linear map, or identity and two 3x3 filter banks
+    norm: NormKind  # per cell over the hidden units, before the ReLU
+    border: Border  # padding of the perception
+    perception: Perception
     levels: tuple[LevelPlan, ...]
     training: TrainingPlan
     adjacent_slices: int = 0
     position: tuple[float, ...] = ()
-    keep_every: int = 0  # of the states, for the backward pass, which computes the rest again; 0: everything is kept
-    outline: Outline | None = None  # which cells prediction computes; None: all, where coarse levels have no loss
+    keep_every: int = 0  # gradient checkpointing keeps every so many states; 0: none, everything is kept
+    outline: Outline | None = None  # which cells prediction computes; None: all, for coarse levels without a loss
 
     def window(self, image_size: Sequence[int]) -> Window:
-        """The patch of the finest level, which starts where a cell of the coarsest one does."""
+        """The patch of the finest level. It starts where a cell of the coarsest level starts."""
         finest = self.levels[-1]
         if finest.patch is None:
             return tuple(image_size), self.levels[0].factor
@@ -99,7 +103,7 @@ class UNetPlan(ModelPlan):
     features: tuple[int, ...]
     strides: tuple[tuple[int, ...], ...]
     kernel_sizes: tuple[tuple[int, ...], ...]
-    patch: tuple[int, ...]  # in voxels of the preprocessed image; inference slides it where the image is larger
+    patch: tuple[int, ...]  # in voxels of the preprocessed image; inference slides it over larger images
     training: TrainingPlan
     adjacent_slices: int = 0
     position: tuple[float, ...] = ()

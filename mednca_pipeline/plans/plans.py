@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..runtime.errors import InputError
 from ..runtime.files import read_json, write_json
@@ -14,9 +14,11 @@ from ..runtime.preprocessing import PreprocessingPlan
 from ..runtime.records import from_dict
 from .model_plans import ModelPlan
 
-SCHEMA = 2  # 1: a field for each of the four models that there were
-# Fields younger than the first trained models, which were trained as these values say: with them a digest stays as it
-# was.
+ConfigName = Literal["2d", "3d"]
+
+SCHEMA = 2  # schema 1 had a field for each of the first four models
+# Fields that are younger than the first trained models. Those were trained as these values say, so a field with its
+# value here is left out of the digest, which then stays as it was.
 ADDED = {
     "adjacent_slices": 0,
     "position": (),
@@ -29,15 +31,16 @@ ADDED = {
     "weight_decay": 0.0,
     "coarser_share": 0.5,
 }
-FIRST_MODELS = ("mednca", "mednca_paper", "unet", "unet_small")  # of schema 1
-FIRST_OUTLINE = {"eps": 0.02, "halo": 2}  # of a mednca whose plan is older than the field
+FIRST_MODELS = ("mednca", "mednca_paper", "unet", "unet_small")  # those of schema 1
+FIRST_OUTLINE = {"eps": 0.02, "halo": 2}  # for a mednca whose plan is older than the field
+REMEDY = "Plan again, or put back the file."
 
 
 @dataclass(frozen=True)
 class ConfigPlan:
-    """A configuration, "2d" or "3d". `image_size` has `dim` entries: images are edge-padded up to at least this."""
+    """A configuration. `image_size` has `dim` entries; smaller images are padded to it by repeating their edges."""
 
-    name: str
+    name: ConfigName
     dim: int
     preprocessing: PreprocessingPlan
     image_size: tuple[int, ...]
@@ -46,7 +49,7 @@ class ConfigPlan:
     def model(self, name: str) -> ModelPlan:
         """The plan of a model. Raises InputError when there is none."""
         if name not in self.models:
-            raise InputError(f"Model {name!r}: expected one of {', '.join(self.models)}.")
+            raise InputError("model", f"one of {', '.join(self.models)}", repr(name))
         return self.models[name]
 
     def with_model(self, name: str, plan: ModelPlan) -> "ConfigPlan":
@@ -55,9 +58,9 @@ class ConfigPlan:
 
 @dataclass(frozen=True)
 class Decision:
-    """One line of the planner's table. `config` is "2d", "3d" or "all"."""
+    """One line of the planner's table. A value that the user chose has `by_user`."""
 
-    config: str
+    config: Literal["2d", "3d", "all"]
     name: str
     value: str
     because: str
@@ -66,11 +69,11 @@ class Decision:
 
 @dataclass(frozen=True)
 class TrainingRange:
-    """What training saw, 0.5 and 99.5 percentiles over the cases: inputs outside get a warning at prediction."""
+    """What training saw: 0.5 and 99.5 percentiles over the cases. Inputs outside get a warning at prediction."""
 
     spacing_mm: tuple[tuple[float, float], ...]  # (low, high) per axis
     extent_mm: tuple[tuple[float, float], ...]  # shape * spacing, (low, high) per axis
-    intensity: tuple[tuple[float, float], ...]  # case mean over the cropped image, (low, high) per channel
+    intensity: tuple[tuple[float, float], ...]  # mean of a case over the cropped image, (low, high) per channel
 
 
 @dataclass(frozen=True)
@@ -82,44 +85,44 @@ class Plans:
     labels: Labels
     file_ending: str
     spacing_known: bool
-    default_config: str
+    default_config: ConfigName
     configs: dict[str, ConfigPlan]
     training_range: TrainingRange
     decisions: tuple[Decision, ...]
-    overrides: dict[str, str] = field(default_factory=dict)  # the user's, such as {"2d.steps": "10 6 4"}
-    memory_bytes: int = 4_000_000_000  # what a training step may take; patch and batch sizes follow from it
+    overrides: dict[str, str] = field(default_factory=dict)  # what the user chose, such as {"2d.steps": "10 6 4"}
+    memory_bytes: int = 4_000_000_000  # what a training process may take; patch and batch sizes follow from it
     components: dict[str, int] = field(default_factory=dict)  # class -> how many prediction keeps; absent: all
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
         for name, count in self.components.items():
             if name not in self.labels.names or count < 1:
-                raise InputError(
-                    f"components of {self.dataset}'s plan: expected classes of {', '.join(self.labels.names)} with a "
-                    f"number of at least 1, found {name}: {count}."
-                )
+                expected = f"classes of {', '.join(self.labels.names)} with a number of at least 1"
+                raise InputError(f"plan of {self.dataset}: components", expected, f"{name}: {count}")
 
     def config(self, name: str | None = None) -> ConfigPlan:
         """The configuration `name`, or the plan's default. Raises InputError when it was not planned."""
         name = name or self.default_config
         if name not in self.configs:
             raise InputError(
-                f"{self.dataset} has no configuration {name!r}: planned are {', '.join(self.configs)}. "
-                f"Plan it with mednca_plan_and_preprocess -d {self.dataset} --config {name}."
+                f"configuration of {self.dataset}",
+                f"one that is planned ({', '.join(self.configs)})",
+                repr(name),
+                f"Plan it with mednca_plan_and_preprocess -d {self.dataset} --config {name}.",
             )
         return self.configs[name]
 
     def input_channels(self, model: ModelPlan) -> int:
-        """Image channels that a network sees: the dataset's, of its own slice and each adjacent one, and position's."""
+        """The number of image channels that a network sees, those of adjacent slices and of position included."""
         return len(self.channel_names) * (2 * model.adjacent_slices + 1) + len(model.position)
 
     def digest(self, config: str, model: str) -> str:
         """Fingerprint of everything that decides the weights of `model`: folds with different digests never mix."""
         chosen = self.config(config)
-        parts = [self.labels, chosen.preprocessing, chosen.model(model)]
+        parts: list[Any] = [self.labels, chosen.preprocessing, chosen.model(model)]
         plain = [asdict(from_dict(type(part), asdict(part))) for part in parts]  # 1 and 1.0 must not differ
         if not plain[-1]["training"].get("at_outline"):
-            plain[-1].pop("outline", None)  # it then decides how a network predicts, and not its weights
+            plain[-1].pop("outline", None)  # it then decides what a network predicts, but not its weights
         for fields in (plain[-1], plain[-1]["training"]):
             for name, default in ADDED.items():
                 if fields.get(name) == default:
@@ -129,7 +132,7 @@ class Plans:
 
 
 def describe_components(components: Mapping[str, int]) -> str:
-    """{"liver": 1, "lung": 2} -> "1 component of liver, 2 components of lung"; "" for none."""
+    """{"liver": 1, "lung": 2} -> "1 component of liver, 2 components of lung"; {} -> ""."""
     names: dict[int, list[str]] = {}
     for name, number in components.items():
         names.setdefault(number, []).append(name)
@@ -141,28 +144,30 @@ def describe_components(components: Mapping[str, int]) -> str:
 
 
 def read_plans(path: Path, kinds: Mapping[str, type[ModelPlan]]) -> Plans:
-    """kinds: the type of each model's plan (models.registry, whose read_plans knows them).
+    """Reads plans.json. kinds: the type of each model's plan (models.registry.read_plans passes them).
 
-    Raises InputError when the file is missing or damaged, of a later schema, or has a model that is not in `kinds`.
+    Raises InputError when the file is missing or damaged, has a later schema, or a model that is not in `kinds`.
     """
     data = migrated(read_json(path), path)
     for name, config in data["configs"].items():
         for model in list(config["models"]):
             where = f"{path}: configs.{name}.models.{model}"
             if model not in kinds:
-                raise InputError(f"{where}: expected one of {', '.join(kinds)}. This version has no such model.")
+                remedy = "This version has no such model: plan again."
+                raise InputError(f"{path}: configs.{name}.models", f"some of {', '.join(kinds)}", repr(model), remedy)
             config["models"][model] = from_dict(kinds[model], config["models"][model], where)
     return from_dict(Plans, data, str(path))
 
 
 def migrated(data: Any, path: Path) -> dict[str, Any]:
-    """The contents of a plans.json as the present schema has them. Raises InputError for what is no plan."""
+    """The contents of a plans.json in the present schema. Raises InputError for anything but a plan."""
     found = data.get("schema") if isinstance(data, dict) else None
     if found not in (1, SCHEMA):
-        raise InputError(f"{path}: expected a plan of schema {SCHEMA}, found {found}. Plan again with this version.")
+        shown = "none" if found is None else str(found)
+        raise InputError(path, f"a plan of schema {SCHEMA}", shown, "Plan again with this version.")
     configs = data.get("configs")
     if not isinstance(configs, dict) or not all(isinstance(config, dict) for config in configs.values()):
-        raise InputError(f"{path}: configs: expected an object of configurations. Plan again, or put back the file.")
+        raise InputError(f"{path}: configs", "an object of configurations", f"{configs!r:.60}", REMEDY)
     if found == 1:
         for config in configs.values():
             config["models"] = {name: config.pop(name) for name in FIRST_MODELS if name in config}
@@ -170,7 +175,7 @@ def migrated(data: Any, path: Path) -> dict[str, Any]:
             if isinstance(ours, dict):
                 ours.setdefault("outline", FIRST_OUTLINE)
     if not all(isinstance(config.get("models"), dict) for config in configs.values()):
-        raise InputError(f"{path}: configs: expected models in each configuration. Plan again, or put back the file.")
+        raise InputError(f"{path}: configs", "models in each configuration", "none", REMEDY)
     return {**data, "schema": SCHEMA}
 
 

@@ -1,7 +1,7 @@
 """Cross-validation folds: made once at planning, read by training, checked for leakage at every reading.
 
-splits.json is {"schema": 1, "folds": [{"train": [...], "val": [...]}, ...], "groups": [[...], ...], "seed": ...};
-`groups` are the cases that share a fold. nnU-Net's splits_final.json, a list of such folds, is read as well.
+splits.json is {"schema": 1, "folds": [{"train": [...], "val": [...]}, ...], "groups": [[...], ...], "seed": ...}.
+The cases of a group share a fold. nnU-Net's splits_final.json, a list of such folds, is read as well.
 """
 
 import hashlib
@@ -15,7 +15,8 @@ from ..runtime.errors import InputError
 from ..runtime.files import read_json, write_json
 
 SCHEMA = 1
-SEED = 12345  # of planning.folds
+SEED = 12345  # the folds of planning.folds are shuffled with it
+NEW_FOLDS = "delete the file and run mednca_plan_and_preprocess again for new folds."
 
 Groups = Sequence[Collection[str]]
 
@@ -29,16 +30,16 @@ class Fold:
 
     @property
     def digest(self) -> str:
-        """Fingerprint of the cases: results of folds of the same number but other cases never mix."""
+        """Fingerprint of the cases: results of folds with the same number but other cases never mix."""
         cases = [sorted(self.train), sorted(self.val)]
         return hashlib.sha256(json.dumps(cases).encode()).hexdigest()[:16]
 
 
 def joined_groups(names: Sequence[str], groups: Groups) -> list[tuple[str, ...]]:
-    """Every name once, alone or with all that it shares a group with, directly or through others."""
+    """Every name once, alone or with all names that it shares a group with, directly or through others."""
     group_of = {name: {name} for name in names}
     for group in groups:
-        joined = set().union(*(group_of[name] for name in group if name in group_of))
+        joined: set[str] = set().union(*(group_of[name] for name in group if name in group_of))
         for name in joined:
             group_of[name] = joined
     return sorted({tuple(sorted(group)) for group in group_of.values()})
@@ -51,9 +52,9 @@ def write_splits(path: Path, folds: Sequence[Fold], groups: Groups = ()) -> None
 
 
 def read_splits(path: Path, cases: Iterable[str], groups: Groups = ()) -> tuple[Fold, ...]:
-    """The folds of splits.json. Cases may be left out of it.
+    """The folds of splits.json, which may leave out cases.
 
-    cases: all that the dataset has. groups: cases that must share a fold, besides those that the file names.
+    cases: all cases of the dataset. groups: cases that must share a fold, besides the groups in the file.
     Raises InputError for unknown cases and for leakage: a case, or two of a group, in both train and val of a fold.
     """
     path = Path(path)
@@ -73,9 +74,9 @@ def read_splits(path: Path, cases: Iterable[str], groups: Groups = ()) -> tuple[
 
 
 def add_groups(path: Path, groups: Groups) -> bool:
-    """Stores groups in a splits.json that is there, whose folds stay; nnU-Net's list becomes our form.
+    """Stores groups in an existing splits.json and keeps its folds. nnU-Net's list becomes our form.
 
-    False when it has them all already.
+    False when the file has all groups already.
     """
     data = read_json(path)
     present = {tuple(sorted(group)) for group in groups_in(path)}
@@ -88,22 +89,20 @@ def add_groups(path: Path, groups: Groups) -> bool:
 
 
 def groups_in(path: Path) -> list[tuple[str, ...]]:
-    """The groups that a splits.json names; [] where it is nnU-Net's list."""
+    """The groups that a splits.json names; [] for nnU-Net's list."""
     data = read_json(path)
     return [tuple(group) for group in data.get("groups", [])] if isinstance(data, dict) else []
 
 
 def unused_cases(folds: Iterable[Fold], cases: Iterable[str]) -> tuple[str, ...]:
-    """Cases that no fold trains on or validates."""
+    """Cases that no fold trains on or validates on."""
     used = {name for fold in folds for name in (*fold.train, *fold.val)}
     return tuple(sorted(set(cases) - used))
 
 
 def _entries(path: Path, data: Any) -> list[Any]:
     if not isinstance(data, list) or not data:
-        raise InputError(
-            f'{path}: expected a list of folds, such as [{{"train": [...], "val": [...]}}], found {data!r}.'
-        )
+        raise InputError(path, 'a list of folds, such as [{"train": [...], "val": [...]}]', f"{data!r:.60}")
     return data
 
 
@@ -112,10 +111,10 @@ def _fold(path: Path, index: int, entry: Any) -> Fold:
         train, val = tuple(entry["train"]), tuple(entry["val"])
     except (KeyError, TypeError):
         found = json.dumps(entry)[:60]
-        raise InputError(f'{path}: fold {index}: expected {{"train": [...], "val": [...]}}, found {found}.') from None
+        raise InputError(f"{path}: fold {index}", '{"train": [...], "val": [...]}', found) from None
     if not train or not val:
         empty = "val" if train else "train"
-        raise InputError(f"{path}: fold {index}: expected cases in {empty}, found none. Name some.")
+        raise InputError(f"{path}: fold {index}", f"cases in {empty}", "none", "Name some.")
     return Fold(train, val)
 
 
@@ -123,9 +122,10 @@ def _check_known(path: Path, folds: Iterable[Fold], known: Sequence[str]) -> Non
     unknown = sorted({name for fold in folds for name in (*fold.train, *fold.val)} - set(known))
     if unknown:
         raise InputError(
-            f"{path}: expected cases of this dataset ({len(known)}, such as {known[0] if known else 'none'}), found "
-            f"{len(unknown)} others: {', '.join(unknown[:5])}. Correct the names, or delete the file and run "
-            "mednca_plan_and_preprocess again for new folds."
+            path,
+            f"cases of this dataset ({len(known)}, such as {known[0] if known else 'none'})",
+            f"{len(unknown)} others: {', '.join(unknown[:5])}",
+            f"Correct the names, or {NEW_FOLDS}",
         )
 
 
@@ -141,6 +141,5 @@ def _check_leakage(path: Path, index: int, fold: Fold, unit_of: Mapping[str, int
         pairs = ", ".join(f"{train} and {val}" for train, val in leaks[:5])
         found = f"cases of one patient, or with identical images, on both sides ({pairs})"
     raise InputError(
-        f"{path}: fold {index}: expected nothing of train in val, found {found}. Move them to one side, or delete the "
-        "file and run mednca_plan_and_preprocess again for new folds."
+        f"{path}: fold {index}", "nothing of train in val", found, f"Move them to one side, or {NEW_FOLDS}"
     )

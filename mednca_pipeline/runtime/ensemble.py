@@ -1,13 +1,15 @@
-"""Running mean and variance over passes and folds, without keeping the passes."""
+"""Running mean and variance over passes and folds. The passes themselves are not kept."""
 
 import numpy as np
 
+_NOTHING = "Moments of nothing: add an array first."
+
 
 class Moments:
-    """Mean per element of arrays added one by one, and their population variance where asked for, in float32.
+    """The mean, and on request the population variance, of each element over arrays that are added one by one.
 
-    Welford's algorithm (Technometrics 1962), safe where the mean is large against the variance, as a sum of squares is
-    not.
+    Computed in float32 by Welford's algorithm (Technometrics 1962), which stays exact where the mean is large against
+    the variance. A sum of squares would not.
     """
 
     def __init__(self, with_variance: bool = False) -> None:
@@ -18,15 +20,17 @@ class Moments:
 
     @property
     def mean(self) -> np.ndarray:
-        """float32; not to be changed by the caller. Raises ValueError before the first `add`."""
-        self._check()
+        """float32. The caller must not change it. Raises ValueError before the first `add`."""
+        if self._mean is None:
+            raise ValueError(_NOTHING)
         return self._mean
 
     @property
     def variance(self) -> np.ndarray | None:
         """float32, zero after one array; None if it was not asked for. Raises ValueError before the first `add`."""
-        self._check()
-        return self._squares / np.float32(self.count) if self._with_variance else None
+        if self.count == 0:
+            raise ValueError(_NOTHING)
+        return None if self._squares is None else self._squares / np.float32(self.count)
 
     def add(self, values: np.ndarray) -> None:
         """Takes one more array into account; all have the same shape."""
@@ -36,11 +40,7 @@ class Moments:
             self._squares = np.zeros_like(self._mean) if self._with_variance else None
             return
         deviation = values - self._mean
-        if self._with_variance:
+        if self._squares is not None:
             self._squares += deviation * deviation * np.float32(1 - 1 / self.count)
         deviation /= np.float32(self.count)
         self._mean += deviation
-
-    def _check(self) -> None:
-        if self.count == 0:
-            raise ValueError("Moments of nothing: add an array first.")

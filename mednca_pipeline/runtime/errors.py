@@ -6,8 +6,9 @@ import errno
 class InputError(Exception):
     """Something the user gave is not as it must be: where, what was expected, what was found, and what to do.
 
-    where: the file, field, flag or case; "" where it is clear. remedy: whole sentences. An error that is not about two
-    values has `expected` or `found` alone. `str` renders it, the only place that does; nothing reads the text.
+    where: the file, field, flag or case; "" if `at` will say it. remedy: whole sentences in the imperative. An error
+    that does not compare two values has `expected` or `found` alone. Only `str` renders the fields, and nothing reads
+    the text that it makes.
     """
 
     def __init__(self, where: object = "", expected: str = "", found: str = "", remedy: str = "") -> None:
@@ -15,17 +16,22 @@ class InputError(Exception):
         super().__init__(self.where, expected, found, remedy)  # so that it can be sent between processes
 
     def at(self, place: object) -> "InputError":
-        """The same error, inside of `place`, such as a case."""
+        """The same error inside of `place`, such as a case."""
         where = f"{place}: {self.where}" if self.where else str(place)
         return InputError(where, self.expected, self.found, self.remedy)
 
     def __str__(self) -> str:
-        """ "where: expected this, found that. Do so."; what is not given is left out."""
+        """ "where: expected this, found that. Do so."; what is not given is left out.
+
+        A list of several lines has no full stop, and the remedy follows it on a line of its own.
+        """
         expected = f"expected {self.expected}" if self.expected else ""
         found = f"found {self.found}" if self.found else ""
         what = ", ".join(filter(None, (expected, found)))
         head = ": ".join(filter(None, (self.where, what)))
         sentence = f"{head[:1].upper()}{head[1:]}" if head == what else head
+        if "\n" in sentence:
+            return "\n".join(filter(None, (sentence, self.remedy)))
         ended = f"{sentence}." if sentence and sentence[-1] not in ".!?" else sentence
         return " ".join(filter(None, (ended, self.remedy)))
 

@@ -31,28 +31,26 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
-def write_json(path: Path, data: Any) -> None:
+def write_json(path: Path, data: object) -> None:
     """Writes `data` (a dataclass, or what JSON knows) with sorted keys, and null for NaN, which JSON does not know."""
-    data = asdict(data) if is_dataclass(data) else data
+    data = asdict(data) if is_dataclass(data) and not isinstance(data, type) else data
     write_text(path, json.dumps(_null_for_nan(data), indent=1, sort_keys=True, ensure_ascii=False) + "\n")
 
 
 def read_json(path: Path, schema: int | None = None) -> Any:
-    """Reads a JSON file. Raises InputError when it is missing, no JSON, or of another `schema` than asked for."""
+    """Reads a JSON file. Raises InputError when it is missing, is not JSON, or has another `schema` than asked for."""
     path = Path(path)
     try:
         data = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
-        raise InputError(f"{path} does not exist.") from None
+        raise InputError(path, "a JSON file", "no such file", "Check the path.") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid JSON: {error}.") from error
+        raise InputError(path, "valid JSON", f"something else ({error})", "Correct it, or make it again.") from error
     if schema is not None:
         found = data.get("schema") if isinstance(data, dict) else None
         if found != schema:
-            raise InputError(
-                f"{path}: expected schema {schema}, found {found}. "
-                "It was written by another version of mednca_pipeline: make it again with this one."
-            )
+            remedy = "Make it again with this version of mednca_pipeline: another one wrote it."
+            raise InputError(path, f"schema {schema}", "none" if found is None else str(found), remedy)
     return data
 
 

@@ -49,7 +49,7 @@ def fire_masks(
     """
     bounds = [part.indices(size)[:2] for part, size in zip(window or [slice(None)] * len(shape), shape, strict=True)]
     wanted = tuple(max(0, stop - start) for start, stop in bounds)
-    limit = math.ceil(fire_rate * 2**32)  # a whole word is below fire_rate * 2^32 exactly if it is below this
+    limit = math.ceil(fire_rate * 2**32)  # a word, which is whole, is below this just if it is below fire_rate * 2^32
     if limit >= 2**32 or limit <= 0 or 0 in wanted:
         return np.full((steps, *wanted), limit > 0)
     starts, length = _rows(shape, bounds)
@@ -91,7 +91,7 @@ def fires_at(seed: int, run: int, level: int, steps: int, cells: np.ndarray, fir
 def _rows(shape: tuple[int, ...], bounds: list[tuple[int, int]]) -> tuple[np.ndarray, int]:
     """(first cell of each run of neighbouring cells in the window, length of these runs)."""
     axis = len(shape) - 1
-    while axis > 0 and bounds[axis] == (0, shape[axis]):  # axes that are taken whole are one with the axis before
+    while axis > 0 and bounds[axis] == (0, shape[axis]):  # an axis taken whole continues the rows of the one before
         axis -= 1
     inner = math.prod(shape[axis + 1 :])
     start, stop = bounds[axis]

@@ -6,7 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from .errors import InputError
-from .light_nca import Level, LightNCA, Rule
+from .grid import Border
+from .light_nca import Level, LightNCA, Norm, NormKind, Rule
+
+OTHER_ARCHITECTURE = "These weights are of another architecture: use weights of the same plan."
 
 
 def read_weights(path: Path) -> dict[str, np.ndarray]:
@@ -14,11 +17,12 @@ def read_weights(path: Path) -> dict[str, np.ndarray]:
     from safetensors.numpy import load_file
 
     if not path.exists():
-        raise InputError(f"The weights {path} do not exist.")
+        raise InputError(path, "the weights of a fold", "no such file", "Train the fold, or check the path.")
     try:
         return load_file(path)
     except Exception as error:
-        raise InputError(f"{path} is not a safetensors file: {error}. Give the final.safetensors of a fold.") from error
+        found = f"something else ({error})"
+        raise InputError(path, "a safetensors file", found, "Give the final.safetensors of a fold.") from error
 
 
 def light_nca(
@@ -29,14 +33,15 @@ def light_nca(
     n_image: int,
     n_outputs: int,
     fire_rate: float,
-    border: str,
-    norm: str,
+    border: Border,
+    norm: NormKind,
     sigmoid: bool,
     source: Path,
 ) -> LightNCA:
-    """weights: by their names in models.mednca.MedNCA; `source` is the file that they are from.
+    """The network that these weights make.
 
-    levels: (factor, steps), coarsest first. channels: of the state; n_image: of these, the fixed ones.
+    weights: by their names in models.mednca.MedNCA. source: the file that the weights come from, for messages.
+    levels: (factor, steps), coarsest first. channels: all channels of the state; the first `n_image` are fixed.
     Raises InputError when the weights are of another architecture.
     """
     dim = len(levels[0][0])
@@ -44,50 +49,57 @@ def light_nca(
     for index in range(len(levels)):
         prefix = f"cells.{index}."
         own = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
-        _check(own, prefix, channels, n_image, dim, norm, source)
+        expected = _shapes(own, (channels, n_image), dim, norm)
+        if wrong := next((name for name, shape in expected.items() if _shape(own, name) != shape), None):
+            found = f"{_shape(own, wrong)}" if wrong in own else "no such weight"
+            raise InputError(f"{source}: {prefix}{wrong}", f"shape {expected[wrong]}", found, OTHER_ARCHITECTURE)
         rules.append(_rule(own, n_image, norm))
     if any(name.startswith(f"cells.{len(levels)}.") for name in weights):
-        raise InputError(f"The weights {source} are of another architecture: they have more than {len(levels)} levels.")
+        raise InputError(source, f"weights of {len(levels)} levels", f"more than {len(levels)}", OTHER_ARCHITECTURE)
     made = tuple(Level(tuple(factor), steps, rule) for (factor, steps), rule in zip(levels, rules, strict=True))
     return LightNCA(made, fire_rate, border, n_outputs, sigmoid)
 
 
-def _check(
-    own: Mapping[str, np.ndarray], prefix: str, channels: int, n_image: int, dim: int, norm: str, source: Path
-) -> None:
-    """Raises InputError naming the first weight of a level that has another shape than the plan says."""
-    found = own.get("hidden.weight", np.empty(0)).shape
-    hidden, banks = (found[0] if found else 0), "banks.0.weight" in own
-    expected = {
-        "hidden.weight": (hidden, 3 * channels, *(1,) * dim) if banks else (hidden, channels, *(3,) * dim),
-        "update.weight": (channels if banks else channels - n_image, hidden),
+def _shape(own: Mapping[str, np.ndarray], name: str) -> tuple[int, ...]:
+    return own[name].shape if name in own else (0,)
+
+
+def _shapes(
+    own: Mapping[str, np.ndarray], channels: tuple[int, int], dim: int, norm: NormKind
+) -> dict[str, tuple[int, ...]]:
+    """The shape that each weight of a level must have, where `channels` are all and the image's."""
+    total, n_image = channels
+    hidden, banks = _shape(own, "hidden.weight")[0], "banks.0.weight" in own
+    expected: dict[str, tuple[int, ...]] = {
+        "hidden.weight": (hidden, 3 * total, *(1,) * dim) if banks else (hidden, total, *(3,) * dim),
+        "update.weight": (total if banks else total - n_image, hidden),
     }
     if norm != "none":
         expected |= {"norm.weight": (hidden,), "norm.bias": (hidden,)}
-    for name, shape in expected.items():
-        if own.get(name, np.empty(0)).shape != shape:
-            raise InputError(
-                f"The weights {source} are of another architecture. {prefix}{name}: expected {shape}, found "
-                f"{own[name].shape if name in own else None}. Use weights of the same plan."
-            )
+    return expected
 
 
-def _rule(own: Mapping[str, np.ndarray], n_image: int, norm: str) -> Rule:
+def _rule(own: Mapping[str, np.ndarray], n_image: int, norm: NormKind) -> Rule:
     matrix, bias, update = own["hidden.weight"], own.get("hidden.bias"), own["update.weight"]
     if "banks.0.weight" in own:
-        matrix, bias = _with_banks(own, matrix, bias)
+        matrix, bias = _with_banks(own)
         update = update[n_image:]  # the published layer's rows for the image channel change nothing
-    gain, shift = own.get("norm.weight"), own.get("norm.bias")
-    return Rule.folded(matrix, bias, update, n_image, norm, gain, shift)
+    affine = None if norm == "none" else Norm(norm, own["norm.weight"], own["norm.bias"])
+    return Rule.folded(matrix, bias, update, n_image, affine)
 
 
-def _with_banks(own: Mapping[str, np.ndarray], mixing: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The identity, the filter banks and the layer that mixes them, all linear, as one convolution (H, C, 3, ...)."""
+def _with_banks(own: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """The identity, the filter banks and the layer that mixes them as one convolution: matrix (H, C, 3, ...), bias (H).
+
+    All three are linear.
+    """
+    mixing, bias = own["hidden.weight"], own["hidden.bias"]
     channels = len(own["banks.0.bias"])
     taps = own["banks.0.weight"].shape[2:]
     identity, *mixes = np.split(mixing.reshape(len(mixing), -1), [channels, 2 * channels], axis=1)  # each (H, C)
     matrix = np.zeros((len(mixing), channels, *taps), np.float32)
-    matrix[(..., *(1 for _ in taps))] = identity
+    centre: tuple[slice | int, ...] = (slice(None), slice(None), *(1 for _ in taps))
+    matrix[centre] = identity
     for index, mix in enumerate(mixes):
         matrix += np.tensordot(mix, own[f"banks.{index}.weight"], axes=1)
         bias = bias + mix @ own[f"banks.{index}.bias"]

@@ -5,8 +5,9 @@ x grows to the patient's left, y to posterior, z to superior. Oblique images kee
 closest of the three. A file with exactly one axis of length 1 (a slice) is a 2D image.
 """
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from nibabel.orientations import io_orientation
@@ -26,9 +27,9 @@ class Geometry:
     """Everything needed to write an array back in its file's own frame. JSON-able, comparable with ==.
 
     file_shape: voxels per file axis, (i, j) or (i, j, k).
-    file_spacing_mm, file_origin_mm, file_direction: of the file axes, always three of them; the columns of
-        file_direction are the unit vectors of i, j, k, the origin is the position of voxel (0, 0, 0), both in LPS.
-    axes: the file axis that each array axis comes from.  flips: whether that array axis runs against it.
+    file_spacing_mm, file_origin_mm, file_direction: always of three file axes and in LPS. The origin is the position
+        of voxel (0, 0, 0); the columns of file_direction are the unit vectors of i, j and k.
+    axes: the file axis that each array axis comes from. flips: whether the array axis runs against its file axis.
     nifti: geometry fields of a NIfTI header, written back exactly as they were read.
     """
 
@@ -93,7 +94,7 @@ class Geometry:
 
     @property
     def _order(self) -> tuple[int, ...]:
-        """All file axes: those of the array, then the one of length 1 that a slice has dropped."""
+        """All file axes: those of the array, then the axis of length 1 that a slice has dropped."""
         return self.axes + tuple(axis for axis in range(len(self.file_shape)) if axis not in self.axes)
 
     @property
@@ -101,11 +102,21 @@ class Geometry:
         return tuple(slice(None, None, -1 if flip else None) for flip in self.flips)
 
 
-def make_geometry(file_shape, spacing_mm, origin_mm, direction, nifti=None) -> Geometry:
+Values = Sequence[float] | np.ndarray
+NiftiFields = Mapping[str, tuple[float, ...]]
+
+
+def make_geometry(
+    file_shape: Sequence[int],
+    spacing_mm: Values,
+    origin_mm: Values,
+    direction: Sequence[Sequence[float]] | np.ndarray,
+    nifti: NiftiFields | None = None,
+) -> Geometry:
     """The geometry of a file, with its permutation and flips to LPS.
 
-    Args: file_shape: 2 or 3 sizes; the others describe three axes (see Geometry). Raises InputError for a header that
-    maps voxels onto each other (zero or non-finite spacing, linearly dependent axes).
+    file_shape: 2 or 3 sizes; the other arguments describe three axes (see Geometry). Raises InputError for a header
+    that maps voxels onto each other (zero or non-finite spacing, linearly dependent axes).
     """
     file_shape = tuple(int(size) for size in file_shape)
     spacing, direction = np.array(spacing_mm, dtype=float), np.array(direction, dtype=float)
@@ -113,8 +124,10 @@ def make_geometry(file_shape, spacing_mm, origin_mm, direction, nifti=None) -> G
     usable = np.isfinite(matrix).all() and np.isfinite(origin_mm).all() and (spacing > 0).all()
     if not usable or abs(np.linalg.det(direction)) < 1e-6:
         raise InputError(
-            f"expected a positive spacing and three independent axis directions, found spacing {spacing.tolist()} mm "
-            f"and directions {direction.tolist()}. Correct the header, for example with 3D Slicer or ITK-SNAP."
+            "",
+            "a positive spacing and three independent axis directions",
+            f"spacing {spacing.tolist()} mm and directions {direction.tolist()}",
+            "Correct the header, for example with 3D Slicer or ITK-SNAP.",
         )
     affine = np.eye(4)
     affine[:3, :3] = matrix
@@ -134,7 +147,7 @@ def make_geometry(file_shape, spacing_mm, origin_mm, direction, nifti=None) -> G
 
 
 def _orientation(affine: np.ndarray) -> np.ndarray:
-    """(3, 2) of a (4, 4) matrix: per file axis the closest world axis and its sense, 1 or -1."""
+    """affine: (4, 4). Returns (3, 2): per file axis the closest world axis and its sense, 1 or -1."""
     matrix = affine[:3, :3]
     if np.count_nonzero(matrix) > 3:
         return io_orientation(affine)
@@ -142,11 +155,13 @@ def _orientation(affine: np.ndarray) -> np.ndarray:
     return np.stack([world, np.sign(matrix[world, range(3)])], axis=1)
 
 
-def geometry_from_affine(file_shape, affine_lps: np.ndarray, nifti=None) -> Geometry:
+def geometry_from_affine(
+    file_shape: Sequence[int], affine_lps: np.ndarray, nifti: NiftiFields | None = None
+) -> Geometry:
     """The geometry of a file with the given (4, 4) matrix from (i, j, k, 1) to LPS mm; shears and obliques included.
 
-    A missing third axis (a 2D file, or a slice whose header says nothing about its thickness) is made: 1 mm, upright.
-    Raises InputError as `make_geometry` does.
+    Where the third axis is missing (a 2D file, or a slice whose header says nothing about its thickness), it becomes an
+    upright axis of 1 mm. Raises InputError as `make_geometry` does.
     """
     matrix = np.array(affine_lps[:3, :3], dtype=float)
     flat = len(file_shape) == 2 or file_shape[2] == 1
@@ -159,25 +174,25 @@ def geometry_from_affine(file_shape, affine_lps: np.ndarray, nifti=None) -> Geom
 
 
 def plain_geometry(shape: tuple[int, ...], spacing_mm: tuple[float, ...] | None = None) -> Geometry:
-    """The geometry of an array (z, y, x) or (y, x) that comes from no file: LPS, origin 0, 1 mm unless told."""
+    """The geometry of an array (z, y, x) or (y, x) that comes from no file: LPS, origin 0, and 1 mm by default."""
     spacing = tuple(spacing_mm or (1.0,) * len(shape))[::-1]
     return make_geometry(shape[::-1], spacing + (1.0,) * (3 - len(shape)), np.zeros(3), np.eye(3))
 
 
 class Difference(NamedTuple):
-    """Where two geometries differ: quantity ("shape", "spacing", "origin", "direction"), and texts for the user."""
+    """A quantity in which two geometries differ, with texts for the user."""
 
-    quantity: str
+    quantity: Literal["shape", "spacing", "origin", "direction"]
     found: str
     expected: str
     tolerance: str
 
 
 def differences(found: Geometry, expected: Geometry) -> list[Difference]:
-    """Where `found` differs from `expected` by more than the tolerances; none of the rest when the shapes differ.
+    """Where `found` differs from `expected` by more than the tolerances. Where the shapes differ, nothing else is said.
 
-    Compared in LPS, so that two files that store the same voxels in another order agree. Tolerances: spacing 0.1 %,
-    origin a tenth of the finest voxel, direction cosines 0.001.
+    Both are compared in LPS, so that two files that store the same voxels in another order agree. Tolerances: spacing
+    0.1 %, origin a tenth of the finest voxel, direction cosines 0.001.
     """
     if found.shape != expected.shape:
         return [Difference("shape", _text(found.shape), _text(expected.shape), "none")]
@@ -193,5 +208,5 @@ def differences(found: Geometry, expected: Geometry) -> list[Difference]:
     return result
 
 
-def _text(values) -> str:
+def _text(values: Iterable[float]) -> str:
     return "(" + ", ".join(f"{float(value):.6g}" for value in values) + ")"

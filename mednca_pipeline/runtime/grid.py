@@ -3,14 +3,22 @@
 import math
 from collections.abc import Sequence
 from itertools import product
+from typing import Literal
 
 import numpy as np
+
+Border = Literal["reflect", "replicate", "zeros"]  # what a cell at the border sees beyond it
+_PADDING: dict[Border, Literal["edge", "reflect", "constant"]] = {
+    "replicate": "edge",
+    "reflect": "reflect",
+    "zeros": "constant",
+}
 
 
 class Grid:
     """The cells of one level, (N, *grid), with a border of one cell around each of the N grids."""
 
-    def __init__(self, shape: tuple[int, ...], dim: int, border: str) -> None:
+    def __init__(self, shape: tuple[int, ...], dim: int, border: Border) -> None:
         self.shape, self.dim, self.border = shape, dim, border
         self.padded_shape = (*shape[:-dim], *(side + 2 for side in shape[-dim:]))
         sides = self.padded_shape[-dim:]
@@ -37,7 +45,7 @@ class Grid:
         return np.flatnonzero(mask)
 
     def border_cells(self, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Which of these cells (positions) are of the border, and the cell inside that each of them repeats."""
+        """Which of these cells lie in the border, as positions in `cells`, and the inner cell that each repeats."""
         source = cells.copy()
         for side, stride in zip(self.shape[-self.dim :], self.strides, strict=True):
             place = cells // stride % (side + 2)
@@ -49,23 +57,22 @@ class Grid:
 
 
 class SeenImage:
-    """The image at one level, of `shape` (N, *grid), as `cells` (all of them with a border of one cell, channels)."""
+    """The image at one level, of `shape` (N, *grid). `cells` are its rows: (all cells and their border, channels)."""
 
-    def __init__(self, image: np.ndarray, dim: int, border: str) -> None:
+    def __init__(self, image: np.ndarray, dim: int, border: Border) -> None:
         self.shape = image.shape[1:]
-        mode = {"replicate": "edge", "reflect": "reflect", "zeros": "constant"}[border]
         self.grid = Grid(self.shape, dim, border)
-        padded = np.pad(image, [(0, 0)] * (image.ndim - dim) + [(1, 1)] * dim, mode=mode)
+        padded = np.pad(image, [(0, 0)] * (image.ndim - dim) + [(1, 1)] * dim, mode=_PADDING[border])
         self.cells = np.ascontiguousarray(padded.reshape(len(padded), -1).T)
 
     def rows(self, cells: np.ndarray) -> np.ndarray:
-        """cells: indices (M,) in the padded grid -> what they see of the image (M, 3^dim * channels)."""
+        """cells: indices (M,) in the padded grid. Returns what they see of the image, (M, 3^dim * channels)."""
         return triples(self.cells)[cells[:, None] + self.grid.around[::3]].reshape(len(cells), -1)
 
 
 def triples(cells: np.ndarray) -> np.ndarray:
     """(N, C), contiguous -> (N - 2, 3 * C), a view: each cell and the two after it."""
-    channels = cells.shape[1]  # not cells.strides: of an axis of length 1 the stride may be anything
+    channels = cells.shape[1]  # instead of cells.strides: an axis of length 1 may have any stride
     strides = (channels * cells.itemsize, cells.itemsize)
     return np.lib.stride_tricks.as_strided(cells, (len(cells) - 2, 3 * channels), strides, writeable=False)
 

@@ -4,9 +4,10 @@ Arrays are (C, z, y, x) or (C, y, x); spacing is in that order. Everything about
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 
@@ -31,7 +32,11 @@ __all__ = [
     "write_volume",
 ]
 
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
 _log = logging.getLogger(__name__)
+DAMAGED = "Copy or export it again, or leave this case out."
 _WHOLE = 1e-4  # a stored label may be this far from a whole number
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
 
@@ -93,23 +98,23 @@ def read_image(paths: Path | str | Sequence[Path | str]) -> Image:
 def read_labels(path: Path | str) -> Image:
     """Reads a label file as integers (1, z, y, x) or (1, y, x): int16, or int32 where the values need it.
 
-    Raises InputError as `read_image` does, and for labels that are no whole numbers, naming the values.
+    Raises InputError as `read_image` does, and for labels that are not whole numbers, naming the values.
     """
     path = Path(path)
     array, geometry = _read(path, True)
     if array.shape[0] != 1:
-        raise InputError(f"{path}: expected labels of one channel, found {array.shape[0]}. Store one label per voxel.")
+        raise InputError(path, "labels of one channel", str(array.shape[0]), "Store one label per voxel.")
     return Image(_integers(array, path), geometry.spacing_mm, geometry)
 
 
 def read_header(paths: Path | str | Sequence[Path | str]) -> Header:
-    """As `read_image`, but without the voxels where the format allows; the geometry is the first file's."""
+    """As `read_image`, but without the voxels where the format allows it. The geometry is that of the first file."""
     headers = [_named(source, formats.header, source) for source in _sources(paths)]
     return Header(sum(channels for channels, _ in headers), headers[0][1])
 
 
 def to_grey(array: np.ndarray) -> np.ndarray:
-    """(1 or 3, y, x) -> (1, y, x): equal channels as they are, colours by their luma, rounded."""
+    """(1 or 3, y, x) -> (1, y, x): one of equal channels, and the rounded luma of colours."""
     if (array == array[:1]).all():
         return array[:1]
     return np.rint(np.tensordot(_LUMA, array, axes=1))[None]
@@ -118,7 +123,8 @@ def to_grey(array: np.ndarray) -> np.ndarray:
 def write_labels(path: Path | str, labels: np.ndarray, geometry: Geometry) -> None:
     """Writes integer labels (z, y, x) or (y, x) in the frame of `geometry`, as uint8, or uint16 above 255.
 
-    Raises InputError when the file's format cannot hold them, ValueError for arrays that are no labels of this shape.
+    Raises InputError when the file's format cannot hold them, and ValueError for an array that has another shape or no
+    label values.
     """
     labels = np.asarray(labels)
     if labels.dtype != bool and not np.issubdtype(labels.dtype, np.integer):
@@ -144,12 +150,12 @@ def _write(path: Path, array: np.ndarray, geometry: Geometry) -> None:
 
 
 def _sources(paths: Path | str | Sequence[Path | str]) -> list[Path | list[Path]]:
-    """The things to read one after the other: files, a folder, or the list of a DICOM series' files as one."""
+    """What to read one after the other: files, a folder, or a DICOM series as the list of its files."""
     if isinstance(paths, (str, Path)):
         return [Path(paths)]
     files = [Path(path) for path in paths]
     if not files:
-        raise InputError("expected the files of an image, found none.")
+        raise InputError("", "the files of an image", "none")
     return [files] if formats.is_series(files) else list(files)
 
 
@@ -157,24 +163,27 @@ def _read(source: Path | list[Path], as_labels: bool) -> tuple[np.ndarray, Geome
     return _named(source, formats.read, source, as_labels)
 
 
-def _named(source: Path | list[Path], function, *arguments):
-    """Calls a reader; whatever it stumbles over becomes an InputError with the file's name."""
+def _named(
+    source: Path | list[Path],
+    function: Callable[Arguments, Result],
+    *arguments: Arguments.args,
+    **options: Arguments.kwargs,
+) -> Result:
+    """Calls a reader. Whatever it stumbles over becomes an InputError with the file's name."""
     name = source[0].parent if isinstance(source, list) else source
     try:
-        return function(*arguments)
+        return function(*arguments, **options)
     except InputError as error:
-        if str(name) in str(error):
+        if error.where.startswith(str(name)):
             raise
-        raise InputError(f"{name}: {error}") from error
+        raise error.at(name) from error
     except MemoryError:
         raise
     except FileNotFoundError as error:
-        raise InputError(f"{name} does not exist: check the path and the spelling.") from error
+        raise InputError(name, "an image", "no such file", "Check the path and the spelling.") from error
     except Exception as error:
-        raise InputError(
-            f"{name}: expected a readable image, found a damaged or truncated file ({_last_line(error)}). "
-            "Copy or export it again, or leave this case out."
-        ) from error
+        found = f"a damaged or truncated file ({_last_line(error)})"
+        raise InputError(name, "a readable image", found, DAMAGED) from error
 
 
 def _last_line(error: Exception) -> str:
@@ -185,28 +194,30 @@ def _last_line(error: Exception) -> str:
 
 def _check_channel(found: Geometry, expected: Geometry, source: Path | list[Path]) -> None:
     for difference in differences(found, expected):
-        message = (
-            f"{source}: {difference.quantity} differs from the first channel's: expected {difference.expected}, "
-            f"found {difference.found} (tolerance {difference.tolerance}). Resample the channels onto one grid."
+        error = InputError(
+            source,
+            f"{difference.quantity} {difference.expected} as in the first channel (tolerance {difference.tolerance})",
+            difference.found,
+            "Resample the channels onto one grid.",
         )
         if difference.quantity == "shape":
-            raise InputError(message)
-        _log.warning(message)
+            raise error
+        _log.warning("%s", error)
 
 
 def _integers(array: np.ndarray, path: Path) -> np.ndarray:
-    """Any real array -> int16 or int32. Raises InputError for values that are no whole numbers."""
+    """Any real array -> int16 or int32. Raises InputError for values that are not whole numbers."""
     if array.dtype.kind not in "biu":
         rounded = np.rint(array)
         wrong = ~(np.abs(array - rounded) <= _WHOLE)  # also true for NaN
         if wrong.any():
             values = ", ".join(f"{value:g}" for value in np.unique(array[wrong])[:5])
-            raise InputError(
-                f"{path}: expected whole numbers as labels, found {values}. Save the labels as integers; "
-                "labels resampled with interpolation must be resampled again with nearest neighbour."
+            remedy = (
+                "Save the labels as integers; resample them again with nearest neighbour if they were interpolated."
             )
+            raise InputError(path, "whole numbers as labels", values, remedy)
         array = rounded
     low, high = (array.min(), array.max()) if array.size else (0, 0)
     if low < -(2**31) or high >= 2**31:
-        raise InputError(f"{path}: expected labels of at most 32 bits, found {low:g} to {high:g}. Renumber them.")
+        raise InputError(path, "labels of at most 32 bits", f"{low:g} to {high:g}", "Renumber them.")
     return np.require(array, np.int16 if low >= -(2**15) and high < 2**15 else np.int32, ["C", "W"])

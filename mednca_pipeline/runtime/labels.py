@@ -1,9 +1,8 @@
 """What the label values of a dataset mean, and the way between label maps and a network's outputs."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -17,7 +16,7 @@ class Labels:
     """The foreground outputs of a dataset, in order.
 
     names: one per foreground output.
-    values: the label values that each output covers; exactly one without regions.
+    values: the label values that each output covers. Without regions an output covers exactly one value.
     region_order: the value that each region writes, in the order of writing (nnU-Net's regions_class_order), or ().
     ignore: the value of voxels that nobody labelled, or None.
     """
@@ -28,27 +27,27 @@ class Labels:
     ignore: int | None = None
 
     @classmethod
-    def from_dataset_json(
-        cls, labels: Mapping[str, Any], regions_class_order: Sequence[int] | None, source: Path
-    ) -> "Labels":
-        """Reads `labels` and `regions_class_order` of a dataset.json. Raises InputError naming what is wrong in it."""
+    def from_dataset_json(cls, labels: object, regions_class_order: object, source: Path) -> "Labels":
+        """Reads `labels` and `regions_class_order` as they stand in dataset.json, the file `source`.
+
+        Raises InputError naming what is wrong.
+        """
+        where = f"{source}: labels"
         if not isinstance(labels, Mapping) or not labels:
-            raise InputError(f'{source}: expected "labels" such as {{"background": 0, "liver": 1}}, found {labels!r}.')
-        covered = {str(name): _values(name, value, source) for name, value in labels.items()}
+            raise InputError(where, 'an object such as {"background": 0, "liver": 1}', repr(labels))
+        covered = {str(name): _values(str(name), value, where) for name, value in labels.items()}
         if covered.pop("background", None) != (0,):
-            raise InputError(
-                f'{source}: expected "background": 0 in "labels", found {dict(labels)}. Add or correct it.'
-            )
+            raise InputError(where, '"background": 0', str(dict(labels)), "Add or correct it.")
         ignore = covered.pop("ignore", None)
         if ignore is not None and len(ignore) != 1:
-            raise InputError(f'{source}: expected one value for "ignore", found {list(ignore)}.')
+            raise InputError(where, 'one value for "ignore"', str(list(ignore)))
         if not covered:
-            raise InputError(f'{source}: expected at least one label besides background in "labels", found none.')
+            raise InputError(where, "at least one label besides background", "none", "Add one.")
         order: tuple[int, ...] = ()
         if any(len(values) > 1 for values in covered.values()):
-            order = _region_order(covered, regions_class_order, source)
+            order = _region_order(covered, regions_class_order, f"{source}: regions_class_order")
         made = cls(tuple(covered), tuple(covered.values()), order, ignore[0] if ignore else None)
-        made._check_values(source)
+        made._check_values(where)
         return made
 
     @property
@@ -84,9 +83,9 @@ class Labels:
     def decode(self, channels: Iterable[np.ndarray]) -> np.ndarray:
         """Probability maps (...), one per output and read one at a time -> label values (...) of `dtype`.
 
-        Without regions: the most probable class (the earlier one of equals). With regions: each region that is more
-        probable than 0.5 writes its value of `region_order`, in turn. Two maps are held at most.
-        Raises ValueError for another number of maps than outputs.
+        Without regions: the most probable class; among equals the first. With regions: each region that is more
+        probable than 0.5 writes its value of `region_order`, in turn. At most two maps are held at a time.
+        Raises ValueError when the number of maps is not the number of outputs.
         """
         maps = iter(channels)
         try:
@@ -111,7 +110,7 @@ class Labels:
         best = np.array(next(maps))
         labels = np.zeros(best.shape, self.dtype)
         for (value,) in self.values:
-            _raise_to(best, labels, value, next(maps))  # no name here, which would hold the map while the next is made
+            _raise_to(best, labels, value, next(maps))  # a name would hold this map while the next one is made
         return labels
 
     def _decode_regions(self, maps: Iterator[np.ndarray]) -> np.ndarray:
@@ -122,23 +121,27 @@ class Labels:
             labels[inside] = value
         return labels
 
-    def _check_values(self, source: Path) -> None:
+    def _check_values(self, where: str) -> None:
         foreground = [value for values in self.values for value in values]
         if not self.has_regions and len(set(foreground)) < len(foreground):
-            raise InputError(f'{source}: expected a value of its own for each of "labels", found {foreground}.')
+            raise InputError(where, "a value of its own for each label", str(foreground), "Renumber them.")
         if self.ignore in foreground or self.ignore == 0 or 0 in foreground:
             raise InputError(
-                f"{source}: background is 0; neither it nor the ignore value ({self.ignore}) may belong to a class; "
-                f"found {dict(zip(self.names, self.values, strict=True))}."
+                where,
+                f"no class with {'the value' if self.ignore is None else f'ignore ({self.ignore}) or'} 0 of background",
+                str(dict(zip(self.names, self.values, strict=True))),
+                "Renumber them, in the label files too.",
             )
         if self.ignore is not None and self.ignore < max(foreground):  # as in nnU-Net
             raise InputError(
-                f'{source}: expected the highest of all label values for "ignore", found {self.ignore} below '
-                f"{max(foreground)}. Renumber them, in the label files too."
+                where,
+                'the highest of all label values for "ignore"',
+                f"{self.ignore} below {max(foreground)}",
+                "Renumber them, in the label files too.",
             )
         wrong = sorted(value for value in self.valid_values if not 0 <= value <= _LARGEST)
         if wrong:
-            raise InputError(f"{source}: expected label values from 0 to {_LARGEST}, found {wrong}. Renumber them.")
+            raise InputError(where, f"label values from 0 to {_LARGEST}", str(wrong), "Renumber them.")
 
 
 def _raise_to(best: np.ndarray, labels: np.ndarray, value: int, probability: np.ndarray) -> None:
@@ -147,25 +150,22 @@ def _raise_to(best: np.ndarray, labels: np.ndarray, value: int, probability: np.
     np.maximum(best, probability, out=best)
 
 
-def _values(name: str, value: Any, source: Path) -> tuple[int, ...]:
+def _values(name: str, value: object, where: str) -> tuple[int, ...]:
     """One entry of "labels" as a tuple of its values."""
     values = tuple(value) if isinstance(value, (list, tuple)) else (value,)
     if not values or any(isinstance(item, bool) or not isinstance(item, int) for item in values):
-        hint = f' Turn it round: "{value}": {name}.' if str(name).isdigit() else ""
-        raise InputError(f'{source}: expected whole numbers for the label "{name}", found {value!r}.{hint}')
+        remedy = f'Turn it round: "{value}": {name}.' if name.isdigit() else ""
+        raise InputError(where, f'whole numbers for "{name}"', repr(value), remedy)
     return values
 
 
-def _region_order(covered: Mapping[str, tuple[int, ...]], order: Any, source: Path) -> tuple[int, ...]:
+def _region_order(covered: Mapping[str, tuple[int, ...]], order: object, where: str) -> tuple[int, ...]:
     """nnU-Net's regions_class_order, checked against the regions."""
     if not isinstance(order, (list, tuple)) or len(order) != len(covered):
-        raise InputError(
-            f'{source}: "labels" holds regions, so "regions_class_order" must have one value for each of '
-            f"{', '.join(covered)}; found {order!r}."
-        )
+        expected = f"one value for each of {', '.join(covered)}, as these are regions"
+        raise InputError(where, expected, "none" if order is None else repr(order))
     known = {value for values in covered.values() for value in values}
     if not set(order) <= known:
-        raise InputError(
-            f'{source}: "regions_class_order" has values outside the regions: {list(order)} not in {known}.'
-        )
+        expected = f"values of the regions ({', '.join(map(str, sorted(known)))})"
+        raise InputError(where, expected, ", ".join(map(str, order)))
     return tuple(order)

@@ -1,8 +1,8 @@
-"""A Med-NCA in NumPy, computed in the cells at the outline and nowhere else.
+"""A Med-NCA in NumPy that computes the cells at the outline and no others.
 
 The neighbourhoods of these cells are gathered as the rows of a matrix, so that a step is two matrix products. Cells are
-stored with their channels together, and three neighbours along the last axis lie in one piece of memory. Cells that a
-level does not compute have no state of their own there: they point to the one that they were given.
+stored with their channels together, and three neighbours along the last axis lie in one piece of memory. A cell that a
+level does not compute has no state of its own there: it points to the state that it was given.
 
 The plain form, which defines what is computed, is mednca_pipeline/models/prediction.py.
 """
@@ -10,35 +10,43 @@ The plain form, which defines what is computed, is mednca_pipeline/models/predic
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import numpy as np
 
-from .grid import SeenImage, averaged, triples
+from .grid import Border, SeenImage, averaged, triples
 from .outline import Outline, near_open, refined, sure_and_class
 
 ROWS = 1024  # cells at once: their neighbourhoods and hidden units stay in the processor's cache
-BASE_BYTES = 2**25  # of the image's part of the hidden units; where they are more, it is computed anew in every step
+BASE_BYTES = 2**25  # up to this size the image's part of the hidden units is kept; else each step computes it anew
 NORM_EPS = {"layer": 1e-5, "rms": 1e-6}
+
+NormKind = Literal["layer", "rms", "none"]
 
 # fires(level, steps, cells) -> bool (steps, M): which of these cells, row-major indices in its grid, fire in each step
 Fires = Callable[[int, int, np.ndarray], np.ndarray]
+
+
+class Norm(NamedTuple):
+    """A norm over the hidden units of each cell. gain, shift: (H,)."""
+
+    kind: Literal["layer", "rms"]
+    gain: np.ndarray
+    shift: np.ndarray
 
 
 @dataclass(frozen=True)
 class Rule:
     """The rule of one level's cells, folded into matrices. float32; H hidden units, F free channels.
 
-    from_image: (3^dim * image channels, H). from_state: (3^dim * F, H). update: (H, F). norm: "layer", "rms" or "none".
-    gain, shift: (H,), or None without a norm.
+    from_image: (3^dim * image channels, H). from_state: (3^dim * F, H). bias: (H,). update: (H, F).
     """
 
     from_image: np.ndarray
     from_state: np.ndarray
     bias: np.ndarray
     update: np.ndarray
-    norm: str
-    gain: np.ndarray | None
-    shift: np.ndarray | None
+    norm: Norm | None
 
     @classmethod
     def folded(
@@ -47,38 +55,38 @@ class Rule:
         bias: np.ndarray | None,
         update: np.ndarray,
         n_image: int,
-        norm: str,
-        gain: np.ndarray | None,
-        shift: np.ndarray | None,
+        norm: Norm | None,
     ) -> "Rule":
-        """matrix: (H, image channels + F, 3, ...) and bias (H) of the perception; update: (F, H).
+        """The rule of a perception with matrix (H, image channels + F, 3, ...) and bias (H), and of an update (F, H).
 
         The mean that a layer norm subtracts is taken out of the matrices: hidden units then have mean 0 by themselves.
         """
         hidden = len(matrix)
         bias = np.zeros(hidden, np.float32) if bias is None else bias
-        if norm == "layer":
+        if norm is not None and norm.kind == "layer":
             matrix, bias = matrix - matrix.mean(axis=0), bias - bias.mean()
         last = np.moveaxis(matrix, 1, -1)  # (H, 3, ..., channels)
         image, state = (part.reshape(hidden, -1).T for part in (last[..., :n_image], last[..., n_image:]))
-        parts = (np.ascontiguousarray(part, np.float32) for part in (image, state, bias, update.T))
-        return cls(*parts, norm, gain, shift)
+        from_image, from_state, bias, change = (
+            np.ascontiguousarray(part, np.float32) for part in (image, state, bias, update.T)
+        )
+        return cls(from_image, from_state, bias, change, norm)
 
     def activate(self, hidden: np.ndarray) -> np.ndarray:
         """Norm and ReLU of hidden units (M, H), in place."""
-        if self.norm != "none":
+        if self.norm is not None:
             squares = np.einsum("ij,ij->i", hidden, hidden)
             squares /= hidden.shape[1]
-            squares += NORM_EPS[self.norm]
+            squares += NORM_EPS[self.norm.kind]
             hidden *= np.float32(1) / np.sqrt(squares, out=squares)[:, None]
-            hidden *= self.gain
-            hidden += self.shift
+            hidden *= self.norm.gain
+            hidden += self.norm.shift
         return np.maximum(hidden, 0, out=hidden)
 
 
 @dataclass(frozen=True)
 class Level:
-    """factor: of the image's voxels in a cell, per axis. steps: at this level."""
+    """factor: voxels of the image in a cell, per axis. steps: their number at this level."""
 
     factor: tuple[int, ...]
     steps: int
@@ -89,13 +97,13 @@ class Level:
 class LightNCA:
     """A trained Med-NCA, coarsest level first.
 
-    border: "replicate", "reflect" or "zeros", what cells at the border see beyond it. n_outputs: logits, the first of
-    the free channels. sigmoid: outputs are regions; else they are classes.
+    n_outputs: number of logits, which are the first of the free channels. sigmoid: True if the outputs are regions,
+    False if they are classes.
     """
 
     levels: tuple[Level, ...]
     fire_rate: float
-    border: str
+    border: Border
     n_outputs: int
     sigmoid: bool
 
@@ -113,9 +121,9 @@ class LightNCA:
 
 
 def pyramid(nca: LightNCA, image: np.ndarray) -> list[SeenImage]:
-    """What each level sees of an image (channels, N, *spatial), float32: folds of one model share it.
+    """What each level sees of an image (channels, N, *spatial), float32. All folds of a model see the same.
 
-    The sides are multiples of the coarsest factor. N: slices of a volume in 2D, 1 in 3D.
+    The sides are multiples of the coarsest factor. N: the number of slices in 2D, 1 in 3D.
     """
     seen: list[SeenImage] = []
     finer = (1,) * nca.dim
@@ -128,10 +136,10 @@ def pyramid(nca: LightNCA, image: np.ndarray) -> list[SeenImage]:
 
 @dataclass(frozen=True)
 class Pass:
-    """What is known after a level. Each cell of its grid points to the row that holds the cell's state.
+    """What is known after a level. Each cell of the level's grid points to the row that holds the cell's state.
 
-    states: of the expected update (R, F), then of each random run. pointer: int (N, *grid). computed: the share of its
-    cells that each level so far has computed, coarsest first.
+    states: one array (R, F) for the expected update, then one for each random run. pointer: int (N, *grid). computed:
+    the share of cells that each level so far has computed, coarsest first.
     """
 
     nca: LightNCA
@@ -140,20 +148,21 @@ class Pass:
     computed: tuple[float, ...]
 
     def probabilities(self, index: int = 0) -> np.ndarray:
-        """float32 (K, N, *grid), of the expected update or of random run `index`."""
+        """float32 (K, N, *grid) of random run `index`, where 0 is the expected update."""
         return np.stack([np.take(one, self.pointer) for one in self._of_rows(index)])
 
     def deviation(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Of random run `index` from the expected update: sums over all cells of |difference| and of the expected.
+        """How far random run `index` lies from the expected update.
 
-        Each (K + 1): of every output, and of the foreground (1 - background, or the most probable region).
+        Returns two sums over all cells, each (K + 1): |difference| of the probabilities, and the expected ones. The
+        first K are the outputs; the last is the foreground (1 - background, or the most probable region).
         """
         cells = np.bincount(self.pointer.reshape(-1), minlength=len(self.states[0])).astype(np.float32)
         expected, drawn = (self._with_foreground(self._of_rows(one)) for one in (0, index))
         return np.abs(expected - drawn) @ cells, expected @ cells
 
     def _of_rows(self, index: int) -> np.ndarray:
-        """Probabilities (K, R) of the states' rows."""
+        """The probabilities (K, R) of all rows of states."""
         logits = self.nca.logits(self.states[index])
         return _sigmoid(logits) if self.nca.sigmoid else _softmax(logits)
 
@@ -171,8 +180,8 @@ def level_by_level(
 ) -> Iterator[Pass]:
     """What is known after each level, coarsest first.
 
-    runs: random runs beside the expected update, which computes the outline for all of them; they end after the first
-    `run_levels` levels (None: all).
+    runs: random runs beside the expected update. The expected update decides for all of them which cells are computed.
+    run_levels: random runs end after this many levels; None lets them run through all.
     """
     states = [np.zeros((1, nca.n_free), np.float32) for _ in range(1 + len(runs))]
     pointer = np.zeros(seen[0].shape, np.int32)
@@ -198,10 +207,10 @@ def level_by_level(
 
 
 class _Steps:
-    """A level's steps in `cells`, row-major indices (M,) in its grid; all other cells keep what they point to.
+    """A level's steps in `cells`, row-major indices (M,) in its grid. All other cells keep what they point to.
 
-    What the expected update and random runs share is made once. `involved` are the computed cells and all of their
-    neighbours: the rows that are held during the steps.
+    What the expected update and random runs share is made once. The rows that the steps hold are those of the
+    `involved` cells: the computed ones and all of their neighbours.
     """
 
     def __init__(self, nca: LightNCA, index: int, image: SeenImage, cells: np.ndarray, pointer: np.ndarray) -> None:
@@ -209,7 +218,7 @@ class _Steps:
         self.level, grid = nca.levels[index], image.grid
         self.computed = grid.padded_index(cells)
         involved = grid.with_neighbours(self.computed)
-        row_of = np.empty(math.prod(grid.padded_shape), np.int32)  # read where it is written, nowhere else
+        row_of = np.empty(math.prod(grid.padded_shape), np.int32)  # only the entries written here are ever read
         row_of[involved] = np.arange(len(involved), dtype=np.int32)
         self.border, source = grid.border_cells(involved)
         inside = involved.copy()
@@ -218,12 +227,12 @@ class _Steps:
         self.source = row_of[source]
         self.rows = row_of[self.computed].astype(np.intp)
         self.firsts = row_of[self.computed[:, None] + grid.around[::3]].astype(np.intp)  # of each three neighbours
-        self.base = None
+        self.base: np.ndarray | None = None
         if len(cells) * self.level.rule.bias.nbytes <= BASE_BYTES:
             self.base = _from_image(self.level.rule, image, self.computed)
 
     def run(self, states: np.ndarray, fires: Fires | None) -> np.ndarray:
-        """The states (M, F) of the cells after the level's steps, from what they point to in `states`."""
+        """The states (M, F) of the cells after the level's steps. They begin with what they point to in `states`."""
         rule, n_free, held = self.level.rule, self.nca.n_free, states[self.given]
         if self.nca.border == "zeros":
             held[self.border] = 0

@@ -10,14 +10,16 @@ from .padding import Pad
 from .position import position_channels
 from .slices import with_adjacent
 
-CELLS_PER_BATCH = 2**18  # slices that are predicted together, up to this many pixels: a few hundred MB at most
+CELLS_PER_BATCH = 2**18  # pixels of the slices that are predicted together: a few hundred MB at most
 
 
 @dataclass(frozen=True)
 class InputFormat:
-    """dim: 2 for slices, 3 for volumes. image_size: least size, by repeated edges; sides are multiples of `factor`.
+    """How a network takes its images.
 
-    adjacent_slices: on either side, as further channels. position: sides of a typical image, or () for none.
+    dim: 2 for slices, 3 for volumes. image_size: smaller images are padded to this size by repeating their edges.
+    factor: all sides are multiples of it. adjacent_slices: number of slices on either side that are further channels.
+    position: sides of a typical image where the network sees the position of its voxels, else ().
     """
 
     dim: int
@@ -31,7 +33,7 @@ class InputFormat:
 class Part:
     """Some slices of an image, or a volume. array: (channels, slices, H, W), padded by `pad`.
 
-    first: number of its first slice; total: of slices.
+    first: number of the first slice. total: number of all slices.
     """
 
     array: np.ndarray
@@ -41,10 +43,10 @@ class Part:
 
 
 def parts(image: np.ndarray, seen: InputFormat) -> Iterator[Part]:
-    """image: (C, S, H, W) float32, preprocessed."""
+    """The parts in which a preprocessed image (C, S, H, W), float32, goes through a network."""
     pad = Pad.to(image.shape[-seen.dim :], seen.image_size, seen.factor)
     padded = pad.forward(image)
-    starts = (0,) * (3 - seen.dim) + pad.starts  # of the image inside the padded one
+    starts = (0,) * (3 - seen.dim) + pad.starts  # where the image begins in the padded one
     box = [(-start, side - start) for start, side in zip(starts, padded.shape[1:], strict=True)]
     total = padded.shape[1]
     at_once = total if seen.dim == 3 else max(1, CELLS_PER_BATCH // math.prod(padded.shape[2:]))
@@ -56,7 +58,7 @@ def parts(image: np.ndarray, seen: InputFormat) -> Iterator[Part]:
 
 
 def _channels(padded: np.ndarray, shape: tuple[int, ...], box: list[tuple[int, int]], seen: InputFormat) -> np.ndarray:
-    """(channels, slices, H, W) of a padded image: the `box` of an image of `shape` that the network sees."""
+    """(channels, slices, H, W): what the network sees in `box`, relative to the image of `shape` inside `padded`."""
     array = with_adjacent(padded, seen.adjacent_slices, range(*box[0])) if seen.dim == 2 else padded
     if seen.position:
         array = np.concatenate([array, position_channels(shape, box, seen.position)])

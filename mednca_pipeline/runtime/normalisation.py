@@ -3,12 +3,14 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 
 from .errors import InputError
 
-SCHEMES = ("zscore", "ct", "rgb", "none")
+Scheme = Literal["zscore", "ct", "rgb", "none"]
+SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
 _PERCENTILES = (0.5, 99.5)
 _LARGEST_SAMPLE = 1_000_000
 
@@ -44,12 +46,12 @@ def normalise(
 
     zscore: the case's own mean and sd, after clipping to its own 0.5 and 99.5 percentiles if `clip_percentiles`.
     ct: clipped to the dataset's 0.5 and 99.5 percentiles, then its mean and sd (`ct_statistics`: mean, sd, low, high).
-    rgb: 0..255 to -1..1, so that mid grey is 0 and the spread is near that of the other schemes.
-    none: as it is.
+    rgb: 0..255 to -1..1, so that mid grey is 0 and the standard deviation is near that of the other schemes.
+    none: unchanged.
     Raises InputError for an unknown scheme, a missing statistic, or another number of channels than schemes.
     """
     if len(array) != len(schemes):
-        raise InputError(f"Expected {len(schemes)} image channels as in training, found {len(array)}.")
+        raise InputError("", f"{len(schemes)} image channels as in training", str(len(array)))
     normalised = np.empty(array.shape, np.float32)
     for index, scheme in enumerate(schemes):
         normalised[index] = array[index]
@@ -57,22 +59,22 @@ def normalise(
             _zscore(normalised[index], clip_percentiles)
         elif scheme == "ct":
             if len(ct_statistics) <= index:
-                raise InputError(f"Normalisation 'ct' of channel {index}: the plan holds no ct_statistics for it.")
+                raise InputError(f"ct_statistics of channel {index}", "four numbers", "none", "Plan again.")
             _ct(normalised[index], *ct_statistics[index])
         elif scheme == "rgb":
             normalised[index] *= 2 / 255
             normalised[index] -= 1
         elif scheme != "none":
-            raise InputError(f"Normalisation {scheme!r}: expected one of {', '.join(SCHEMES)}.")
+            raise InputError(f"normalisation of channel {index}", f"one of {', '.join(SCHEMES)}", repr(scheme))
     return normalised
 
 
 def percentiles(values: np.ndarray, wanted: Sequence[float] = _PERCENTILES) -> tuple[float, ...]:
-    """Percentiles of an array of any shape; above a million values those of an evenly strided sample."""
+    """Percentiles of an array of any shape. Above a million values they are those of an evenly strided sample."""
     flat = values.reshape(-1)
     if flat.size > _LARGEST_SAMPLE:
         stride = -(-flat.size // _LARGEST_SAMPLE)
-        while any(math.gcd(stride, size) > 1 for size in values.shape):  # else the same columns are met in every row
+        while any(math.gcd(stride, size) > 1 for size in values.shape):  # else every row gives the same columns
             stride += 1
         flat = flat[::stride]
     return tuple(float(value) for value in np.percentile(flat, wanted))
@@ -82,7 +84,7 @@ def _zscore(channel: np.ndarray, clip_percentiles: bool) -> None:
     """In place. A constant channel becomes zero."""
     if clip_percentiles:
         low, high = percentiles(channel)
-        if low < high:  # nearly all voxels equal: the few others are the image
+        if low < high:  # else nearly all voxels are equal, and the few others are the image
             np.clip(channel, low, high, out=channel)
     mean, sd = channel.mean(dtype=np.float64), channel.std(dtype=np.float64)
     _standardise(channel, mean, sd)

@@ -1,9 +1,9 @@
-"""Which cells of a level are computed: those near where the level above is not sure, at the outline of a structure.
+"""Which cells of a level are computed: those at the outline of a structure, where the level above is not sure.
 
-A cell of the level above is open if its largest probability is below 1 - eps, or if a neighbour along an axis is of
-another class. Cells of the next level are computed if they lie within `halo` cells (of the level above) of an open one.
-With regions, each of which is a probability of its own, a cell is sure if each region is above 1 - eps or below eps,
-and its class is the set of regions above one half.
+A cell of the level above is open if its largest probability is below 1 - eps, or if a neighbour along an axis has
+another class. A cell of the next level is computed if an open cell lies within `halo` cells of the level above.
+With regions, each of which has a probability of its own, a cell is sure if every region is above 1 - eps or below eps.
+The class of the cell is then the set of regions above one half.
 """
 
 from collections.abc import Sequence
@@ -16,14 +16,14 @@ from .errors import InputError
 
 @dataclass(frozen=True)
 class Outline:
-    """eps: probability that a cell may leave to other classes and still count as sure. halo: in cells."""
+    """eps: the probability that a sure cell may leave to other classes. halo: in cells of the level above."""
 
     eps: float
     halo: int
 
     def __post_init__(self) -> None:
         if not (0 < self.eps < 1 and self.halo >= 0):
-            raise InputError(f"outline: expected eps between 0 and 1 and halo from 0, found {self}.")
+            raise InputError("outline", "eps between 0 and 1 and halo from 0", f"eps {self.eps}, halo {self.halo}")
 
 
 def sure_and_class(logits: np.ndarray, sigmoid: bool, eps: float) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Where in its image a voxel lies, as further image channels: a network that is small or sees patches cannot tell."""
+"""The position of each voxel as further image channels: a small network, or one that sees patches, cannot tell it."""
 
 from collections.abc import Sequence
 
@@ -10,9 +10,9 @@ def position_channels(
 ) -> np.ndarray:
     """float32 (len(typical), *sides of the box): the place of each voxel of `box` along the last axes of its image.
 
-    shape: of the image. box: [start, stop) per axis of it; may reach outside. typical: sides of a typical image, whose
-    half is the unit. 0 is the image's centre, so that the same margin on opposite sides changes nothing. shift: added
-    per axis.
+    shape: sides of the image. box: [start, stop) per axis of the image; it may reach outside. typical: sides of a
+    typical image; half a side is the unit. 0 is the image's centre, so that the same margin on opposite sides changes
+    nothing. shift: added to each axis.
     """
     sides, axes = [stop - start for start, stop in box], len(typical)
     channels = np.empty((axes, *sides), np.float32)

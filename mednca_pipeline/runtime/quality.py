@@ -1,20 +1,23 @@
-"""The quality score: how far an automaton's random runs lie from its expected update, and what to make of it.
+"""The quality score: how far the random runs of an NCA lie from its expected update, and what follows from it.
 
-The absolute difference of the probabilities, summed over all cells, over the sum of the expected ones: zero when they
-agree; larger is worse. M3D-NCA (Kalkhof and Mukhopadhyay, MICCAI 2023) compares random runs with each other, by their
-standard deviation; one run beside the expected update says as much as six of these (docs/explanation/outline.md).
+The score is the absolute difference of the probabilities, summed over all cells, divided by the sum of the expected
+probabilities. It is zero when they agree; larger is worse. M3D-NCA (Kalkhof and Mukhopadhyay, MICCAI 2023) instead
+takes the standard deviation of several random runs. One run beside the expected update says as much as six random runs
+(docs/explanation/outline.md).
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 
 from .labels import Labels
 
 FOREGROUND = "foreground"
-FLAGS = ("ok", "review", "empty", "uncalibrated", "not available")
+Flag = Literal["ok", "review", "empty", "uncalibrated", "not available"]
+FLAGS: tuple[Flag, ...] = get_args(Flag)
 
 
 @dataclass(frozen=True)
@@ -26,20 +29,22 @@ class Threshold:
 
 
 class Deviation:
-    """How far random runs of one fold on one case lie from its expected update, added up over runs and parts."""
+    """How far the random runs of one fold lie from its expected update on one case, added up over runs and parts."""
 
     def __init__(self, labels: Labels) -> None:
         self._labels = labels
         self._difference = self._expected = np.zeros(labels.n_outputs + 1)
 
     def add(self, difference: np.ndarray, expected: np.ndarray) -> None:
-        """Sums over the cells, (n_outputs + 1) each: |run - expected| and expected probability of each output, and of
-        the foreground: 1 - background, or the most probable region."""
+        """Adds two sums over cells, each (n_outputs + 1): |run - expected|, and the expected probabilities.
+
+        The last entry is the foreground: 1 - background, or the most probable region.
+        """
         self._difference = self._difference + difference
         self._expected = self._expected + expected
 
     def scores(self) -> dict[str, float]:
-        """Difference over expected, per class and for the foreground: 0 if they agree, NaN where nothing is expected.
+        """Difference divided by expected, per class and for the foreground. NaN where nothing is expected.
 
         Empty if nothing was added.
         """
@@ -56,9 +61,10 @@ def learn_threshold(
 ) -> Threshold | None:
     """The threshold from the scores and foreground Dice of validation cases (one entry per case).
 
-    With at least `minimum_poor` cases below `poor_dice`, and some that are not, the one that separates them best
-    (largest sensitivity + specificity - 1; of equals the lowest), if it separates them at all; else the 95th
-    percentile of the scores. Cases with a NaN (nothing predicted or to be found) do not count; None if none is left.
+    If at least `minimum_poor` cases lie below `poor_dice` and some do not, the threshold is the one that separates the
+    two groups best: the largest sensitivity + specificity - 1, and the lowest threshold among equals. If there are too
+    few, or no threshold separates them, it is the 95th percentile of the scores. Cases with a NaN (nothing predicted,
+    or nothing to be found) do not count. None if no case is left.
     """
     pairs = [(float(s), float(d)) for s, d in zip(scores, dice, strict=True) if math.isfinite(s) and math.isfinite(d)]
     if not pairs:
@@ -75,10 +81,10 @@ def learn_threshold(
     return Threshold(float(np.percentile(found, 95)), f"95th percentile of the scores of {len(poor)} validation cases")
 
 
-def flag(score: float, threshold: float | None, *, empty: bool, scored: bool = True) -> str:
-    """One of FLAGS for a case.
+def flag(score: float, threshold: float | None, *, empty: bool, scored: bool = True) -> Flag:
+    """The flag of a case.
 
-    empty: nothing was segmented. scored: False where there is no score, as of a UNet ("not available").
+    empty: nothing was segmented. scored: False for a network without a score, such as a UNet ("not available").
     threshold: None when none was learned ("uncalibrated").
     """
     if empty:

@@ -4,20 +4,33 @@ import math
 import types
 import typing
 from dataclasses import MISSING, fields, is_dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from .errors import InputError
 
-_NAMES = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", dict: "an object"}
+Record = TypeVar("Record")
+
+_NAMES: dict[type, str] = {
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    bool: "true or false",
+    dict: "an object",
+}
 _REMEDY = "Correct it, or make the file again."
 
 
-def from_dict(cls: Any, data: Any, where: str = "") -> Any:
-    """Builds `cls` (a dataclass, tuple, dict, optional, Literal or plain type) from JSON values, nested ones as well.
+def from_dict(cls: type[Record], data: object, where: str = "") -> Record:
+    """Builds the dataclass `cls` from JSON values, nested ones as well.
 
-    where: of the data, such as "plans.json: configs.2d", for messages. Values that are dataclasses already stay.
+    Fields may be dataclasses, tuples, dicts, optional, Literal or plain types. Dataclasses stay as they are.
+    where: the place of the data for messages, such as "plans.json: configs.2d".
     Raises InputError that names the field, what it takes and what was found.
     """
+    return _value(cls, data, where)
+
+
+def _value(cls: Any, data: Any, where: str) -> Any:
     origin, args = typing.get_origin(cls), typing.get_args(cls)
     if cls is Any or (is_dataclass(data) and not isinstance(data, type)):
         return data
@@ -26,7 +39,7 @@ def from_dict(cls: Any, data: Any, where: str = "") -> Any:
             return None
         kinds = [arg for arg in args if arg is not type(None)]
         fitting = [kind for kind in kinds if isinstance(kind, type) and type(data) is kind]
-        return from_dict((fitting or kinds)[0], data, where)
+        return _value((fitting or kinds)[0], data, where)
     if origin is typing.Literal:
         if data not in args or type(data) not in map(type, args):
             raise _wrong(where, " or ".join(repr(arg) for arg in args), data)
@@ -39,25 +52,26 @@ def from_dict(cls: Any, data: Any, where: str = "") -> Any:
         if not isinstance(data, dict):
             raise _wrong(where, _NAMES[dict], data)
         kind = args[1] if args else Any
-        return {key: from_dict(kind, value, _inside(where, key)) for key, value in data.items()}
+        return {key: _value(kind, value, _inside(where, key)) for key, value in data.items()}
     return _plain(cls, data, where)
 
 
 def _record(cls: Any, data: Any, where: str) -> Any:
+    """A dataclass from an object. A field that is absent keeps its default."""
     if not isinstance(data, dict):
         raise _wrong(where, f"an object with the fields of {cls.__name__}", data)
     hints, known = typing.get_type_hints(cls), {field.name: field for field in fields(cls)}
     unknown = sorted(set(data) - set(known))
     if unknown:
-        raise InputError(f"{_at(where)}expected the fields {', '.join(known)}, found {', '.join(unknown)}. {_REMEDY}")
+        raise InputError(where, f"the fields {', '.join(known)}", ", ".join(unknown), _REMEDY)
     missing = [
         name
         for name, field in known.items()
         if name not in data and field.default is MISSING and field.default_factory is MISSING
     ]
     if missing:
-        raise InputError(f"{_at(where)}expected the field {', '.join(missing)}, found none. {_REMEDY}")
-    return cls(**{name: from_dict(hints[name], value, _inside(where, name)) for name, value in data.items()})
+        raise InputError(where, f"the field {', '.join(missing)}", "none", _REMEDY)
+    return cls(**{name: _value(hints[name], value, _inside(where, name)) for name, value in data.items()})
 
 
 def _tuple(args: tuple[Any, ...], data: Any, where: str) -> tuple:
@@ -72,10 +86,11 @@ def _tuple(args: tuple[Any, ...], data: Any, where: str) -> tuple:
     if len(kinds) != len(data):
         raise _wrong(where, f"a list of {len(kinds)}", data)
     pairs = enumerate(zip(kinds, data, strict=True))
-    return tuple(from_dict(kind, value, f"{where}[{index}]") for index, (kind, value) in pairs)
+    return tuple(_value(kind, value, f"{where}[{index}]") for index, (kind, value) in pairs)
 
 
-def _plain(cls: Any, data: Any, where: str) -> Any:
+def _plain(cls: type, data: Any, where: str) -> Any:
+    """A text, number or truth value. A whole number in a float's place becomes a float."""
     if cls is float and type(data) in (int, float):
         try:
             value = float(data)
@@ -91,11 +106,7 @@ def _plain(cls: Any, data: Any, where: str) -> Any:
 
 def _wrong(where: str, expected: str, found: Any) -> InputError:
     text = repr(found)
-    return InputError(f"{_at(where)}expected {expected}, found {text[:60]}{'…' * (len(text) > 60)}. {_REMEDY}")
-
-
-def _at(where: str) -> str:
-    return f"{where}: " if where else ""
+    return InputError(where, expected, f"{text[:60]}{'…' * (len(text) > 60)}", _REMEDY)
 
 
 def _inside(where: str, name: str) -> str:

@@ -16,5 +16,8 @@ def with_adjacent(volume: np.ndarray, adjacent: int, wanted: range | None = None
 
 
 def centred_slice(window: np.ndarray) -> np.ndarray:
-    """(C, 2 * adjacent + 1, H, W), a slice among its neighbours -> (C * (2 * adjacent + 1), H, W), as above."""
+    """(C, 2 * adjacent + 1, H, W), a slice among its neighbours -> (C * (2 * adjacent + 1), H, W).
+
+    The channels come in the order of `with_adjacent`.
+    """
     return window.swapaxes(0, 1).reshape(-1, *window.shape[2:])

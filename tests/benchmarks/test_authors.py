@@ -8,7 +8,7 @@ import torch
 
 from benchmarks.authors import AuthorsCell, AuthorsMedNCA, copy_weights, published, with_weights_of
 from mednca_pipeline.models.mednca import MedNCA
-from mednca_pipeline.models.nca import Cell, run_steps
+from mednca_pipeline.models.nca import Cell, CellForm, run_steps
 from mednca_pipeline.models.prediction import level_states
 from mednca_pipeline.training.losses import dice_and_cross_entropy
 from mednca_pipeline.training.step import weighted_loss
@@ -16,7 +16,7 @@ from mednca_pipeline.training.step import weighted_loss
 
 def make_cell(seed=0, n_image=1) -> Cell:
     torch.manual_seed(seed)
-    cell = Cell(2, 6 + n_image, 10, n_image, perception="paper", norm="none", border="reflect").double()
+    cell = Cell(2, 6 + n_image, 10, n_image, CellForm("paper", "none", "reflect")).double()
     torch.nn.init.normal_(cell.update.weight, std=0.1)
     return cell
 

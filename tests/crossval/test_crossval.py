@@ -382,7 +382,7 @@ def test_mistakes_are_named_before_anything_runs(workspace):
     for changes, message in (
         ({"folds": (5,)}, "from 0 to 2, found 5"),
         ({"models": ("unett",)}, "unett"),
-        ({"config": "3d"}, "no configuration '3d'"),
+        ({"config": "3d"}, "one that is planned .2d., found '3d'"),
     ):
         with pytest.raises(InputError, match=message):
             crossvalidate(workspace, options(workspace, **changes))

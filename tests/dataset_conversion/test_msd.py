@@ -75,4 +75,4 @@ def test_another_dataset_json_is_refused(tmp_path, capsys, content):
     source = _task(tmp_path / "Task02_X", {"0": "CT"}, {"0": "background", "1": "a"}, (5, 6, 7))
     (source / "dataset.json").write_text(content, encoding="utf-8")
     assert run(tmp_path, "msd", "-i", source, "-d", "2") == 2
-    assert "dataset.json: expected" in capsys.readouterr().err
+    assert f"{source / 'dataset.json'}: " in (err := capsys.readouterr().err) and "expected" in err

@@ -183,7 +183,7 @@ def test_masks_of_other_names_are_refused(tmp_path, capsys):
         (("--map", "white:1"), "--map white:1"),
         (("--name", ""), "--name: expected a name"),
         (("--name", "a b"), "found 'a b'"),
-        (("-d", "0"), "-d 0"),
+        (("-d", "0"), "-d: expected a number from 1 to 999, found 0"),
     ],
 )
 def test_a_wrong_command_line_is_refused(tmp_path, capsys, extra, message):

@@ -76,27 +76,27 @@ def test_jpeg_images_have_png_labels(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("changes", "place", "message"),
     [
-        ({"channel_names": None}, '"channel_names"'),
-        ({"channel_names": {"1": "T1"}}, '"channel_names"'),
-        ({"labels": {"0": "background", "1": "head"}}, "Turn it round"),
-        ({"file_ending": "nii.gz"}, '"file_ending"'),
-        ({"file_ending": ".nrrd"}, "expected images ending in .nrrd, found files with .nii.gz"),
-        ({"spacing_known": "no"}, '"spacing_known"'),
-        ({"numTraining": "3"}, '"numTraining"'),
-        ({"dataset": {"a": {"image": "x"}}}, '"images"'),
+        ({"channel_names": None}, "dataset.json: channel_names", "found None"),
+        ({"channel_names": {"1": "T1"}}, "dataset.json: channel_names", "found {'1': 'T1'}"),
+        ({"labels": {"0": "background", "1": "head"}}, "dataset.json: labels", "Turn it round"),
+        ({"file_ending": "nii.gz"}, "dataset.json: file_ending", "found 'nii.gz'"),
+        ({"file_ending": ".nrrd"}, "imagesTr", "expected images ending in .nrrd, found files with .nii.gz"),
+        ({"spacing_known": "no"}, "dataset.json: spacing_known", "true or false"),
+        ({"numTraining": "3"}, "dataset.json: numTraining", "a whole number"),
+        ({"dataset": {"a": {"image": "x"}}}, "dataset.json: dataset.a", '"images"'),
     ],
 )
-def test_a_wrong_dataset_json_is_an_error_that_names_file_and_key(tmp_path, changes, message):
+def test_a_wrong_dataset_json_is_an_error_that_names_file_and_key(tmp_path, changes, place, message):
     folder = make_raw(tmp_path / "d", **changes)
     with pytest.raises(InputError, match=re.escape(message)) as caught:
         load_dataset(folder)
-    assert str(folder) in str(caught.value)
+    assert caught.value.where == str(folder / place)
 
 
 def test_a_missing_dataset_json_names_the_expected_format(tmp_path):
-    with pytest.raises(InputError, match=r"dataset\.json does not exist.*mednca_convert"):
+    with pytest.raises(InputError, match=r"dataset\.json: expected a dataset .* no such file.*mednca_convert"):
         load_dataset(tmp_path)
 
 

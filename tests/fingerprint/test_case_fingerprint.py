@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mednca_pipeline.fingerprint.case import case_fingerprint, class_statistics, sampled_foreground
+from mednca_pipeline.fingerprint.case import CaseArrays, case_fingerprint, class_statistics, sampled_foreground
 from mednca_pipeline.fingerprint.intensities import intensity_statistics, significant
 from mednca_pipeline.runtime.labels import Labels
 
@@ -48,7 +48,7 @@ def test_centre_is_the_mean_place_of_all_voxels_in_the_cropped_image():
 
 def test_regions_count_all_their_values():
     image, labels = np.ones((1, 6, 8, 10), np.float32), labelled()
-    found = case_fingerprint("c", image, labels, (1.0, 1.0, 1.0), REGIONS, image[:, 0, :0, 0], "hash")
+    found = case_fingerprint("c", CaseArrays(image, labels, (1.0, 1.0, 1.0)), REGIONS, image[:, 0, :0, 0], "hash")
     assert found.classes["whole"].extent == (3, 4, 6)
     assert found.classes["core"].voxels == 2
 
@@ -57,8 +57,8 @@ def test_shapes_before_and_after_cropping_to_nonzero():
     image = np.zeros((2, 6, 8, 10), np.float32)
     image[0, 1:5, 0:8, 2:9] = 7
     image[1, 0, 4, 4] = 1
-    voxels = sampled_foreground(image, labelled(), LABELS, "c")
-    found = case_fingerprint("c", image, labelled(), (2.0, 1.0, 0.1 + 0.2), LABELS, voxels, "hash")
+    case = CaseArrays(image, labelled(), (2.0, 1.0, 0.1 + 0.2))
+    found = case_fingerprint("c", case, LABELS, sampled_foreground(case, LABELS, "c"), "hash")
     assert found.shape == (6, 8, 10)
     assert found.cropped_shape == (5, 8, 7)
     assert found.spacing_mm == (2.0, 1.0, 0.3)
@@ -70,7 +70,7 @@ def test_foreground_is_every_labelled_voxel_but_ignored_ones():
     image = np.arange(480, dtype=np.float32).reshape(1, 6, 8, 10)
     labels = labelled()
     labels[0, 0, :5] = 3
-    voxels = sampled_foreground(image, labels, REGIONS, "c")
+    voxels = sampled_foreground(CaseArrays(image, labels, (1.0, 1.0)), REGIONS, "c")
     assert voxels.shape == (1, 51)
     assert sorted(voxels[0]) == sorted(image[0][(labels == 1) | (labels == 2)])
 
@@ -78,10 +78,11 @@ def test_foreground_is_every_labelled_voxel_but_ignored_ones():
 def test_sampling_depends_on_the_name_alone():
     image = np.arange(40_000, dtype=np.float32).reshape(1, 200, 200)
     labels = np.ones((200, 200), np.uint8)
-    first = sampled_foreground(image, labels, LABELS, "case_1")
+    case = CaseArrays(image, labels, (1.0, 1.0))
+    first = sampled_foreground(case, LABELS, "case_1")
     assert first.shape == (1, 10_000)
-    np.testing.assert_array_equal(first, sampled_foreground(image, labels, LABELS, "case_1"))
-    assert (first != sampled_foreground(image, labels, LABELS, "case_2")).any()
+    np.testing.assert_array_equal(first, sampled_foreground(case, LABELS, "case_1"))
+    assert (first != sampled_foreground(case, LABELS, "case_2")).any()
 
 
 def test_intensity_statistics_of_known_values():

@@ -266,7 +266,7 @@ def test_refuses_a_fold_of_other_plans(tmp_path):
 def test_refuses_weights_that_do_not_fit(tmp_path):
     folder = save_model(tmp_path, make_plans(), folds=(0,))
     (folder / "fold_0" / "final.safetensors").write_bytes(b"damaged")
-    with pytest.raises(InputError, match="not a safetensors file"):
+    with pytest.raises(InputError, match="expected a safetensors file"):
         Predictor.from_folder(folder)
 
 

@@ -12,7 +12,7 @@ from mednca_pipeline.models import dense, steps
 from mednca_pipeline.models.dense import fits, run_dense
 from mednca_pipeline.models.gradient_checkpointing import CheckpointedSteps
 from mednca_pipeline.models.mednca import MedNCA
-from mednca_pipeline.models.nca import Cell, run_steps
+from mednca_pipeline.models.nca import Cell, CellForm, run_steps
 from mednca_pipeline.models.sparse import run_sparse
 from mednca_pipeline.plans.model_plans import LevelPlan, NCAPlan, TrainingPlan
 
@@ -29,7 +29,7 @@ CASES = [  # size, image channels, border, fire rate
 
 def make(size, n_image=1, border="replicate", fire_rate=0.75, norm="layer", perception="matrix", free=6):
     torch.manual_seed(sum(size) + n_image)
-    cell = Cell(len(size), n_image + free, 8, n_image, perception=perception, norm=norm, border=border).double()
+    cell = Cell(len(size), n_image + free, 8, n_image, CellForm(perception, norm, border)).double()
     torch.nn.init.normal_(cell.update.weight, std=0.1)
     state = torch.randn(2, n_image + free, *size, dtype=torch.float64)
     fired = None if fire_rate == 1 else torch.rand(3, 2, 1, *size) < fire_rate

@@ -1,4 +1,4 @@
-"""The automaton: the published network exactly, locality, fixed image channels, windows."""
+"""Med-NCA: the published network exactly, locality, fixed image channels, windows."""
 
 import dataclasses
 from dataclasses import replace
@@ -10,7 +10,7 @@ import torch
 from benchmarks.authors import published as published_plan
 from mednca_pipeline.models.fire_masks import DrawnMasks
 from mednca_pipeline.models.mednca import MedNCA
-from mednca_pipeline.models.nca import Cell, run_steps
+from mednca_pipeline.models.nca import Cell, CellForm, run_steps
 from mednca_pipeline.models.prediction import level_states, predict_logits
 from mednca_pipeline.models.registry import count_parameters
 from mednca_pipeline.plans.model_plans import LevelPlan, NCAPlan, TrainingPlan
@@ -74,7 +74,7 @@ def test_published_network_is_reproduced_with_its_recorded_masks(published, shar
 @pytest.mark.parametrize("perception", ["matrix", "paper"])
 @pytest.mark.parametrize("dim", [2, 3])
 def test_image_channels_stay_fixed_and_others_change(dim, perception):
-    cell = Cell(dim, 8, 12, 2, perception=perception, norm="none", border="replicate")
+    cell = Cell(dim, 8, 12, 2, CellForm(perception, "none", "replicate"))
     state = torch.randn(2, 8, *(5, 6, 7)[:dim])
     after = run_steps(cell, state, None, 3)
     assert torch.equal(after[:, :2], state[:, :2])
@@ -84,7 +84,7 @@ def test_image_channels_stay_fixed_and_others_change(dim, perception):
 @pytest.mark.parametrize("norm", ["none", "layer", "rms"])
 def test_a_cell_reads_its_neighbours_and_nothing_else(norm):
     torch.manual_seed(0)
-    cell = Cell(2, 6, 32, 1, perception="matrix", norm=norm, border="zeros")
+    cell = Cell(2, 6, 32, 1, CellForm("matrix", norm, "zeros"))
     torch.nn.init.normal_(cell.update.weight)
     state = torch.randn(1, 6, 9, 9)
     changed = state.clone()
@@ -96,7 +96,7 @@ def test_a_cell_reads_its_neighbours_and_nothing_else(norm):
 
 
 def test_cells_that_do_not_fire_keep_their_state():
-    cell = Cell(2, 6, 10, 1, perception="matrix", norm="layer", border="replicate")
+    cell = Cell(2, 6, 10, 1, CellForm("matrix", "layer", "replicate"))
     state, fired = torch.randn(1, 6, 8, 8), torch.rand(1, 1, 1, 8, 8) < 0.5
     after = run_steps(cell, state, fired, 1)
     still = ~fired[0].expand_as(state)

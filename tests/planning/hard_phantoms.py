@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from mednca_pipeline.fingerprint.case import case_fingerprint, sampled_foreground
+from mednca_pipeline.fingerprint.case import CaseArrays, case_fingerprint, sampled_foreground
 from mednca_pipeline.fingerprint.fingerprint import Fingerprint
 from mednca_pipeline.runtime.labels import Labels
 
@@ -49,8 +49,7 @@ def fingerprint_of(cases: list[np.ndarray], spacing_mm: tuple[float, ...]) -> Fi
     measured = []
     for index, labels in enumerate(cases):
         image = 100 + 50 * labels[None] + np.random.default_rng(index).normal(0, 10, (1, *labels.shape))
-        image, name = image.astype(np.float32), f"case_{index}"
-        voxels = sampled_foreground(image, labels, ONE, name)
-        measured.append(case_fingerprint(name, image, labels, spacing_mm, ONE, voxels, name))
+        case, name = CaseArrays(image.astype(np.float32), labels, spacing_mm), f"case_{index}"
+        measured.append(case_fingerprint(name, case, ONE, sampled_foreground(case, ONE, name), name))
     foreground = measured[0].foreground
     return Fingerprint("Dataset901_Hard", ("MRI",), ONE, ".nii.gz", True, foreground, tuple(measured), "raw")

@@ -35,7 +35,7 @@ def test_levels_grow_with_the_grid_up_to_eight():
     assert [factor[0] for factor in levels.value] == [128, 64, 32, 16, 8, 4, 2, 1]
     assert level_steps((2048, 2048), levels.value, 0.75).value == (11, 6, 6, 6, 6, 6, 6, 4)
     larger = level_factors((8192, 8192), (900, 700), FLAT, 0.75)
-    assert len(larger.value) == 8 and "no coarser is allowed" in larger.because
+    assert len(larger.value) == 8 and "no coarser level is allowed" in larger.because
 
 
 def test_extent_rule_wins_and_says_so():

@@ -25,7 +25,7 @@ def test_scheme_follows_the_channels_name_as_in_nnunet(names, found):
 def test_reason_names_the_channels():
     because = schemes(_named("CT", "PET", "rescale_to_0_1")).because
     assert because.startswith("CT: CT is clipped")
-    assert "PET: its unit is arbitrary" in because and "rescale_to_0_1: in place of a scaling to 0..1" in because
+    assert "PET: the unit is arbitrary" in because and "rescale_to_0_1: each image is z-scored instead" in because
 
 
 @pytest.mark.parametrize(

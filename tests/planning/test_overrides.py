@@ -48,12 +48,12 @@ def test_spacing_of_pictures_has_two_values_at_most():
         ({"levels": "2 2 1"}, "multiple of the next"),
         ({"levels": "4 1", "steps": "8 6 4"}, "as many steps as levels"),
         ({"steps": "8 0"}, "whole numbers from 1"),
-        ({"steps": "many"}, "such as --steps 10 6 4"),
+        ({"steps": "many"}, "found 'many'. Give for example --steps 10 6 4"),
         ({"spacing": "-1"}, "positive"),
         ({"spacing": "nan"}, "positive"),
         ({"patch": "24 24 24"}, "2 axes"),
         ({"channels": "16 16"}, "one whole number"),
-        ({"position": "maybe"}, "yes or no, such as --position no"),
+        ({"position": "maybe"}, "yes or no, found 'maybe'. Give for example --position no"),
     ],
 )
 def test_nonsense_is_refused_with_an_example(texts, message):

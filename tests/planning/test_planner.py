@@ -233,7 +233,7 @@ def test_with_less_memory_states_are_computed_again_before_batches_shrink():
     assert [network.keep_every > 0 for network in mednca] == [False, True, True]
     assert [network.training.batch_size for network in mednca] == [8, 8, 2]
     assert mednca[0].levels == mednca[1].levels
-    assert "only states are kept" in decision(plans[1], "2d", "batch size").because
+    assert "keeps only the states" in decision(plans[1], "2d", "batch size").because
 
 
 def test_the_published_batch_is_kept_where_states_computed_again_make_room():
@@ -244,7 +244,7 @@ def test_the_published_batch_is_kept_where_states_computed_again_make_room():
     assert [network.training.batch_size for network in paper] == [48, 48, 24]
     reasons = [decision(plan, "2d", "mednca_paper").because for plan in plans]
     assert ["one state in" in reason for reason in reasons] == [False, True, True]
-    assert "batch is 24 of the paper's 48" in reasons[2] and "batch is" not in reasons[1]
+    assert "batch is 24 instead of the paper's 48" in reasons[2] and "batch is" not in reasons[1]
 
 
 def test_less_memory_plans_smaller_steps_and_never_fails():
@@ -339,8 +339,8 @@ def test_places_are_measured_as_networks_see_them_in_sides_of_the_median_image()
         classes = {**case.classes, "a": replace(case.classes["a"], centre=(0.0, 0.6))}
         cases[index] = replace(case, cropped_shape=(64, side), classes=classes)
     reason = next(made for made in make_plans(make_fingerprint(cases)).decisions if made.name == "position")
-    spread = np.std([0.3 * (40, 64, 88)[index % 3] / 64 for index in range(10)])
-    assert f"{spread:.1%}" in reason.because and spread > 0.08
+    sd = np.std([0.3 * (40, 64, 88)[index % 3] / 64 for index in range(10)])
+    assert f"{sd:.1%}" in reason.because and sd > 0.08
 
 
 def test_a_class_that_few_cases_show_does_not_decide():

@@ -64,7 +64,7 @@ def test_truncated_and_missing_files_name_the_case_and_the_remedy(tmp_path):
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(InputError, match="Case a: .*a.image.b2nd is missing or damaged.*--force"):
         store.image("a")
-    with pytest.raises(InputError, match="b.properties.json does not exist"):
+    with pytest.raises(InputError, match="b.properties.json: expected a JSON file, found no such file"):
         store.properties("b")
 
 

@@ -23,6 +23,7 @@ from mednca_pipeline.runtime.errors import InputError, of_environment
         (InputError(expected="a", found="b"), "Expected a, found b."),
         (InputError("No cases in raw", remedy="Convert some."), "No cases in raw. Convert some."),
         (InputError("Interrupted!"), "Interrupted!"),
+        (InputError("s", "one", "two:\n  a\n  b", "Choose."), "s: expected one, found two:\n  a\n  b\nChoose."),
     ],
 )
 def test_what_is_not_given_is_left_out(error, text):

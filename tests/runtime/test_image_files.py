@@ -79,9 +79,9 @@ def test_several_files_are_channels_in_order(tmp_path, caplog):
     assert not caplog.messages
     save_nifti(tmp_path / "moved.nii.gz", np.zeros((4, 5, 6), np.uint8), affine_of(np.eye(3), origin=(0, 0, 0)))
     read_image([files[0], tmp_path / "moved.nii.gz"])
-    assert "moved.nii.gz: origin differs" in caplog.text
+    assert "moved.nii.gz: expected origin (" in caplog.text
     save_nifti(tmp_path / "small.nii.gz", np.zeros((4, 5, 5), np.uint8), AFFINES["ras"])
-    with pytest.raises(InputError, match=r"small\.nii\.gz: shape differs"):
+    with pytest.raises(InputError, match=r"small\.nii\.gz: expected shape .* as in the first channel"):
         read_image([files[0], tmp_path / "small.nii.gz"])
 
 
@@ -105,7 +105,7 @@ def test_bad_files_are_named_with_a_remedy(tmp_path, ending):
         bad.write_bytes(damaged)
         with pytest.raises(InputError, match=rf"bad\{ending}.*(again|header)"):
             read_image(bad)
-    with pytest.raises(InputError, match=r"absent.*does not exist"):
+    with pytest.raises(InputError, match="absent.*no such file"):
         read_image(tmp_path / f"absent{ending}")
 
 

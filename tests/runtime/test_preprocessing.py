@@ -94,7 +94,7 @@ def test_rgb_and_none_by_hand():
 
 
 def test_unknown_scheme_and_wrong_number_of_channels_are_named():
-    with pytest.raises(InputError, match="minmax.*zscore"):
+    with pytest.raises(InputError, match="zscore.*minmax"):
         normalise(np.zeros((1, 2)), ("minmax",))
     with pytest.raises(InputError, match="Expected 2 image channels.*found 1"):
         normalise(np.zeros((1, 2)), ("zscore", "zscore"))

@@ -1,7 +1,8 @@
-"""File formats by ending. Each module reads (array, geometry), a header, and writes an array that is in file axes."""
+"""File formats by ending. Each module reads arrays and headers, and writes arrays in file axes."""
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -9,7 +10,20 @@ from ..errors import InputError
 from ..geometry import Geometry
 from . import dicom, nifti, pillow, sitk
 
-_MODULES = {
+
+class Format(Protocol):
+    """What a module of this package offers, as functions."""
+
+    def read(self, path: Path, as_labels: bool = False) -> tuple[np.ndarray, Geometry]:
+        """(C, z, y, x) or (C, y, x) in LPS, in the type that the file has, and the geometry."""
+
+    def header(self, path: Path) -> tuple[int, Geometry]:
+        """The number of channels and the geometry."""
+
+
+Writer = Callable[[Path, np.ndarray, Geometry], None]
+
+_MODULES: dict[str, Format] = {
     ".nii.gz": nifti,
     ".nii": nifti,
     ".nrrd": sitk,
@@ -28,6 +42,7 @@ _VOLUMES_AS = {ending: ".tif" for ending, module in _MODULES.items() if module i
 
 SUPPORTED = tuple(_MODULES)  # every ending that can be read, lower case
 WRITABLE = tuple(ending for ending in SUPPORTED if ending not in _LABELS_AS)
+_WRITERS: dict[Format, Writer] = {nifti: nifti.write, sitk: sitk.write, pillow: pillow.write}
 
 
 def split_ending(path: Path | str) -> tuple[str, str]:
@@ -59,7 +74,7 @@ def is_series(files: list[Path]) -> bool:
 
 
 def stored_files(path: Path) -> list[Path]:
-    """All files in which an image lies: those of a DICOM folder, sorted; an .mhd header and its voxels; else itself."""
+    """All files in which an image lies: those of a DICOM folder, sorted; an .mhd header and its voxels; else `path`."""
     if path.is_dir():
         return sorted(file for file in path.rglob("*") if file.is_file())
     return [path, *sitk.voxel_files(path)] if path.suffix.lower() == ".mhd" else [path]
@@ -80,15 +95,15 @@ def header(source: Path | list[Path]) -> tuple[int, Geometry]:
     return _module(source).header(source)
 
 
-def writer(path: Path) -> Callable[[Path, np.ndarray, Geometry], None]:
+def writer(path: Path) -> Writer:
     """The function that writes (path, array in file axes, geometry). Raises InputError for an ending without one."""
     ending = split_ending(path)[1]
     if ending not in WRITABLE:
-        raise InputError(f"{path}: expected an ending that can be written ({', '.join(WRITABLE)}), found {ending!r}.")
-    return _MODULES[ending].write
+        raise InputError(path, f"an ending that can be written ({', '.join(WRITABLE)})", repr(ending))
+    return _WRITERS[_MODULES[ending]]
 
 
-def _module(path: Path):
+def _module(path: Path) -> Format:
     ending = split_ending(path)[1]
     if ending in _MODULES:
         return _MODULES[ending]
@@ -96,4 +111,4 @@ def _module(path: Path):
         return dicom
     if not path.exists():
         raise FileNotFoundError(path)
-    raise InputError(f"{path}: expected a file ending in {', '.join(SUPPORTED)}, or DICOM; found {ending or 'none'}.")
+    raise InputError(path, f"a file ending in {', '.join(SUPPORTED)}, or DICOM", ending or "no ending")

@@ -3,7 +3,7 @@
 import logging
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..geometry import Geometry, geometry_from_affine
-from .sitk import simpleitk
+from .sitk import SimpleITK, SitkImage, simpleitk
 
 SPACING_TOLERANCE = 0.01  # relative: a slice may be this far from its even place
 
@@ -66,28 +66,34 @@ def find_series(folder: Path) -> list[Series]:
 
 
 def choose_series(found: Sequence[Series], choices: Sequence[str] = ()) -> list[Series]:
-    """One series per folder: those that are alone in theirs, and of the others those named by `choices`.
+    """One series per folder: a series that is alone in its folder, and where there are several, those in `choices`.
 
     choices: uids, numbers (as counted within each folder), or "all".
-    Raises InputError, listing the series, when none of a folder's several is chosen or when a choice fits none.
+    Raises InputError, listing the series, when a folder has several and none is chosen, or when a choice fits none.
     """
     wanted = {str(choice).strip() for choice in choices}
     folders: dict[Path, list[Series]] = defaultdict(list)
     for series in found:
         folders[series.folder].append(series)
     unknown = wanted - {"all"} - {text for series in found for text in (series.uid, str(series.index))}
-    chosen, open_questions = [], []
+    chosen: list[Series] = []
+    undecided: list[Series] = []
     for several in folders.values():
         fitting = [s for s in several if "all" in wanted or s.uid in wanted or str(s.index) in wanted]
         chosen += several if len(several) == 1 else fitting
-        open_questions += several if len(several) > 1 and not fitting else []
-    if unknown or open_questions:
-        problem = f"no series fits {', '.join(sorted(unknown))}" if unknown else "found several series in one folder"
-        listing = "\n".join(f"  {series}" for series in (open_questions or found))
-        raise InputError(
-            f"expected one DICOM series per folder, {problem}:\n{listing}\nChoose with --series NUMBER or UID."
-        )
-    return chosen
+        undecided += several if len(several) > 1 and not fitting else []
+    if unknown:
+        problem = f"that no series fits {', '.join(sorted(unknown))}"
+    elif undecided:
+        problem = "several in one folder"
+    else:
+        return chosen
+    listed = f"{problem}:\n{_listing(undecided or found)}"
+    raise InputError("", "one DICOM series per folder", listed, "Choose with --series NUMBER or UID.")
+
+
+def _listing(found: Sequence[Series]) -> str:
+    return "\n".join(f"  {series}" for series in found)
 
 
 def read(path: Path, as_labels: bool = False) -> tuple[np.ndarray, Geometry]:
@@ -118,7 +124,7 @@ def read_series(files: Sequence[Path]) -> tuple[np.ndarray, Geometry]:
     directions = orientations[0]  # (2, 3): along a row, along a column
     affine = np.eye(4)
     affine[:3, :2] = (directions * np.array(spacing[:2])[:, None]).T
-    order = [0]
+    order = np.zeros(1, int)
     affine[:3, 2] = np.cross(*directions) * (spacing[2] or 1.0)
     if len(files) > 1:
         _check_alike(images, orientations, files, case)
@@ -139,10 +145,9 @@ def _only_series(path: Path) -> list[Path]:
         return [path]
     found = find_series(path)
     if not found:
-        raise InputError(f"{path}: expected a DICOM series, found no DICOM file in this folder or below it.")
+        raise InputError(path, "a DICOM series", "no DICOM file in this folder or below it", "Check the path.")
     if len(found) > 1:
-        listing = "\n".join(f"  {series}" for series in found)
-        raise InputError(f"{path}: expected one DICOM series, found {len(found)}:\n{listing}\nName one of them.")
+        raise InputError(path, "one DICOM series", f"{len(found)}:\n{_listing(found)}", "Name one of them.")
     return list(found[0].files)
 
 
@@ -158,10 +163,11 @@ def _series_in(folder: Path, files: list[str]) -> list[tuple[str, tuple[Path, ..
     return sorted(series, key=lambda item: item[1])
 
 
-def _slices(files: list[Path], case: Path):
+def _slices(files: list[Path], case: Path) -> tuple[list[SitkImage], np.ndarray, np.ndarray]:
     """Every file's image, position (n, 3) and orientation (n, 2, 3). Raises InputError for multi-frame files."""
     sitk = simpleitk()
-    images, positions, orientations = [], [], []
+    images: list[SitkImage] = []
+    positions, orientations = [], []
     reader = sitk.ImageFileReader()
     reader.SetImageIO("GDCMImageIO")
     with _quiet(sitk):
@@ -170,73 +176,85 @@ def _slices(files: list[Path], case: Path):
             try:
                 image = reader.Execute()
             except RuntimeError:  # its text may hold values of tags
-                raise InputError(
-                    f"{case}: {file.name} cannot be read as DICOM: damaged or truncated. Export it again."
-                ) from None
+                found = f"that {file.name} cannot be read: it is damaged or truncated"
+                raise InputError(case, "DICOM files", found, "Export it again.") from None
             if image.GetDimension() == 3 and image.GetDepth() > 1:
                 raise InputError(
-                    f"{case}: expected one slice per file, found a multi-frame file of {image.GetDepth()} frames "
-                    f"({file.name}). Convert it to single-frame DICOM or to .nii.gz, for example with dcm2niix."
+                    case,
+                    "one slice per file",
+                    f"a multi-frame file of {image.GetDepth()} frames ({file.name})",
+                    "Convert it to single-frame DICOM or to .nii.gz, for example with dcm2niix.",
                 )
             placed = image.HasMetaDataKey(_POSITION) and image.HasMetaDataKey(_ORIENTATION)
             if not placed and len(files) > 1:
                 raise InputError(
-                    f"{case}: expected a position in every slice (tags 0020,0032 and 0020,0037), {file.name} has none. "
-                    "Export the series again, or convert the files to PNG and treat them as 2D images."
+                    case,
+                    "a position in every slice (tags 0020,0032 and 0020,0037)",
+                    f"none in {file.name}",
+                    "Export the series again, or convert the files to PNG and treat them as 2D images.",
                 )
             images.append(image)
-            positions.append(_numbers(image.GetMetaData(_POSITION), 3) if placed else np.zeros(3))
-            orientation = _numbers(image.GetMetaData(_ORIENTATION), 6) if placed else np.eye(3)[:2].ravel()
+            positions.append(_numbers(image.GetMetaData(_POSITION), 3, file) if placed else np.zeros(3))
+            orientation = _numbers(image.GetMetaData(_ORIENTATION), 6, file) if placed else np.eye(3)[:2].ravel()
             orientations.append(orientation.reshape(2, 3))
     return images, np.array(positions), np.array(orientations)
 
 
-def _numbers(text: str, count: int) -> np.ndarray:
+def _numbers(text: str, count: int, file: Path) -> np.ndarray:
     values = np.array([float(part) for part in text.split("\\")])
     if values.size != count:
-        raise InputError(f"expected {count} numbers as a slice's place, found {values.size}. Export the series again.")
+        raise InputError(file, f"{count} numbers for a slice's place", str(values.size), "Export the series again.")
     return values
 
 
-def _check_alike(images, orientations: np.ndarray, files: list[Path], case: Path) -> None:
+def _check_alike(images: Sequence[SitkImage], orientations: np.ndarray, files: list[Path], case: Path) -> None:
     for image, orientation, file in zip(images, orientations, files, strict=True):
         found = f"{file.name} is {image.GetWidth()}x{image.GetHeight()}"
         if image.GetSize() != images[0].GetSize() or not np.allclose(orientation, orientations[0], atol=1e-3):
+            first = f"{files[0].name} ({images[0].GetWidth()}x{images[0].GetHeight()})"
             raise InputError(
-                f"{case}: expected slices of one size and orientation, such as {files[0].name} "
-                f"({images[0].GetWidth()}x{images[0].GetHeight()}); {found} or turned otherwise. "
-                "Remove the localisers from the folder."
+                case,
+                f"slices of one size and orientation, such as {first}",
+                f"that {found} or turned otherwise",
+                "Remove the localisers from the folder.",
             )
 
 
 def _step(positions: np.ndarray, names: list[str], case: Path) -> np.ndarray:
-    """(3,): from slice to slice in mm, of positions (n, 3) in order. Raises InputError unless they are even to 1 %."""
+    """(3,): the way from slice to slice in mm. positions: (n, 3), in order.
+
+    Raises InputError unless the slices are evenly spaced to 1 %.
+    """
     steps = np.diff(positions, axis=0)
     distances = np.linalg.norm(steps, axis=1)
     usual = np.median(distances)
     if distances.min() < 1e-3:
         first = int(distances.argmin())
         raise InputError(
-            f"{case}: expected one slice at each place, found several ({names[first]}, {names[first + 1]}). "
-            "The series holds several volumes (time points, echoes): export them as series of their own."
+            case,
+            "one slice at each place",
+            f"several ({names[first]}, {names[first + 1]})",
+            "The series holds several volumes (time points, echoes): export them as series of their own.",
         )
     usual_step = np.median(steps, axis=0)
     wrong = np.flatnonzero(np.linalg.norm(steps - usual_step, axis=1) > SPACING_TOLERANCE * usual)
     if wrong.size:
         first = int(wrong[np.argmax(distances[wrong])])
         gap = distances[first] / distances.min()
-        missing = "slices are missing" if gap > 1.5 else "slices are unevenly spaced"
+        problem = "slices are missing" if gap > 1.5 else "slices are unevenly spaced"
+        between = f"{distances[first]:.4g} mm between {names[first]} and {names[first + 1]}"
         raise InputError(
-            f"{case}: {missing}: expected every slice {usual:.4g} mm after the one before it (tolerance 1 %), found "
-            f"{distances[first]:.4g} mm between {names[first]} and {names[first + 1]}. "
-            "Export the whole series again, or resample it to even slices."
+            case,
+            f"every slice {usual:.4g} mm after the one before it (tolerance 1 %)",
+            f"{between}, so {problem}",
+            "Export the whole series again, or resample it to even slices.",
         )
     return (positions[-1] - positions[0]) / (len(positions) - 1)
 
 
 @contextmanager
-def _quiet(sitk):
-    """Without ITK's warnings on the terminal: they repeat the texts of tags."""
+def _quiet(sitk: SimpleITK) -> Iterator[None]:
+    """Keeps ITK's warnings from the terminal: they repeat the texts of tags."""
     before = sitk.ProcessObject.GetGlobalWarningDisplay()
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     try:

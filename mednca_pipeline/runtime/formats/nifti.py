@@ -2,6 +2,7 @@
 
 import gzip
 import logging
+import math
 from pathlib import Path
 
 import nibabel as nib
@@ -15,8 +16,10 @@ from ..geometry import RAS_FROM_LPS, Geometry, geometry_from_affine
 _log = logging.getLogger(__name__)
 
 # What a NIfTI header says about geometry; written back exactly, so that every program reads what it read in the input.
-_FIELDS = ("pixdim", "qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d")
-_FIELDS += ("qoffset_x", "qoffset_y", "qoffset_z", "srow_x", "srow_y", "srow_z", "xyzt_units")
+_FIELDS = (
+    *("pixdim", "qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d"),
+    *("qoffset_x", "qoffset_y", "qoffset_z", "srow_x", "srow_y", "srow_z", "xyzt_units"),
+)
 _MM_PER_UNIT = {1: 1000.0, 3: 0.001}  # metre, micrometre; the others are taken as mm
 
 
@@ -27,7 +30,7 @@ def read(path: Path, as_labels: bool = False) -> tuple[np.ndarray, Geometry]:
     if data.dtype.names:  # RGB24 and RGBA32
         data = np.stack([data[name] for name in data.dtype.names[:3]], axis=-1)
     if data.dtype.kind not in "biuf":
-        raise InputError(f"expected real numbers, found {data.dtype}. Export magnitude images.")
+        raise InputError("", "real numbers", str(data.dtype), "Export magnitude images.")
     geometry = _geometry(image.header, path)
     channels_last = data.reshape(*geometry.file_shape, -1, order="F")
     return np.moveaxis(geometry.from_file_axes(channels_last), -1, 0), geometry
@@ -35,10 +38,12 @@ def read(path: Path, as_labels: bool = False) -> tuple[np.ndarray, Geometry]:
 
 def header(path: Path) -> tuple[int, Geometry]:
     """The number of channels and the geometry, from the file's first bytes."""
-    found = nib.load(path).header
+    image = nib.load(path)
+    assert isinstance(image, nib.Nifti1Pair)  # by the file's ending
+    found = image.header
     geometry = _geometry(found, path)
     colours = min(3, len(found.get_data_dtype().names or "1"))
-    return colours * int(np.prod(found.get_data_shape()[3:], dtype=int)), geometry
+    return colours * math.prod(found.get_data_shape()[3:]), geometry
 
 
 def write(path: Path, array: np.ndarray, geometry: Geometry) -> None:
@@ -57,20 +62,22 @@ def write(path: Path, array: np.ndarray, geometry: Geometry) -> None:
         nib.save(nib.Nifti1Image(array, None, new), temporary)
 
 
-def _load(path: Path):
-    """nib.load, but a compressed file is unpacked in one go: three times as fast for small volumes."""
+def _load(path: Path) -> nib.Nifti1Pair:
+    """As nib.load, but a compressed file is unpacked in one go: three times as fast for small volumes."""
     if path.name.lower().endswith(".gz"):
         content = gzip.decompress(path.read_bytes())
         kind = nib.Nifti2Image if content[4:8] == b"n+2\0" else nib.Nifti1Image
         return kind.from_bytes(content)
-    return nib.load(path, mmap=False)
+    image = nib.load(path, mmap=False)
+    assert isinstance(image, nib.Nifti1Pair)  # by the file's ending
+    return image
 
 
 def _geometry(found: nib.Nifti1Header, path: Path) -> Geometry:
     """The geometry of a header. Raises InputError for fewer than 2 axes and for a header without a usable affine."""
     shape = found.get_data_shape()
     if len(shape) < 2 or 0 in shape:
-        raise InputError(f"expected an image of 2 or 3 axes, or with channels on a fourth, found shape {shape}.")
+        raise InputError("", "an image of 2 or 3 axes, or with channels on a fourth", f"shape {shape}")
     scale = np.diag([_MM_PER_UNIT.get(int(found["xyzt_units"]) & 7, 1.0)] * 3 + [1.0])
     fields = {name: tuple(np.atleast_1d(found[name]).astype(float).tolist()) for name in _FIELDS}
     for affine in (found.get_best_affine, found.get_qform, found.get_base_affine):

@@ -1,9 +1,10 @@
 """PNG, TIFF, BMP and JPEG (input only) in 2D through Pillow: grey, colour, palettes, alpha dropped, 1 to 32 bits."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFile
 
 from ..errors import InputError
 from ..files import replacing
@@ -37,14 +38,14 @@ def header(path: Path) -> tuple[int, Geometry]:
 def write(path: Path, array: np.ndarray, geometry: Geometry) -> None:
     """Writes an array (i, j) as a grey image. Raises InputError for 3D and for values that the format cannot hold."""
     if geometry.ndim != 2:
-        raise InputError(f"{path.name}: expected a 2D image, found {geometry.ndim} axes. Write 3D as .nii.gz.")
+        raise InputError(path, "a 2D image", f"{geometry.ndim} axes", "Write 3D images as .nii.gz.")
     ending = path.suffix.lower()
     largest = {".bmp": 1, ".png": 2}.get(ending, 4)
     if array.itemsize > largest:
-        raise InputError(f"{path.name}: {ending} cannot hold {array.dtype} values. Write .nii.gz or .tif.")
-    options = {"compression": "tiff_adobe_deflate"} if ending in (".tif", ".tiff") else {}
+        raise InputError(path, f"values that {ending} can hold", str(array.dtype), "Write .nii.gz or .tif.")
+    options: dict[str, Any] = {"compression": "tiff_adobe_deflate"} if ending in (".tif", ".tiff") else {}
     if ending == ".png":
-        options = {"compress_level": 1}  # in half the time of the default, 6; masks are a few kilobytes either way
+        options = {"compress_level": 1}  # half the time of the default, 6; masks are a few kilobytes either way
     upright = np.ascontiguousarray(array.squeeze().T)
     with replacing(path) as temporary:
         Image.fromarray(upright).save(temporary, **options)
@@ -53,9 +54,7 @@ def write(path: Path, array: np.ndarray, geometry: Geometry) -> None:
 def _check_single(image: Image.Image) -> None:
     frames = getattr(image, "n_frames", 1)
     if frames > 1:
-        raise InputError(
-            f"expected one 2D image, found {frames} pages. Save stacks as .nii.gz, or each page as a file."
-        )
+        raise InputError("", "one 2D image", f"{frames} pages", "Save stacks as .nii.gz, or each page as a file.")
 
 
 def _is_grey(image: Image.Image) -> bool:
@@ -70,7 +69,7 @@ def _pixels(image: Image.Image) -> np.ndarray:
     rawmode = _rawmode(image)
     if image.mode in _GREY:
         return np.asarray(image)
-    if rawmode == "LA;16B":  # of PNG: read as RGBA, its four bytes are those of grey, then of alpha
+    if rawmode == "LA;16B":  # PNG: read as RGBA, the four bytes of a pixel are two of grey, then two of alpha
         high_low = _read_as(image, rawmode, "RGBA").astype(np.uint16)
         return high_low[..., 0] * 256 + high_low[..., 1]
     if _is_grey(image):
@@ -78,7 +77,7 @@ def _pixels(image: Image.Image) -> np.ndarray:
     if image.mode in ("RGB", "RGBA", "RGBX"):
         tags = getattr(image, "tag_v2", {})
         if tags.get(_BITS_PER_SAMPLE, (8,))[0] > 8 and tags.get(_PLANAR_CONFIGURATION) == _SEPARATE:
-            raise InputError("expected interleaved colours, found 16-bit colour planes. Save it as PNG or as 8 bit.")
+            raise InputError("", "interleaved colours", "16-bit colour planes", "Save it as PNG or as 8 bit.")
         if ";16" in rawmode:
             return _sixteen_bit_colours(image, rawmode)
         return np.asarray(image)[..., :3]
@@ -87,7 +86,8 @@ def _pixels(image: Image.Image) -> np.ndarray:
 
 def _rawmode(image: Image.Image) -> str:
     """How the pixels lie in the file, such as "RGB;16B"; "" when Pillow does not say."""
-    arguments = image.tile[0].args if getattr(image, "tile", None) else ""
+    tiles = getattr(image, "tile", None)
+    arguments = tiles[0].args if tiles else ""
     rawmode = arguments if isinstance(arguments, str) else next(iter(arguments or ()), "")
     return rawmode if isinstance(rawmode, str) else ""
 
@@ -101,11 +101,13 @@ def _sixteen_bit_colours(image: Image.Image, rawmode: str) -> np.ndarray:
 
 
 def _read_as(image: Image.Image, rawmode: str, other: str) -> np.ndarray:
-    """The file's pixels as if they lay in it in another way. `image` is not loaded yet: loading forgets its tiles."""
+    """The file's pixels, read as if they lay in it in another way. `image` is not loaded: loading forgets the tiles."""
+    assert isinstance(image, ImageFile.ImageFile)  # it comes from Image.open
     with Image.open(image.filename) as again:
         again.tile = [tile._replace(args=_replaced(tile.args, rawmode, other)) for tile in image.tile]
         return np.asarray(again)
 
 
-def _replaced(arguments, old: str, new: str):
+def _replaced(arguments: Any, old: str, new: str) -> Any:
+    """A tile's arguments, which are the raw mode or a tuple that contains it, with another raw mode."""
     return new if isinstance(arguments, str) else tuple(new if value == old else value for value in arguments)

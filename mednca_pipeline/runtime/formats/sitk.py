@@ -4,6 +4,7 @@ import os
 import re
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,16 +14,18 @@ from ..geometry import Geometry, make_geometry
 _HEADER_BYTES = 65536
 _DATA_FILE = re.compile(rb"^ElementDataFile *[=:] *(.*?)\s*$", re.MULTILINE)
 
+SimpleITK = Any  # the module, which is imported late
+SitkImage = Any  # SimpleITK.Image, or a reader that has read a header
 
-def simpleitk():
+
+def simpleitk() -> SimpleITK:
     """The SimpleITK module. Raises InputError with the remedy when it is not installed."""
     try:
         import SimpleITK
     except ImportError as error:
-        raise InputError(
-            "NRRD, MHA, MHD and DICOM need SimpleITK, which is not installed: pip install SimpleITK, "
-            "or convert the images to .nii.gz."
-        ) from error
+        expected = "SimpleITK, which reads NRRD, MHA, MHD and DICOM"
+        remedy = "Install it with pip install SimpleITK, or convert the images to .nii.gz."
+        raise InputError("", expected, "that it is not installed", remedy) from error
     return SimpleITK
 
 
@@ -70,12 +73,12 @@ def write(path: Path, array: np.ndarray, geometry: Geometry) -> None:
             os.replace(written, path.with_name(written.name))
 
 
-def from_simpleitk(image) -> tuple[np.ndarray, Geometry]:
+def from_simpleitk(image: SitkImage) -> tuple[np.ndarray, Geometry]:
     """A SimpleITK image of 2 to 4 axes, scalar or vector -> (C, z, y, x) or (C, y, x) in LPS, and its geometry."""
     geometry = _geometry(image)
     array = simpleitk().GetArrayFromImage(image)  # ([t,] k, j, i [, component])
     if array.dtype.kind not in "biuf":
-        raise InputError(f"expected real numbers, found {array.dtype}. Export magnitude images.")
+        raise InputError("", "real numbers", str(array.dtype), "Export magnitude images.")
     spatial = len(geometry.file_shape)
     array = array.reshape(-1, *geometry.file_shape[::-1], image.GetNumberOfComponentsPerPixel())
     array = array.transpose(*range(spatial, 0, -1), 0, spatial + 1)  # (i, j[, k], t, component)
@@ -83,11 +86,11 @@ def from_simpleitk(image) -> tuple[np.ndarray, Geometry]:
     return np.moveaxis(geometry.from_file_axes(channels_last), -1, 0), geometry
 
 
-def _geometry(image) -> Geometry:
-    """The geometry of an image, or of a reader that has read the header; works for 2, 3 and 4 axes."""
+def _geometry(image: SitkImage) -> Geometry:
+    """The geometry of an image of 2 to 4 axes, or of a reader that has read the header."""
     dimension = image.GetDimension()
     if dimension not in (2, 3, 4):
-        raise InputError(f"expected 2 to 4 axes, found {dimension}.")
+        raise InputError("", "2 to 4 axes", str(dimension))
     n = min(dimension, 3)
     spacing, origin, direction = np.ones(3), np.zeros(3), np.eye(3)
     spacing[:n] = image.GetSpacing()[:n]
