@@ -14,7 +14,7 @@ from .overrides import Overrides
 from .patch import PATCH_LIMITS, containing, patch_sizes
 from .plans import LevelPlan, NCAPlan, TrainingPlan
 from .rule import Chosen, round_up
-from .schedule import training_minutes
+from .schedule import MOST_VIEWS, training_minutes
 
 FIRE_RATE = 0.75  # findings: 0.5 is slower, 1.0 starts faster and ends lower
 NORM, BORDER = "layer", "replicate"
@@ -113,9 +113,8 @@ def plan_mednca(
     wished = BATCH_SIZE[facts.dim]
     batch, keep_every = batch_in_memory(wished, facts, levels, step_bytes)
     batch_choice = _batch_decision(batch, wished, facts, step_bytes(levels, batch, keep_every=keep_every), keep_every)
-    training = TrainingPlan(
-        "muon", MUON_RATE, batch, EMA_DECAY, training_minutes("mednca", size, facts.n_cases), at_outline=True
-    )
+    minutes = training_minutes("mednca", size, facts.n_cases)
+    training = TrainingPlan("muon", MUON_RATE, batch, EMA_DECAY, minutes, at_outline=True, most_views=MOST_VIEWS)
     plan = NCAPlan(
         n_channels,
         hidden,

@@ -26,6 +26,7 @@ ADDED = {
     "at_outline": False,
     "weight_decay": 0.0,
     "coarser_share": 0.5,
+    "most_views": 0,
 }
 FIRST_OUTLINE = {"eps": 0.02, "halo": 2}  # of a mednca whose plan is older than the field
 MODELS = ("mednca", "mednca_paper", "unet", "unet_small")
@@ -63,6 +64,7 @@ class TrainingPlan:
     artefact_kinds: tuple[str, ...] = ()  # which (evaluation.artefacts.ARTEFACTS), each as likely
     at_outline: bool = False  # fine levels compute the cells that prediction would compute; else all of their patch
     weight_decay: float = 0.0  # decoupled: each step takes rate * weight_decay of the weights (Muon: of matrices only)
+    most_views: int = 0  # of each slice (in 3D: of each case), after which `minutes` end early; 0: never
     coarser_share: float = 0.5  # of an NCA: each coarser level's loss counts this share of the next finer one's
 
 
@@ -183,6 +185,7 @@ class Plans:
         plain = [asdict(from_dict(type(part), asdict(part))) for part in parts]  # 1 and 1.0 must not differ
         if not plain[-1]["training"].get("at_outline"):
             plain[-1].pop("outline", None)  # it then decides how a network predicts, and not its weights
+        plain[-1]["training"].pop("most_views", None)  # it decides the number of iterations, which run.json has
         for fields in (plain[-1], plain[-1]["training"]):
             for name, default in ADDED.items():
                 if fields.get(name) == default:

@@ -8,7 +8,7 @@ from .facts import Facts
 from .memory import available_bytes, largest_batch, unet_step_bytes
 from .plans import TrainingPlan, UNetPlan
 from .rule import Chosen, times
-from .schedule import training_minutes
+from .schedule import MOST_VIEWS, training_minutes
 from .unet_topology import FEATURES, MOST_FEATURES, SMALL_POOLS, Topology, features, fitting, parameters, small_features
 
 MOST_BATCH, LEAST_BATCH = {2: 16, 3: 4}, {2: 4, 3: 2}
@@ -61,7 +61,7 @@ def _plan(
     chosen = widths(topology)
     batch = largest_batch(most_batch(topology), facts.memory_bytes, partial(step_bytes, topology))
     minutes = training_minutes(name, size, facts.n_cases)
-    training = TrainingPlan("adam", rate, batch, EMA_DECAY, minutes)
+    training = TrainingPlan("adam", rate, batch, EMA_DECAY, minutes, most_views=MOST_VIEWS)
     plan = UNetPlan(
         chosen,
         topology.strides,

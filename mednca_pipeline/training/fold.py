@@ -18,6 +18,7 @@ from ..evaluation.results import read_run
 from ..models.registry import build_model, count_parameters
 from ..models.weights import load_weights, save_weights
 from ..planning.plans import write_plans
+from ..preprocessing.store import CaseStore
 from ..processes import cores
 from ..workspace import Workspace
 from .batches import Batch, make_batch
@@ -26,7 +27,7 @@ from .lock import only_writer
 from .loop import mask_generator, train
 from .options import TrainingOptions
 from .report import draw_progress, run_record, training_log, write_training_csv
-from .schedule import N_TIMED, N_WARMUP, epoch_length, iterations_for
+from .schedule import N_TIMED, N_WARMUP, epoch_length, iterations_for, until_seen
 from .score import score_samples
 from .state import TrainingState, load_checkpoint, new_state, save_checkpoint
 from .step import train_step
@@ -151,6 +152,8 @@ def begin(job: Job, state: TrainingState) -> None:
     if not state.iterations:
         minutes = job.plan.training.minutes["cuda" if job.device.type == "cuda" else "cpu"]
         state.iterations = time_iterations(job, job.options.budget_s or minutes * 60)
+        if not job.options.budget_s:
+            state.iterations = planned_iterations(job, state.iterations)
         write_json(job.folder / "run.json", run_record(job, state, finished=False))
     save_checkpoint(job.folder / "checkpoint.pt", state, job.identity)
 
@@ -174,6 +177,19 @@ def time_iterations(job: Job, budget_s: float) -> int:
     iterations = iterations_for(budget_s, seconds, epoch_end_s)
     log.info("%.1f min: %d iterations of %.0f ms, measured over %d.", budget_s / 60, iterations, seconds * 1e3, N_TIMED)
     return iterations
+
+
+def planned_iterations(job: Job, iterations: int) -> int:
+    """Of the plan's schedule: fewer than fit its minutes where there are few images, which would be overfit."""
+    store, training = CaseStore(job.recipe.store), job.plan.training
+    images = sum(store.properties(case).shape[0] if job.recipe.dim == 2 else 1 for case in job.recipe.cases)
+    enough = until_seen(iterations, training.most_views, images, training.batch_size)
+    if enough < iterations:
+        log.info(
+            "%d iterations are enough: each of the %d training images is then seen about %d times.",
+            *(enough, images, training.most_views),
+        )
+    return enough
 
 
 def scoring_batch(job: Job) -> Batch:

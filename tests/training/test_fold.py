@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import math
 import os
 import shutil
 import signal
@@ -17,9 +18,12 @@ from safetensors.torch import load_file
 from mednca_pipeline.cli.train import main as train_main
 from mednca_pipeline.evaluation.metrics import evaluate_case
 from mednca_pipeline.evaluation.postprocessing import apply_postprocessing
+from mednca_pipeline.evaluation.results import read_run
 from mednca_pipeline.evaluation.summary import evaluate_folder, label_files
 from mednca_pipeline.models.registry import build_model
 from mednca_pipeline.planning.plans import read_plans, write_plans
+from mednca_pipeline.planning.splits import read_splits
+from mednca_pipeline.preprocessing.store import CaseStore
 from mednca_pipeline.training import fold, loop
 from mednca_pipeline.training.lock import only_writer
 from mednca_pipeline.workspace import open_workspace
@@ -362,3 +366,19 @@ def test_without_a_budget_the_plans_schedule_for_the_device_is_used(root, monkey
     assert train_main(arguments(root, "--device", "cpu")) == 130
     plan = read_plans(open_workspace(root).plans_file("Dataset001_Phantom")).configs["2d"].mednca
     assert asked_s == [plan.training.minutes["cpu"] * 60]
+
+
+def test_the_plans_schedule_ends_early_where_images_are_few_and_a_budget_does_not(root, monkeypatch):
+    monkeypatch.setattr(fold, "time_iterations", lambda job, budget_s: 10**6)
+    monkeypatch.setattr(loop, "train_step", interrupt_at(1))
+    assert train_main(arguments(root, "--device", "cpu")) == 130
+    workspace = open_workspace(root)
+    plan = read_plans(workspace.plans_file("Dataset001_Phantom")).configs["2d"].mednca.training
+    store = CaseStore(workspace.preprocessed_folder("Dataset001_Phantom", "2d"))
+    trained = read_splits(workspace.splits_file("Dataset001_Phantom"), store.cases())[0].train
+    slices = sum(store.properties(case).shape[0] for case in trained)
+    iterations = read_run(fold_folder(root))["iterations"]
+    assert iterations == math.ceil(plan.most_views * slices / plan.batch_size) < 10**6
+    monkeypatch.setattr(loop, "train_step", interrupt_at(1))
+    assert train_main(arguments(root, "--device", "cpu", "--budget", "1min", "--force")) == 130
+    assert read_run(fold_folder(root))["iterations"] == 10**6
