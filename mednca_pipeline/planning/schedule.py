@@ -14,7 +14,7 @@ MINUTES = {  # per fold: 2 CPU cores, and a CUDA GPU; for hippocampus-size image
 SMALL_VOXELS = {2: 64**2, 3: 48**3}  # up to this size, and to this number of cases, a training needs no longer
 MANY_CASES = 500
 MOST_FACTOR = 3.0
-MOST_VIEWS = 300  # of each slice: on 80 breast ultrasounds 320 were better than 700, at which both losses had parted
+MOST_VIEWS = 300  # of each slice: on 80 breast ultrasounds 320 were better than 700 (recipe.md)
 
 
 def stretch(size: Sequence[int], n_cases: int) -> float:
