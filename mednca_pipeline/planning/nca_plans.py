@@ -17,6 +17,7 @@ from .model_task import ModelTask, Note, PlannedModel
 from .overrides import Overrides
 from .patch import PATCH_LIMITS, Patches, containing, patch_sizes
 from .rule import Chosen, round_up, times
+from .schedule import MOST_VIEWS
 
 FIRE_RATE = 0.75  # 0.5 is slower; 1.0 starts faster and ends lower
 NORM: NormKind = "layer"
@@ -117,7 +118,7 @@ def plan_mednca(task: ModelTask) -> PlannedModel:
         )
     hidden = hidden_units(n_channels - facts.n_image)
     wished = BATCH_SIZE[facts.dim]
-    training = TrainingPlan("muon", MUON_RATE, wished, EMA_DECAY, task.minutes, at_outline=True)
+    training = TrainingPlan("muon", MUON_RATE, wished, EMA_DECAY, task.minutes, at_outline=True, most_views=MOST_VIEWS)
     draft = NCAPlan(
         n_channels,
         hidden.value,

@@ -10,6 +10,7 @@ from .cost import small_unet_batch
 from .memory import available_bytes, largest_batch
 from .model_task import ModelTask, Note, PlannedModel
 from .rule import Chosen, times
+from .schedule import MOST_VIEWS
 from .unet_topology import FEATURES, MOST_FEATURES, SMALL_POOLS, Topology, features, fitting, small_features
 
 MOST_BATCH, LEAST_BATCH = {2: 16, 3: 4}, {2: 4, 3: 2}
@@ -45,7 +46,7 @@ def _draft(
 ) -> Chosen[UNetPlan]:
     """The plan with the largest patch whose smallest batch fits the memory budget."""
     facts = task.facts
-    training = TrainingPlan("adam", rate, LEAST_BATCH[facts.dim], EMA_DECAY, task.minutes)
+    training = TrainingPlan("adam", rate, LEAST_BATCH[facts.dim], EMA_DECAY, task.minutes, most_views=MOST_VIEWS)
     training = augmented(training, task.channel_names, facts.dim)
 
     def plan_of(topology: Topology) -> UNetPlan:

@@ -30,6 +30,7 @@ ADDED = {
     "at_outline": False,
     "weight_decay": 0.0,
     "coarser_share": 0.5,
+    "most_views": 0,
 }
 FIRST_MODELS = ("mednca", "mednca_paper", "unet", "unet_small")  # those of schema 1
 FIRST_OUTLINE = {"eps": 0.02, "halo": 2}  # for a mednca whose plan is older than the field
@@ -123,6 +124,7 @@ class Plans:
         plain = [asdict(from_dict(type(part), asdict(part))) for part in parts]  # 1 and 1.0 must not differ
         if not plain[-1]["training"].get("at_outline"):
             plain[-1].pop("outline", None)  # it then decides what a network predicts, but not its weights
+        plain[-1]["training"].pop("most_views", None)  # it decides the number of iterations, which run.json has
         for fields in (plain[-1], plain[-1]["training"]):
             for name, default in ADDED.items():
                 if fields.get(name) == default:

@@ -13,6 +13,7 @@ from ..device import choose_device
 from ..execution.processes import cores
 from ..models.registry import count_parameters
 from ..models.weights import load_weights, save_weights
+from ..preprocessing.store import CaseStore
 from ..results.fold_folder import FoldFolder
 from ..results.run_record import RunRecord
 from ..runtime.errors import InputError
@@ -22,7 +23,7 @@ from .job import Job, prepare
 from .loop import mask_generator, train
 from .method import DEFAULT, Method
 from .options import TrainingOptions
-from .schedule import N_TIMED, N_WARMUP, epoch_length, iterations_for
+from .schedule import N_TIMED, N_WARMUP, epoch_length, iterations_for, until_seen
 from .score import score_samples
 from .state import TrainingState, load_checkpoint, new_state, save_checkpoint
 from .step import train_step
@@ -73,7 +74,7 @@ def time_fold(workspace: Workspace, options: TrainingOptions) -> int:
     """How many iterations of a fold fit the budget, or the plan's minutes. Writes nothing."""
     job = prepare(workspace, options)
     use_threads(job)
-    return time_iterations(job, budget_of(job))
+    return timed_iterations(job)
 
 
 def use_threads(job: Job) -> None:
@@ -161,7 +162,7 @@ def begin(job: Job, state: TrainingState) -> None:
     """Leaves what --continue needs, from a killed timing on, and settles the number of iterations."""
     job.model_folder.begin(job.record, job.plans, training_record(job, state))
     if not state.iterations:
-        state.iterations = time_iterations(job, budget_of(job))
+        state.iterations = timed_iterations(job)
         job.folder.write_run(training_record(job, state))
     save_checkpoint(job.folder.checkpoint, state, job.identity)
 
@@ -186,6 +187,22 @@ def time_iterations(job: Job, budget_s: float) -> int:
     iterations = iterations_for(budget_s, seconds, epoch_end_s)
     log.info("%.1f min: %d iterations of %.0f ms, measured over %d.", budget_s / 60, iterations, seconds * 1e3, N_TIMED)
     return iterations
+
+
+def timed_iterations(job: Job) -> int:
+    """As many as fit the budget; without one, as many as fit the plan's minutes, or fewer where images are few."""
+    iterations = time_iterations(job, budget_of(job))
+    if job.options.budget_s:
+        return iterations
+    store, training = CaseStore(job.recipe.store), job.plan.training
+    images = sum(store.properties(case).shape[0] if job.recipe.dim == 2 else 1 for case in job.recipe.cases)
+    enough = until_seen(iterations, training.most_views, images, training.batch_size)
+    if enough < iterations:
+        log.info(
+            "%d iterations are enough: each of the %d training images is then seen about %d times.",
+            *(enough, images, training.most_views),
+        )
+    return enough
 
 
 def scoring_batch(job: Job) -> Batch:

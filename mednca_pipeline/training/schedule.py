@@ -39,6 +39,13 @@ def iterations_for(budget_s: float, seconds_per_iteration: float, seconds_per_ep
     return fewest
 
 
+def until_seen(iterations: int, most_views: int, images: int, batch_size: int) -> int:
+    """`iterations`, or as many as show each training image `most_views` times on average. most_views: 0: no limit."""
+    if not most_views:
+        return iterations
+    return min(iterations, max(1, math.ceil(most_views * images / batch_size)))
+
+
 def cosine(iteration: int, iterations: int) -> float:
     """Share of the base learning rate: from 1 at the first iteration towards 0 after the last."""
     return 0.5 * (1 + math.cos(math.pi * min(iteration / iterations, 1.0)))

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import math
 import os
 import shutil
 import signal
@@ -20,6 +21,8 @@ from mednca_pipeline.evaluation.postprocessing import apply_postprocessing
 from mednca_pipeline.evaluation.summary import evaluate_folder, label_files
 from mednca_pipeline.models.registry import build_model, read_plans
 from mednca_pipeline.plans.plans import write_plans
+from mednca_pipeline.plans.splits import read_splits
+from mednca_pipeline.preprocessing.store import CaseStore
 from mednca_pipeline.results.fold_folder import FoldFolder
 from mednca_pipeline.results.summary import read_summary
 from mednca_pipeline.runtime.images import read_labels
@@ -363,3 +366,19 @@ def test_without_a_budget_the_plans_schedule_for_the_device_is_used(root, monkey
     assert train_main(arguments(root, "--device", "cpu")) == 130
     plan = read_plans(open_workspace(root).plans_file("Dataset001_Phantom")).configs["2d"].models["mednca"]
     assert asked_s == [plan.training.minutes["cpu"] * 60]
+
+
+def test_the_plans_schedule_ends_early_where_images_are_few_and_a_budget_does_not(root, monkeypatch):
+    monkeypatch.setattr(fold, "time_iterations", lambda job, budget_s: 10**6)
+    monkeypatch.setattr(loop, "train_step", interrupt_at(1))
+    assert train_main(arguments(root, "--device", "cpu")) == 130
+    workspace = open_workspace(root)
+    plan = read_plans(workspace.plans_file("Dataset001_Phantom")).configs["2d"].models["mednca"].training
+    store = CaseStore(workspace.preprocessed_folder("Dataset001_Phantom", "2d"))
+    trained = read_splits(workspace.splits_file("Dataset001_Phantom"), store.cases())[0].train
+    slices = sum(store.properties(case).shape[0] for case in trained)
+    iterations = FoldFolder(fold_folder(root)).run().iterations
+    assert iterations == math.ceil(plan.most_views * slices / plan.batch_size) < 10**6
+    monkeypatch.setattr(loop, "train_step", interrupt_at(1))
+    assert train_main(arguments(root, "--device", "cpu", "--budget", "1min", "--force")) == 130
+    assert FoldFolder(fold_folder(root)).run().iterations == 10**6

@@ -14,7 +14,7 @@ from mednca_pipeline.training.batches import Batch
 from mednca_pipeline.training.guard import MAX_MAGNITUDE, STRIKES, WARMUP, Guard
 from mednca_pipeline.training.loop import go_back
 from mednca_pipeline.training.muon import Muon, build_optimisers, orthogonalise
-from mednca_pipeline.training.schedule import cosine, epoch_length, iterations_for, parse_budget
+from mednca_pipeline.training.schedule import cosine, epoch_length, iterations_for, parse_budget, until_seen
 from mednca_pipeline.training.state import load_checkpoint, new_state, save_checkpoint
 from mednca_pipeline.training.step import train_step
 
@@ -110,6 +110,13 @@ def test_schedule_by_hand():
     assert iterations_for(1.0, 1.0, 1.0) == 20
     with pytest.raises(InputError, match="20min"):
         parse_budget("20 parsecs")
+
+
+def test_a_schedule_ends_where_each_image_was_seen_often_enough():
+    assert until_seen(10_000, 300, images=80, batch_size=8) == 3000
+    assert until_seen(2000, 300, images=80, batch_size=8) == 2000
+    assert until_seen(10_000, 0, images=1, batch_size=8) == 10_000
+    assert until_seen(10, 1, images=1, batch_size=8) == 1
 
 
 def test_checkpoint_round_trip_and_refusal(tmp_path):
