@@ -29,7 +29,7 @@ TRAIN = [
     "filelock>=3.16",
     "psutil>=6; sys_platform == 'win32'",
 ]
-CLUSTER = ["distributed>=2025.1"]
+CLUSTER = ["dask>=2025.1", "distributed>=2025.1"]
 
 setup(
     name="mednca_pipeline",

@@ -97,8 +97,8 @@ def resilience(passes: Sequence[tuple[Seen, Pass]], perturb: Perturb, labels: La
     before, after, rng = [], [], np.random.default_rng(0)
     for seen, last in passes:
         went_on = resumed(last, seen, perturb, rng)
-        before.append(went_on.probabilities(0)[seen.inside])
-        after.append(went_on.probabilities(1)[seen.inside])
+        before.append(seen.pad.inverse(went_on.probabilities(0)))
+        after.append(seen.pad.inverse(went_on.probabilities(1)))
     both = [np.concatenate(parts, axis=1) for parts in (before, after)]
     expected, other = (foreground(probabilities, labels) for probabilities in both)
     return deviation(other, expected), label_change([labels.decode(one) for one in both], labels)

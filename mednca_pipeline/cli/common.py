@@ -5,6 +5,7 @@ import sys
 import traceback
 from collections.abc import Callable
 
+from .. import __version__
 from ..execution.libraries import keep_freed_memory, log_to_terminal, wait_briefly
 from ..runtime.errors import InputError, of_environment
 
@@ -25,6 +26,7 @@ def command_parser(name: str, description: str, examples: str) -> argparse.Argum
     parser.add_argument(
         "--root", help="workspace with raw/, plans/, preprocessed/, results/ (default: $MEDNCA_ROOT or .)"
     )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.add_argument("--quiet", action="store_true", help="only warnings and errors")
     parser.add_argument("--debug", action="store_true", help="show the traceback of a fault of the input too")
     return parser

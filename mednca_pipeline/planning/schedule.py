@@ -33,6 +33,6 @@ def schedule_decision(size: Sequence[int], n_cases: int) -> Chosen[str]:
         reason = f"{factor:.2g} times as long as for hippocampus, for larger images or more cases"
     return Chosen(
         f"{text} min a fold on a CPU",
-        f"{reason}; a training ends earlier once it has seen each slice {MOST_VIEWS} times; --budget or --iterations of "
-        "mednca_train changes it",
+        f"{reason}; a training ends earlier once it has seen each slice {MOST_VIEWS} times; --budget or --iterations "
+        "of mednca_train changes it",
     )

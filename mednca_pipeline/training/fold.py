@@ -19,13 +19,14 @@ from ..results.run_record import RunRecord
 from ..runtime.errors import InputError
 from ..workspace import Workspace
 from .batches import Batch, make_batch
+from .checkpoint import load_checkpoint, save_checkpoint
 from .job import Job, prepare
 from .loop import mask_generator, train
 from .method import DEFAULT, Method
 from .options import TrainingOptions
 from .schedule import N_TIMED, N_WARMUP, epoch_length, iterations_for, until_seen
 from .score import score_samples
-from .state import TrainingState, load_checkpoint, new_state, save_checkpoint
+from .state import TrainingState, new_state
 from .step import train_step
 from .traces import draw_curve, training_log, training_record, write_curve
 from .validation import validate_fold

@@ -15,10 +15,11 @@ from ..device import peak_memory_bytes
 from ..models.weights import save_weights
 from ..plans.model_plans import TrainingPlan
 from .batches import BatchRecipe
+from .checkpoint import save_checkpoint
 from .guard import MAX_RESTORES
 from .job import Job
 from .schedule import cosine, epoch_length
-from .state import TrainingState, save_checkpoint
+from .state import TrainingState
 from .step import train_step
 from .workers import BatchSource
 

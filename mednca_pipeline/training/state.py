@@ -1,17 +1,14 @@
-"""Everything that changes in a training, and its checkpoint."""
+"""Everything that changes in a training."""
 
 import copy
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
 from ..plans.model_plans import TrainingPlan
-from ..runtime.errors import InputError
-from ..runtime.files import replacing
 from .guard import Guard
 from .muon import build_optimisers
 
@@ -62,12 +59,6 @@ class TrainingState:
         for name in ("iterations", "iteration", "best_dice", "minutes", "epoch_sums", "rows"):
             setattr(self, name, snapshot[name])
 
-    @torch.no_grad()
-    def update_ema(self, decay: float) -> None:
-        """Moves the average towards the weights; it follows faster in the first iterations."""
-        decay = min(decay, (1 + self.iteration) / (10 + self.iteration))
-        torch._foreach_lerp_(list(self.ema.parameters()), list(self.model.parameters()), 1 - decay)
-
 
 def new_state(
     model: nn.Module,
@@ -77,28 +68,3 @@ def new_state(
 ) -> TrainingState:
     ema = copy.deepcopy(model).requires_grad_(False)
     return TrainingState(model, ema, optimisers(model, plan), iterations)
-
-
-def save_checkpoint(path: Path, state: TrainingState, identity: str) -> None:
-    """identity: of the plans and cases that the training belongs to."""
-    earlier = state.good if state.good and state.good["iteration"] < state.iteration else None
-    with replacing(path) as temporary:
-        torch.save({**state.snapshot(), "good": earlier, "identity": identity}, temporary)
-
-
-def load_checkpoint(path: Path, state: TrainingState, identity: str) -> None:
-    """Restores `state`. Raises InputError when the checkpoint is missing or was made with other plans or cases."""
-    if not path.exists():
-        raise InputError(
-            f"Nothing to continue: {path} does not exist. Start the training without --continue, or check the fold, "
-            "--model and --config."
-        )
-    device = next(state.model.parameters()).device
-    snapshot = torch.load(path, map_location=device, weights_only=True)
-    if snapshot["identity"] != identity:
-        raise InputError(
-            f"{path} was trained with other plans or on other cases than the present plans.json and splits.json say. "
-            "Plan as before, or start again with --force (which overwrites this fold)."
-        )
-    state.restore(snapshot)
-    state.good = snapshot["good"] or state.snapshot()

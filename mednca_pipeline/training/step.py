@@ -10,6 +10,7 @@ from ..models.protocol import Output
 from ..plans.model_plans import TrainingPlan
 from ..runtime.labels import Labels
 from .batches import Batch
+from .ema import update_average
 from .losses import Loss, dice_and_cross_entropy, encode_targets
 from .schedule import cosine
 from .state import TrainingState
@@ -44,7 +45,7 @@ def train_step(
         return math.nan, float(magnitude)
     for optimiser in state.optimisers:
         optimiser.step()
-    state.update_ema(plan.ema_decay)
+    update_average(state.ema, state.model, plan.ema_decay, state.iteration)
     return loss.item(), float(magnitude)
 
 

@@ -207,7 +207,7 @@ def test_unreadable_summary_leaves_its_fold_out(results):
     (results / "mednca_2d" / "fold_1" / "summary.json").write_text("{", encoding="utf-8")
     (found, _) = collect_results(results, SPLITS[:2])
     assert [result.fold for result in found.folds] == [0]
-    assert any("fold 1 of mednca_2d is left out" in note and "not valid JSON" in note for note in found.notes)
+    assert any("fold 1 of mednca_2d is left out" in note and "expected valid JSON" in note for note in found.notes)
 
 
 def test_a_single_case_has_no_interval(tmp_path):

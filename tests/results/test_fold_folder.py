@@ -122,7 +122,7 @@ def test_records_come_back_as_they_were_written(fold):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "run.json is not valid JSON"),
+        ("{", "run.json: expected valid JSON"),
         ('{"schema": 9}', "run.json: expected schema 1, found 9"),
         ('{"schema": 1, "iterations": "many"}', "run.json: iterations: expected a whole number, found 'many'"),
         ('{"schema": 1, "itterations": 3}', "run.json: expected the fields .* found itterations"),

@@ -11,11 +11,13 @@ from mednca_pipeline.plans.model_plans import TrainingPlan
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.labels import Labels
 from mednca_pipeline.training.batches import Batch
+from mednca_pipeline.training.checkpoint import load_checkpoint, save_checkpoint
+from mednca_pipeline.training.ema import update_average
 from mednca_pipeline.training.guard import MAX_MAGNITUDE, STRIKES, WARMUP, Guard
 from mednca_pipeline.training.loop import go_back
 from mednca_pipeline.training.muon import Muon, build_optimisers, orthogonalise
 from mednca_pipeline.training.schedule import cosine, epoch_length, iterations_for, parse_budget, until_seen
-from mednca_pipeline.training.state import load_checkpoint, new_state, save_checkpoint
+from mednca_pipeline.training.state import new_state
 from mednca_pipeline.training.step import train_step
 
 
@@ -127,7 +129,7 @@ def test_checkpoint_round_trip_and_refusal(tmp_path):
     for optimiser in state.optimisers:
         optimiser.step()
     state.iteration = 4
-    state.update_ema(0.99)
+    update_average(state.ema, state.model, 0.99, state.iteration)
     save_checkpoint(tmp_path / "checkpoint.pt", state, "identity")
     again = new_state(torch.nn.Linear(3, 2), plan, 10)
     load_checkpoint(tmp_path / "checkpoint.pt", again, "identity")
@@ -161,5 +163,5 @@ def test_ema_follows_the_weights():
         state.ema.weight.fill_(0.0)
         state.model.weight.fill_(1.0)
     state.iteration = 1000
-    state.update_ema(0.9)
+    update_average(state.ema, state.model, 0.9, state.iteration)
     assert state.ema.weight.item() == pytest.approx(0.1)
