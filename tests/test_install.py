@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nibabel
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -192,3 +194,22 @@ def test_a_command_that_needs_more_says_which_extra(light, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 2
     assert 'pip install "mednca_pipeline[train]"' in done.stderr and "Traceback" not in done.stderr
+
+
+def test_the_light_installation_predicts_to_the_same_labels(light, tmp_path):
+    z, y, x = np.ogrid[-1:1:36j, -1:1:50j, -1:1:34j]
+    blob = np.exp(-24 * z**2 - 24 * y**2 - 6 * x**2)  # the model finds a few voxels of it, in several components
+    scan = 100 + 60 * blob + np.random.default_rng(0).normal(0, 8, blob.shape)
+    (tmp_path / "in").mkdir()
+    nibabel.save(nibabel.Nifti1Image(scan.astype(np.float32), np.eye(4)), tmp_path / "in" / "case_0000.nii.gz")
+    model = ROOT / "results" / "Dataset004_Hippocampus" / "recorded" / "mednca_2d"
+    labels = []
+    for python, environment in ((light, None), (sys.executable, os.environ | {"PYTHONPATH": str(ROOT)})):
+        out = tmp_path / f"out{len(labels)}"
+        command = [python, "-m", "mednca_pipeline.cli.predict", "-i", tmp_path / "in", "-o", out, "-m", model]
+        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, cwd=tmp_path, env=environment)
+        assert done.returncode == 0, done.stderr
+        assert "removed" in (out / "quality.csv").read_text(encoding="utf-8")
+        labels.append(np.asarray(nibabel.load(out / "case.nii.gz").dataobj))
+    assert labels[0].any()
+    np.testing.assert_array_equal(*labels)

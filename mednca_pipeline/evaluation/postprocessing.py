@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ..results.summary import Metrics
-from ..runtime.cropping import nonzero_box
+from ..runtime.components import outside_largest
 from ..runtime.errors import InputError
 from ..runtime.images import read_labels
 from ..runtime.labels import Labels
@@ -55,28 +55,6 @@ def apply_postprocessing(
         for value in labels_def.values[index]:
             result[stray & (result == value)] = _label_without(value, index, labels_def)
     return result, tuple(removed)
-
-
-def outside_largest(mask: np.ndarray, n: int = 1) -> tuple[np.ndarray, int]:
-    """The voxels of a bool mask that are not in its `n` largest components, and how many components these are."""
-    from scipy import ndimage
-
-    outside = np.zeros_like(mask)
-    box = tuple(slice(start, stop) for start, stop in nonzero_box(mask[None]))
-    inside = mask[box]
-    # Not cc3d: 4.1.1 splits components of 2D masks and fails on volumes of a single line.
-    components, count = ndimage.label(inside, structure=np.ones((3,) * mask.ndim))
-    if count <= n:
-        return outside, 0
-    voxels = np.bincount(components.reshape(-1), minlength=count + 1)[1:]
-    order = np.argsort(-voxels)
-    if voxels[order[n - 1]] == voxels[order[n]]:  # a tie decides
-        _, first = np.unique(components[inside], return_index=True)  # in memory order
-        order = np.lexsort((first, -voxels))
-    stray = np.ones(count + 1, bool)
-    stray[1 + order[:n]] = False
-    outside[box] = inside & stray[components]
-    return outside, count - n
 
 
 def postprocessed_metrics(
