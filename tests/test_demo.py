@@ -14,6 +14,8 @@ import pytest
 
 from mednca_pipeline import demo
 
+pytestmark = pytest.mark.slow
+
 CHECKOUT = Path(__file__).resolve().parents[1]
 TINY = demo.DemoSize(n_train=5, n_test=2, size=(16, 24, 16), training=("--iterations", "2"))
 

@@ -14,6 +14,8 @@ import nibabel
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = {
     "mednca_pipeline": ROOT / "mednca_pipeline",

@@ -20,6 +20,8 @@ from mednca_pipeline.fingerprint.leakage import workspace_splits
 from mednca_pipeline.runtime.files import read_json
 from mednca_pipeline.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 PLANS = Path(__file__).resolve().parents[1] / "plans"
 SOURCES = {  # converter: dataset, source folder, files of three cases or a few more
     "msd": ("Dataset004_Hippocampus", "Task04_Hippocampus", ("dataset.json", "*Tr/hippocampus_00[134].nii.gz")),

@@ -24,6 +24,8 @@ from mednca_pipeline.results.summary import CaseResult
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 PLANS = Path(__file__).parents[2] / "plans" / "Dataset012_PROMISE12" / "plans.json"
 
 

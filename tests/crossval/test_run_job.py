@@ -16,6 +16,8 @@ from mednca_pipeline.runtime.files import write_json
 from mednca_pipeline.training import fold as training
 from mednca_pipeline.training import loop
 
+pytestmark = pytest.mark.slow
+
 ITERATIONS = 4
 
 

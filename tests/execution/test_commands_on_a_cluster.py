@@ -17,6 +17,8 @@ from mednca_pipeline.results.model_folder import ModelFolder, ModelRecord
 from mednca_pipeline.results.run_record import RunRecord
 from mednca_pipeline.workspace import open_workspace
 
+pytestmark = pytest.mark.slow
+
 DATASET = "Dataset001_Phantom"
 
 

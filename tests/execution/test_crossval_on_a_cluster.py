@@ -16,6 +16,8 @@ from mednca_pipeline.results.model_folder import ModelFolder
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.workspace import open_workspace
 
+pytestmark = pytest.mark.slow
+
 MEASURED = ("training_minutes", "seconds_per_case", "peak_memory_bytes")
 ITERATIONS = 40
 SAID_AT_EACH_START = "training and 2 validation cases"

@@ -11,6 +11,8 @@ import pytest
 
 from mednca_pipeline.phantom import write_phantom_dataset
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "how-to" / "add-a-model.md"
 

@@ -9,6 +9,8 @@ from mednca_pipeline.models import nca_cost, unet_cost
 from mednca_pipeline.planning.memory import available_bytes
 from mednca_pipeline.planning.planner import make_plans
 
+pytestmark = pytest.mark.slow
+
 PHANTOMS = {
     "tubes of 2 pixels": (vessel_tree, (1.0, 1.0)),
     "a lesion of 8 pixels": (small_lesion, (1.0, 1.0)),

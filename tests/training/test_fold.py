@@ -29,6 +29,8 @@ from mednca_pipeline.runtime.images import read_labels
 from mednca_pipeline.training import fold, loop
 from mednca_pipeline.workspace import open_workspace
 
+pytestmark = pytest.mark.slow
+
 ITERATIONS, SEED = 12, 3
 BEGIN = ("--iterations", str(ITERATIONS), "--seed", str(SEED))
 

@@ -9,6 +9,8 @@ from preprocessed_store import TWO_CLASSES, write_store
 from mednca_pipeline.training.batches import BatchRecipe, make_batch
 from mednca_pipeline.training.workers import BatchSource
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def recipe(tmp_path):
