@@ -1,4 +1,4 @@
-"""Candidates for the quality score: functions of probabilities, and resilience, which lets an automaton go on.
+"""Candidates for the quality score: functions of probabilities, and resilience, which lets an NCA go on.
 
 Probabilities are of the foreground (1 - background, or the most probable region), (S, H, W). Every score is 0 where all
 agree, and larger is worse.
@@ -80,7 +80,7 @@ def last_pass(network: LightNetwork, seen: Seen) -> Pass:
 def resumed(last: Pass, seen: Seen, perturb: Perturb, rng: np.random.Generator) -> Pass:
     """`last`, and as its random run 1 what the cells of the finest level become: perturbed, and after its steps again.
 
-    Resilience (arXiv 2605.26726): a prediction to be trusted returns. There the automaton has one level.
+    Resilience (arXiv 2605.26726): a prediction to be trusted returns. There the NCA has one level.
     """
     index, before = len(last.nca.levels) - 1, last.states[0]
     first = len(before) - round(last.computed[-1] * last.pointer.size)  # the computed cells' rows are the last ones

@@ -30,7 +30,7 @@ Each folder `<dataset>/recorded/<model>_<config>/fold_<k>` has the run's command
 and per-case metrics. They lie in `recorded/`, so that `mednca_train` in a clone does not take them for finished folds.
 Written by `python -m benchmarks.record`.
 
-Longer trainings of fold 0, automaton against UNet: [recipe/finals.md](recipe/finals.md). Speed and memory:
+Longer trainings of fold 0, NCA against UNet: [recipe/finals.md](recipe/finals.md). Speed and memory:
 [benchmarks](benchmarks).
 
 Cases are measured as `mednca_predict` writes them with the fold's plan. Where it does not keep all components, the row

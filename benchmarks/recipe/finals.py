@@ -8,7 +8,7 @@ that a user types, in a workspace of its own (WORKSPACE/finals/<budget>) which s
 preprocessed cases, plan and splits. Killed, it goes on where it stopped. `final` weights, the validation cases of fold
 0, measured as mednca_predict writes them: with the components that the plan keeps; one column has the means before any
 was removed. --threads N computes with N threads and augments in the same process, so that two trainings fit side by
-side. Writes finals.csv, finals.md and finals.png, a curve per training, and an automaton's weights. Trainings of plans
+side. Writes finals.csv, finals.md and finals.png, a curve per training, and an NCA's weights. Trainings of plans
 that have changed since stay in the table, below the others.
 """
 
@@ -136,7 +136,7 @@ def is_present(row: dict) -> bool:
 
 
 def add(row: dict, folder: FoldFolder) -> None:
-    """Replaces this training's row, and keeps its curve and, of an automaton, its weights."""
+    """Replaces this training's row, and keeps its curve and, of an NCA, its weights."""
     rows = {name_of(old): old for old in read()} | {name_of(row): row}
     OUT.mkdir(parents=True, exist_ok=True)
     with replacing(OUT / "finals.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:

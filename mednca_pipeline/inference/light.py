@@ -1,4 +1,4 @@
-"""An automaton's fold on a CPU, in NumPy (runtime.light_nca)."""
+"""An NCA's fold on a CPU, in NumPy (runtime.light_nca)."""
 
 import math
 from collections.abc import Iterator

@@ -16,7 +16,7 @@ from ..runtime.quality import Deviation
 
 @dataclass(frozen=True)
 class Asked:
-    """How an automaton predicts; a UNet has one way.
+    """How an NCA predicts; a UNet has one way.
 
     runs: random runs per fold; 0 is the expected update. quality: also measure how far random runs deviate from the
     expected update: one run where `runs` is 0. seed: of the runs.

@@ -53,7 +53,7 @@ def test_regions_overlap_and_ignored_voxels_do_not_count():
     assert found == pytest.approx({"whole": 2 * 2 / (2 + 3), "core": 0.0})
 
 
-def test_an_automaton_is_scored_as_it_predicts(monkeypatch):
+def test_an_nca_is_scored_as_it_predicts(monkeypatch):
     """By the expected update at the outline of its plan."""
     plans = make_plans()
     model, asked = build_model("mednca", plans, "2d"), []
