@@ -7,11 +7,10 @@ from collections.abc import Callable
 
 from .. import __version__
 from ..execution.libraries import keep_freed_memory, log_to_terminal, wait_briefly
-from ..runtime.errors import InputError, of_environment
+from ..runtime.errors import InputError, correctable
 
 DONE, OUR_FAULT, INPUT_FAULT, INTERRUPTED = 0, 1, 2, 130
 OUR_PACKAGES = ("mednca_pipeline", "dataset_conversion")
-EXTRAS = {"distributed": "cluster", "dask": "cluster"}  # import name -> the extra that brings it; all others: train
 
 
 def command_parser(name: str, description: str, examples: str) -> argparse.ArgumentParser:
@@ -48,21 +47,13 @@ def run_command(parser: argparse.ArgumentParser, action: Callable[[argparse.Name
     log_to_terminal(OUR_PACKAGES, arguments.quiet)
     try:
         return action(arguments) or DONE
-    except InputError as error:
-        return _fail(arguments, str(error), INPUT_FAULT)
-    except OSError as error:
-        return _fail(arguments, str(of_environment(error)), INPUT_FAULT)
     except KeyboardInterrupt as error:
         return _fail(arguments, str(error) or "Interrupted.", INTERRUPTED)
-    except ModuleNotFoundError as error:
-        missing = (error.name or "").split(".")[0]
-        if missing in ("", *OUR_PACKAGES):
-            return _our_fault(arguments, error)
-        extra = EXTRAS.get(missing, "train")
-        message = f'{parser.prog} needs {missing}, which is not installed: pip install "mednca_pipeline[{extra}]"'
-        return _fail(arguments, message, INPUT_FAULT)
-    except Exception as error:
-        return _our_fault(arguments, error)
+    except Exception as raised:
+        error = correctable(raised)
+        return (
+            _fail(arguments, str(error), INPUT_FAULT) if isinstance(error, InputError) else _our_fault(arguments, error)
+        )
 
 
 def _our_fault(arguments: argparse.Namespace, error: Exception) -> int:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..execution.libraries import keep_freed_memory, log_to_terminal, wait_briefly
-from ..runtime.errors import InputError, of_environment
+from ..runtime.errors import InputError, correctable
 from ..runtime.files import write_json
 from ..workspace import open_workspace
 from .jobs import FoldJob, JobOutcome, read_job
@@ -42,14 +42,14 @@ def main(argv: list[str] | None = None) -> int:
 def _attempt(job: FoldJob) -> tuple[JobOutcome, int]:
     try:
         return JobOutcome(job.id, "done", iterations=_do(job)), DONE
-    except (InputError, OSError) as raised:
-        error = of_environment(raised) if isinstance(raised, OSError) else raised
-        print(f"error: {error}", file=sys.stderr)
-        return JobOutcome(job.id, "failed", str(error), "input"), INPUT_FAULT
     except KeyboardInterrupt as error:
         print(f"error: {error}", file=sys.stderr)
         return JobOutcome(job.id, "interrupted", str(error)), INTERRUPTED
-    except Exception as error:
+    except Exception as raised:
+        error = correctable(raised)
+        if isinstance(error, InputError):
+            print(f"error: {error}", file=sys.stderr)
+            return JobOutcome(job.id, "failed", str(error), "input"), INPUT_FAULT
         traceback.print_exc()
         return JobOutcome(job.id, "failed", f"{type(error).__name__}: {error}", "ours"), OUR_FAULT
 

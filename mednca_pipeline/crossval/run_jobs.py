@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ..execution.executors import open_waiters
 from ..execution.work import Task, run
-from ..runtime.errors import InputError, of_environment
+from ..runtime.errors import InputError
 from .jobs import RUNNER, FoldJob, JobOutcome, run_in_process
 
 log = logging.getLogger(__name__)
@@ -62,7 +62,6 @@ def run_jobs(jobs: Sequence[FoldJob], where: Where, on_end: Callable[[FoldJob, J
 
 def _not_run(job: FoldJob, error: Exception) -> JobOutcome:
     """The work around the process failed: its files could not be written, or the workers were lost."""
-    error = of_environment(error) if isinstance(error, OSError) else error
     fault = "input" if isinstance(error, InputError) else "ours"
     if fault == "ours":
         log.error("%s:", job.name, exc_info=error)

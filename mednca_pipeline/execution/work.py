@@ -10,7 +10,7 @@ from concurrent.futures import Executor, Future, as_completed
 from dataclasses import dataclass
 from typing import Any
 
-from ..runtime.errors import InputError
+from ..runtime.errors import InputError, correctable
 from .executors import lost_all, lost_one
 
 PLAIN = (str, int, float, type(None), list, tuple)
@@ -27,7 +27,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a task ended: with its value, or with an error."""
+    """How a task ended: with its value, or with an error: an InputError where the user can correct it."""
 
     task: Task
     value: Any = None
@@ -102,7 +102,7 @@ def _run_here(task: Task) -> Outcome:
     try:
         return Outcome(task, task.function(*task.arguments))
     except Exception as error:
-        return Outcome(task, error=error)
+        return Outcome(task, error=correctable(error))
 
 
 def _attempt(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Any, Exception | None, str]:
@@ -110,7 +110,7 @@ def _attempt(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[
     try:
         return function(*arguments), None, ""
     except Exception as error:
-        return None, _sendable(error), traceback.format_exc()
+        return None, _sendable(correctable(error)), traceback.format_exc()
 
 
 def _sendable(error: Exception) -> Exception:

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
+from ..runtime.components import outside_largest
 from ..runtime.cropping import Box, crop_to, nonzero_box
 from ..runtime.labels import Labels
 from .ceilings import label_ceilings
@@ -71,11 +71,10 @@ def class_statistics(mask: np.ndarray, image_box: Box) -> ClassStatistics:
     voxels = int(np.count_nonzero(inside))
     if voxels == 0:
         return ClassStatistics(0, (), 0)
-    components, count = ndimage.label(inside, structure=np.ones((3,) * mask.ndim))
-    largest = int(np.bincount(components.reshape(-1), minlength=count + 1)[1:].argmax()) + 1
-    extent = nonzero_box((components == largest)[None])
+    outside, others = outside_largest(inside)
+    extent = nonzero_box((inside & ~outside)[None])
     centre = tuple(map(significant, _centre(inside, box, image_box)))
-    return ClassStatistics(voxels, tuple(stop - start for start, stop in extent), int(count), centre)
+    return ClassStatistics(voxels, tuple(stop - start for start, stop in extent), 1 + others, centre)
 
 
 def _centre(inside: np.ndarray, box: Box, image_box: Box) -> Iterator[float]:

@@ -76,7 +76,7 @@ def preprocess_dataset(
         name, error = outcome.task.name, outcome.error
         if error is not None:
             failures[name] = error
-            if not isinstance(error, InputError | OSError):
+            if not isinstance(error, InputError):
                 log.error("Preprocessing %s failed:", name, exc_info=error)
         progress(name)
     if failures:

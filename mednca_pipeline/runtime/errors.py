@@ -51,8 +51,27 @@ _ENVIRONMENT = {
 }
 
 
-def of_environment(error: OSError) -> InputError:
-    """A fault of the disk or its permissions as what the user can correct: with the path and a remedy."""
+_OURS = ("", "mednca_pipeline", "dataset_conversion")
+_EXTRAS = {"distributed": "cluster", "dask": "cluster"}  # import name -> the extra that brings it; all others: train
+
+
+def correctable(error: Exception) -> Exception:
+    """A fault of the environment as what the user can correct, with its place and a remedy; any other error as it is.
+
+    Of the environment are faults of the disk or its permissions, and packages that are not installed.
+    """
+    if isinstance(error, OSError):
+        named = _of_disk(error)
+    elif isinstance(error, ModuleNotFoundError) and (package := (error.name or "").partition(".")[0]) not in _OURS:
+        remedy = f'Install it with pip install "mednca_pipeline[{_EXTRAS.get(package, "train")}]".'
+        named = InputError(expected=package, found="that it is not installed", remedy=remedy)
+    else:
+        return error
+    named.__cause__ = error
+    return named
+
+
+def _of_disk(error: OSError) -> InputError:
     known = _ENVIRONMENT.get(error.errno or 0)
     found, remedy = known or (error.strerror or str(error), "")
     return InputError(error.filename or "the disk", found=found, remedy=remedy)

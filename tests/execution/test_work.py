@@ -1,5 +1,6 @@
 """Independent tasks: one rule for failures, wherever they are done."""
 
+import errno
 import os
 import signal
 import time
@@ -38,6 +39,10 @@ def divided(number):
     return 1 / number
 
 
+def on_a_full_disk():
+    raise OSError(errno.ENOSPC, "as the system says", "/data/out")
+
+
 class Stubborn(Exception):
     """Cannot be unpickled: its constructor wants two arguments."""
 
@@ -57,6 +62,12 @@ def test_an_error_is_its_tasks_outcome_and_the_others_go_on(executor):
     outcomes = {outcome.task.name: outcome for outcome in run(tasks_of(halved, 0, 1, 4, 3), executor)}
     assert {name: outcome.value for name, outcome in outcomes.items()} == {"0": 0, "1": None, "4": 2, "3": None}
     assert isinstance(outcomes["3"].error, InputError) and str(outcomes["3"].error) == "3 is odd."
+
+
+def test_a_fault_of_the_environment_is_one_that_the_user_can_correct(executor):
+    (outcome,) = run([Task("a", on_a_full_disk)], executor)
+    assert isinstance(outcome.error, InputError) and outcome.error.where == "/data/out"
+    assert "in on_a_full_disk" in "".join(traceback.format_exception(outcome.error))
 
 
 def test_outcomes_come_in_the_tasks_order_and_progress_as_they_end(executor):

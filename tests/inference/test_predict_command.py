@@ -101,6 +101,17 @@ def test_one_bad_file_does_not_stop_the_others(workspace, tmp_path, capsys):
     assert rows(tmp_path / "out")["b.nii.gz"]["flag"] != "failed"
 
 
+def test_a_fault_of_the_disk_is_not_ours_and_does_not_stop_the_others(workspace, tmp_path, capsys):
+    for name in ("a", "b"):
+        write_image(tmp_path / "in" / f"{name}_0000.nii.gz", make_image())
+    (tmp_path / "out" / "a.nii.gz").mkdir(parents=True)
+    assert predict(workspace, tmp_path / "in", tmp_path / "out", "--overwrite") == 2
+    said = capsys.readouterr().err
+    assert "a folder where a file must be" in said and "fault of ours" not in said
+    assert (tmp_path / "out" / "b.nii.gz").is_file()
+    assert rows(tmp_path / "out")["a.nii.gz"]["flag"] == "failed"
+
+
 def test_channels(tmp_path, capsys):
     save_model(tmp_path, make_plans(channels=2), folds=(0,))
     for name, channels in (("both", 2), ("one", 1)):

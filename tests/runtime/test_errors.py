@@ -5,7 +5,7 @@ import pickle
 
 import pytest
 
-from mednca_pipeline.runtime.errors import InputError, of_environment
+from mednca_pipeline.runtime.errors import InputError, correctable
 
 
 @pytest.mark.parametrize(
@@ -47,6 +47,25 @@ def test_an_error_knows_where_it_is_inside_of():
     ],
 )
 def test_faults_of_the_environment_have_path_and_cause(number, found):
-    error = of_environment(OSError(number, "as the system says", "/data/out"))
+    error = correctable(OSError(number, "as the system says", "/data/out"))
     assert error.where == "/data/out" and found in error.found
     assert (error.found == "as the system says") == (number == errno.EIO)
+
+
+@pytest.mark.parametrize(("module", "extra"), [("scipy.ndimage", "train"), ("distributed", "cluster")])
+def test_a_missing_package_is_named_with_the_extra_that_brings_it(module, extra):
+    error = correctable(ModuleNotFoundError(f"No module named '{module}'", name=module))
+    assert isinstance(error, InputError) and error.expected == module.partition(".")[0]
+    assert f"mednca_pipeline[{extra}]" in error.remedy
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("shapes differ"),
+        ModuleNotFoundError("No module named 'mednca_pipeline.gone'", name="mednca_pipeline.gone"),
+        InputError("a.nii", found="nothing"),
+    ],
+)
+def test_what_the_environment_did_not_cause_stays_as_it_is(error):
+    assert correctable(error) is error
