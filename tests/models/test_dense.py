@@ -36,19 +36,19 @@ def make(size, n_image=1, border="replicate", fire_rate=0.75, norm="layer", perc
     return cell, state, fired
 
 
-def gradients(backend, cell, state, fired):
+def gradients(backend, cell, state, fired, **options):
     """The free channels after three steps, and the gradients of them and of every weight."""
     state = state.clone().requires_grad_()
     cell.zero_grad()
-    after = backend(cell, state, fired, 3)
+    after = backend(cell, state, fired, 3, **options)
     after[:, cell.fixed :].square().mean().backward()
     return after.detach(), [state.grad[:, cell.fixed :], *(weight.grad.clone() for weight in cell.parameters())]
 
 
-def assert_as_defined(backend, cell, state, fired):
+def assert_as_defined(backend, cell, state, fired, **options):
     """Asserts that `backend` gives the states and gradients of the plain definition."""
-    after, expected = gradients(run_steps, cell, state, fired)
-    given, found = gradients(backend, cell, state, fired)
+    after, expected = gradients(run_steps, cell, state, fired, **options)
+    given, found = gradients(backend, cell, state, fired, **options)
     assert given.shape == after.shape and torch.allclose(given, after, rtol=1e-12, atol=1e-12)
     for one, other in zip(found, expected, strict=True):
         assert torch.allclose(one, other, rtol=1e-10, atol=1e-12)
@@ -83,8 +83,15 @@ def test_every_form_of_the_cell(size, perception, norm):
 @pytest.mark.parametrize("perception", ["matrix", "paper"])
 def test_a_channel_that_is_added_for_the_kernels_changes_nothing(perception, backend):
     cell, state, fired = make((9, 7), 2, perception=perception, free=7)
-    assert dense.prepared(cell, state)[0].shape[1] == 2 + 8
+    assert dense.prepared(cell, state, 1.0)[0].shape[1] == 2 + 8
     assert_as_defined(backend, cell, state, fired)
+
+
+@pytest.mark.parametrize("backend", [run_dense, run_sparse, steps.run_steps])
+@pytest.mark.parametrize("perception", ["matrix", "paper"])
+@pytest.mark.parametrize("fire_rate", [0.5, 0.75])
+def test_cells_that_apply_a_share_of_their_update(fire_rate, perception, backend):
+    assert_as_defined(backend, *make((9, 7), 2, fire_rate=fire_rate, perception=perception), share=0.75)
 
 
 @pytest.mark.parametrize("keep_every", [1, 2, 3, 5])
@@ -110,7 +117,7 @@ def test_computing_states_again_keeps_less(backend, monkeypatch):
 def test_the_plan_says_what_is_kept(monkeypatch):
     seen = []
     monkeypatch.setattr(
-        steps.dense, "run_dense", lambda cell, state, fired, n, keep_every: (seen.append(keep_every), state)[1]
+        steps.dense, "run_dense", lambda cell, state, fired, n, keep_every, share: (seen.append(keep_every), state)[1]
     )
     plan = replace(PLAN, keep_every=2)
     network = MedNCA(plan, 2, 1, 2, sigmoid=False)
