@@ -7,6 +7,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 from nibabel.analyze import AnalyzeHeader, AnalyzeImage
+from nibabel.arrayproxy import ArrayProxy
 from nibabel.spatialimages import HeaderDataError
 
 from ..errors import InputError
@@ -40,7 +41,7 @@ def read(path: Path, as_labels: bool = False) -> tuple[np.ndarray, Geometry]:
 
 def header(path: Path) -> tuple[int, Geometry]:
     """The number of channels and the geometry, from the file's first bytes."""
-    found = _header(path)
+    found = _unread(path).header
     geometry = _geometry(found, path)
     colours = min(3, len(found.get_data_dtype().names or "1"))
     return colours * math.prod(found.get_data_shape()[3:]), geometry
@@ -68,8 +69,8 @@ def write(path: Path, array: np.ndarray, geometry: Geometry) -> None:
         nib.save(nib.Nifti1Image(array, None, new), temporary)
 
 
-def _header(path: Path) -> AnalyzeHeader:
-    """Raises InputError for a file whose name does not say whether it is compressed."""
+def _unread(path: Path) -> AnalyzeImage:
+    """An image whose header is read. Raises InputError for a file whose name does not say whether it is compressed."""
     with path.open("rb") as file:
         start = file.read(540)
     compressed, named = start[:2] == b"\x1f\x8b", path.name.lower().endswith(".gz")
@@ -82,15 +83,16 @@ def _header(path: Path) -> AnalyzeHeader:
         raise InputError("", "an .hdr header with its voxels", found, "Copy the .img file beside it.")
     image = nib.load(path)
     assert isinstance(image, AnalyzeImage)  # by the file's ending
-    return image.header
+    return image
 
 
 def _load(path: Path) -> AnalyzeImage:
     """As nib.load, with a limit to what is unpacked and its checksum verified, and faster for small volumes."""
-    found = _header(path)
+    unread = _unread(path)
     stored = sum(file.stat().st_size for file in (path, *voxel_files(path)))
-    voxels = math.prod(map(int, found.get_data_shape())) * found.get_data_dtype().itemsize
-    declared = int(found.get_data_offset()) + voxels
+    proxy = unread.dataobj
+    assert isinstance(proxy, ArrayProxy)  # nothing is read yet
+    declared = proxy.offset + math.prod(map(int, unread.shape)) * unread.get_data_dtype().itemsize
     check_size(path, declared, stored)
     if path.name.lower().endswith(".gz"):
         content = decompressed(pieces_of(path), 31, declared + _SLACK_BYTES)

@@ -29,14 +29,13 @@ def read(path: Path, as_labels: bool = False) -> tuple[np.ndarray, Geometry]:
     with _opened(path) as image:
         _check_checksums(path)
         white_is_zero = getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == _WHITE_IS_ZERO
-        orientation = _orientation(image)
         if as_labels and image.mode in ("P", "PA"):
             array = np.asarray(image if image.mode == "P" else image.getchannel(0))
         else:
             array = _pixels(image)
         if white_is_zero and as_labels == (array.dtype.itemsize == 1):  # Pillow inverts up to 8 bits and no others
             array = ~array
-        array = as_shown(array, orientation)
+        array = as_shown(array, _orientation(image))  # of a PNG this may load the pixels in another form
     channels = np.moveaxis(np.atleast_3d(array), -1, 0)
     if as_labels and (channels == channels[0]).all():
         channels = channels[:1]
@@ -78,7 +77,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         frames = getattr(image, "n_frames", 1)
         if frames > 1:
             raise InputError("", "one 2D image", f"{frames} pages", "Save stacks as .nii.gz, or each page as a file.")
-        check_size(path, image.width * image.height * len(image.getbands()))
+        check_size(path, image.width * image.height * len(image.getbands()) // (8 if image.mode == "1" else 1))
         yield image
 
 

@@ -69,10 +69,11 @@ class TextHeader:
 
     def sizes(self, name: str, axes: int) -> int:
         """The product of the sizes of all axes."""
-        sizes = self.numbers(name, axes) if name in self.fields else []
-        if not sizes or any(size < 1 or size != int(size) for size in sizes):
-            raise _wrong(name, f"{axes} sizes", self.fields.get(name, "nothing"))
-        return math.prod(map(int, sizes))
+        text = self.fields.get(name, "nothing")
+        sizes = [int(part) for part in text.split() if part.isdecimal() and len(part) < 12]
+        if len(sizes) != axes or len(text.split()) != axes or 0 in sizes:
+            raise _wrong(name, f"{axes} sizes", text)
+        return math.prod(sizes)
 
 
 def metaimage(path: Path) -> TextHeader:
@@ -103,10 +104,13 @@ def metaimage(path: Path) -> TextHeader:
         raise _wrong("ElementType", "a type of real numbers such as MET_SHORT", kind)
     header.whole("HeaderSize", -1, 2**40, 0)
     channels = header.whole("ElementNumberOfChannels", 1, 1000, 1)
+    compressed = fields.get("CompressedData", "False").lower() in ("true", "1")
+    if compressed:  # ITK takes the voxels as uncompressed where the size is not given
+        header.whole("CompressedDataSize", 1, 2**40)
     _check_voxels(
         header,
         header.sizes("DimSize", axes) * channels * _META_BYTES[kind],
-        "zlib" if fields.get("CompressedData", "False").lower() in ("true", "1") else "raw",
+        "zlib" if compressed else "raw",
         text=fields.get("BinaryData", "True").lower() in ("false", "0"),
         skipped=int(fields.get("HeaderSize", "0")),
     )
