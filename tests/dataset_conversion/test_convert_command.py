@@ -4,12 +4,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conversions import box, converted, noise, run, save_picture
 
 from dataset_conversion import CONVERTERS
 from mednca_pipeline.datasets.check import check_dataset
 from mednca_pipeline.datasets.dataset import load_dataset
 from mednca_pipeline.workspace import Workspace
+
+from .conversions import box, converted, noise, run, save_picture
 
 
 @pytest.fixture

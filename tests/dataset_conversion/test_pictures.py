@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
-from conversions import box, converted, noise, pixels, run, save_picture
+
+from .conversions import box, converted, noise, pixels, run, save_picture
 
 
 def _rgb(grey):

@@ -1,7 +1,8 @@
 import pytest
-from raw_folders import SHAPE_XYZ, label_array, make_raw, save
 
 from mednca_pipeline.cli.check import main
+
+from .raw_folders import SHAPE_XYZ, label_array, make_raw, save
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from clusters import local_cluster
 from safetensors.numpy import load_file
 
 from mednca_pipeline.crossval.run import CrossvalOptions, crossvalidate
@@ -15,6 +14,8 @@ from mednca_pipeline.results.fold_folder import FoldFolder
 from mednca_pipeline.results.model_folder import ModelFolder
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.workspace import open_workspace
+
+from .clusters import local_cluster
 
 pytestmark = pytest.mark.slow
 

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 from PIL import Image
 from scipy.ndimage import label
-from tiny_model import SHAPE, SPACING, make_image, make_plans, save_model, two_dimensional, write_image
 
 from mednca_pipeline.cli.predict import main
 from mednca_pipeline.inference.cases import predict_cases
 from mednca_pipeline.inference.predictor import Predictor
 from mednca_pipeline.runtime.files import write_json
 from mednca_pipeline.runtime.images import read_image
+
+from .tiny_model import SHAPE, SPACING, make_image, make_plans, save_model, two_dimensional, write_image
 
 
 @pytest.fixture(scope="module")

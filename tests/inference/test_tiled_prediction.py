@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 import torch
-from tiny_model import SPACING, make_plans, save_model
 
 from mednca_pipeline.inference import torch_nca
 from mednca_pipeline.inference.network import Asked
 from mednca_pipeline.inference.predictor import Predictor
 from mednca_pipeline.runtime.fire_masks import fire_masks
 from mednca_pipeline.runtime.quality import Deviation
+
+from .tiny_model import SPACING, make_plans, save_model
 
 SEED, RUN, STEPS = 7, 0, 2  # STEPS: of the tiny model's finest level
 SLICES, PADDED = 5, (22, 18)

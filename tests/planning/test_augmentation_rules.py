@@ -1,10 +1,11 @@
 import pytest
-from made_fingerprints import alike, hippocampus
 
 from mednca_pipeline.evaluation.artefacts import ARTEFACTS
 from mednca_pipeline.planning import augmentation
 from mednca_pipeline.planning.augmentation import ARTEFACT_KINDS, artefact_kinds, mirror_axes, modality
 from mednca_pipeline.planning.planner import make_plans
+
+from .made_fingerprints import alike, hippocampus
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import pytest
-from made_fingerprints import alike, make_case, make_fingerprint
 
 from mednca_pipeline.fingerprint.fingerprint import ClassStatistics
 from mednca_pipeline.models.registry import read_plans
@@ -11,6 +10,8 @@ from mednca_pipeline.planning.components import components_decision, steady_comp
 from mednca_pipeline.planning.planner import make_plans
 from mednca_pipeline.plans.plans import Plans, describe_components, write_plans
 from mednca_pipeline.runtime.files import read_json, write_json
+
+from .made_fingerprints import alike, make_case, make_fingerprint
 
 
 def with_components(**counts):

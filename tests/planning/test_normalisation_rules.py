@@ -1,9 +1,10 @@
 from dataclasses import replace
 
 import pytest
-from made_fingerprints import PLAIN, alike, make_case, make_fingerprint
 
 from mednca_pipeline.planning.normalisation import clipping, ct_statistics, has_outliers, schemes
+
+from .made_fingerprints import PLAIN, alike, make_case, make_fingerprint
 
 
 @pytest.mark.parametrize(

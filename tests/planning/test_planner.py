@@ -3,7 +3,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_fingerprints import alike, hippocampus, make_case, make_fingerprint
 
 from mednca_pipeline.models.nca_cost import parameters
 from mednca_pipeline.models.registry import MODELS, read_plans
@@ -13,6 +12,8 @@ from mednca_pipeline.plans.plans import write_plans
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.files import read_json, write_json
 from mednca_pipeline.runtime.outline import Outline
+
+from .made_fingerprints import alike, hippocampus, make_case, make_fingerprint
 
 
 def check_valid(plans):

@@ -1,8 +1,9 @@
 import pytest
-from made_fingerprints import alike, make_case, make_fingerprint
 
 from mednca_pipeline.planning.planner import make_plans
 from mednca_pipeline.planning.resolution import mean_ceilings, working_spacing
+
+from .made_fingerprints import alike, make_case, make_fingerprint
 
 SQUARE, LESION = (400, 512), {"a": (100, 90)}
 

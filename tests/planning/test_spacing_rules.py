@@ -2,11 +2,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_fingerprints import make_case, make_fingerprint
 
 from mednca_pipeline.planning.planner import make_plans
 from mednca_pipeline.planning.sizes import jump_shares
 from mednca_pipeline.planning.spacing import adjacent_slices, slicing_axis, target_spacing
+
+from .made_fingerprints import make_case, make_fingerprint
 
 
 def test_target_is_the_median_of_each_axis():

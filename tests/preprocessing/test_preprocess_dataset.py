@@ -6,7 +6,6 @@ from types import SimpleNamespace
 import nibabel as nib
 import numpy as np
 import pytest
-from dicom_series import write_series
 
 from mednca_pipeline.datasets.dataset import Case
 from mednca_pipeline.execution.executors import open_executor
@@ -16,6 +15,8 @@ from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.images import read_image, write_labels
 from mednca_pipeline.runtime.labels import Labels
 from mednca_pipeline.runtime.preprocessing import PreprocessingPlan
+
+from ..dicom_series import write_series
 
 LABELS = Labels(names=("front", "back"), values=((1,), (2,)))
 PLAN = PreprocessingPlan(axis_order=(0, 1, 2), spacing_mm=(None, 1.0, 1.0), normalisation=("zscore",))

@@ -4,11 +4,12 @@ import logging
 
 import numpy as np
 import pytest
-from dicom_series import PATIENT, UID, write_series
 
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.formats.dicom import choose_series, find_series, read_series
 from mednca_pipeline.runtime.images import output_ending, read_header, read_image, write_labels
+
+from ..dicom_series import PATIENT, UID, write_series
 
 sitk = pytest.importorskip("SimpleITK")
 

@@ -3,13 +3,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from preprocessed_store import TWO_CLASSES, write_store
 
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.labels import Labels
 from mednca_pipeline.training import sampling
 from mednca_pipeline.training.artefacts import ArtefactRecipe
 from mednca_pipeline.training.batches import BatchRecipe, Sampler, make_batch
+
+from .preprocessed_store import TWO_CLASSES, write_store
 
 SIZE = (16, 24)
 
