@@ -2,7 +2,7 @@ import pytest
 
 from mednca_pipeline.cli.check import main
 
-from .raw_folders import SHAPE_XYZ, label_array, make_raw, save
+from ..datasets.raw_folders import SHAPE_XYZ, label_array, make_raw, save
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.formats.dicom import choose_series, find_series, read_series
 from mednca_pipeline.runtime.images import output_ending, read_header, read_image, write_labels
 
-from ..dicom_series import PATIENT, UID, write_series
+from ...dicom_series import PATIENT, UID, write_series
 
 sitk = pytest.importorskip("SimpleITK")
 

@@ -18,7 +18,7 @@ from mednca_pipeline.inference.predictor import Predictor
 from mednca_pipeline.runtime.files import write_json
 from mednca_pipeline.runtime.images import read_image
 
-from .tiny_model import SHAPE, SPACING, make_image, make_plans, save_model, two_dimensional, write_image
+from ..inference.tiny_model import SHAPE, SPACING, make_image, make_plans, save_model, two_dimensional, write_image
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from mednca_pipeline.datasets.check import check_dataset
 from mednca_pipeline.datasets.dataset import load_dataset
 from mednca_pipeline.workspace import Workspace
 
-from .conversions import box, converted, noise, run, save_picture
+from ..dataset_conversion.conversions import box, converted, noise, run, save_picture
 
 
 @pytest.fixture
