@@ -1,16 +1,9 @@
-import json
-
 import pytest
 
 from mednca_pipeline.planning.folds import make_folds, read_groups
-from mednca_pipeline.plans.splits import Fold, read_splits, unused_cases, write_splits
 from mednca_pipeline.runtime.errors import InputError
 
 NAMES = [f"case_{i:02d}" for i in range(23)]
-
-
-def as_lists(folds):
-    return [{"train": list(fold.train), "val": list(fold.val)} for fold in folds]
 
 
 def test_folds_partition_the_cases_whatever_their_order():
@@ -45,52 +38,6 @@ def test_too_few_cases_or_groups_for_the_folds():
         make_folds(NAMES[:6], 3, [NAMES[:5]])
     with pytest.raises(InputError):
         make_folds(NAMES, 1)
-
-
-def test_written_splits_are_read_back(tmp_path):
-    path = tmp_path / "splits.json"
-    folds = make_folds(NAMES, 4)
-    write_splits(path, folds)
-    assert read_splits(path, NAMES) == folds
-    assert json.loads(path.read_text(encoding="utf-8"))["schema"] == 1
-
-
-def test_nnunets_list_is_read(tmp_path):
-    path = tmp_path / "splits.json"
-    path.write_text(json.dumps([{"train": ["a", "b"], "val": ["c"]}]), encoding="utf-8")
-    assert read_splits(path, ["a", "b", "c", "d"]) == (Fold(("a", "b"), ("c",)),)
-    assert unused_cases(read_splits(path, "abcd"), "abcd") == ("d",)
-
-
-def write(path, folds):
-    path.write_text(json.dumps(folds), encoding="utf-8")
-    return path
-
-
-@pytest.mark.parametrize(
-    ("folds", "message"),
-    [
-        ([{"train": ["a", "b"], "val": ["b", "c"]}], "fold 0: .*b in both"),
-        ([{"train": ["a"], "val": ["c"]}, {"train": ["d"], "val": ["a"]}], r"fold 1: .*\(d and a\)"),
-        ([{"train": ["a", "x"], "val": ["c"]}], "1 others: x"),
-        ([{"train": ["a"], "val": []}], "cases in val"),
-        ([{"train": ["a"]}], "fold 0: expected"),
-        ([], "list of folds"),
-        ({"schema": 1, "folds": []}, "list of folds"),
-        ({"schema": 7, "folds": []}, "schema"),
-    ],
-)
-def test_leaking_and_malformed_splits_are_refused(tmp_path, folds, message):
-    path = write(tmp_path / "splits.json", folds)
-    with pytest.raises(InputError, match=message):
-        read_splits(path, ["a", "b", "c", "d"], groups=[("a", "d")])
-
-
-def test_groups_of_the_file_are_checked_at_every_reading(tmp_path):
-    path = tmp_path / "splits.json"
-    write_splits(path, [Fold(("a", "b"), ("c",))], groups=[("a", "c")])
-    with pytest.raises(InputError, match="identical images"):
-        read_splits(path, "abc")
 
 
 @pytest.mark.parametrize(

@@ -1,30 +1,12 @@
-"""Files written whole or not at all, and dataclasses through JSON and back."""
+"""Files are written whole or not at all, and read with their schema."""
 
 import json
 import math
-from dataclasses import dataclass
 
 import pytest
 
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.files import read_json, replacing, write_json, write_text
-from mednca_pipeline.runtime.records import from_dict
-
-
-@dataclass(frozen=True)
-class Inner:
-    weights: tuple[float, ...]
-    pair: tuple[int, str]
-
-
-@dataclass(frozen=True)
-class Outer:
-    name: str
-    inner: Inner
-    by_name: dict[str, Inner]
-    rows: tuple[tuple[int | None, ...], ...]
-    maybe: Inner | None = None
-    schema: int = 1
 
 
 def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -53,13 +35,6 @@ def test_the_temporary_file_is_beside_the_target_with_its_endings(tmp_path):
     assert path.read_bytes() == b"voxels"
 
 
-def test_dataclasses_come_back_from_json_as_they_were(tmp_path):
-    inner = Inner((1.0, 0.5), (3, "z"))
-    outer = Outer("Größe", inner, {"a": inner}, ((1, None), ()), maybe=None)
-    write_json(tmp_path / "outer.json", outer)
-    assert from_dict(Outer, read_json(tmp_path / "outer.json", schema=1)) == outer
-
-
 def test_json_is_sorted_readable_and_stable(tmp_path):
     write_json(tmp_path / "one.json", {"b": 1, "a": "ü"})
     write_json(tmp_path / "two.json", {"a": "ü", "b": 1})
@@ -68,19 +43,10 @@ def test_json_is_sorted_readable_and_stable(tmp_path):
     assert (tmp_path / "two.json").read_bytes().decode("utf-8") == text
 
 
-def test_whole_numbers_in_float_fields_become_floats():
-    assert isinstance(from_dict(Inner, {"weights": [1], "pair": [1, "x"]}).weights[0], float)
-
-
 def test_json_with_a_byte_order_mark_is_read(tmp_path):
     path = tmp_path / "notepad.json"
     path.write_text('{"a": 1}', encoding="utf-8-sig")
     assert read_json(path) == {"a": 1}
-
-
-def test_unknown_fields_are_named():
-    with pytest.raises(InputError, match="colour"):
-        from_dict(Inner, {"weights": [], "pair": [1, "x"], "colour": "red"})
 
 
 @pytest.mark.parametrize(("text", "found"), [('{"schema": 2}', "2"), ("{}", "none"), ("[1]", "none")])
