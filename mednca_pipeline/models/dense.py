@@ -75,27 +75,29 @@ def folded(cell: Cell) -> tuple[Tensor, Tensor | None]:
     return matrix, bias
 
 
-def prepared(cell: Cell, state: Tensor) -> tuple[Tensor, Tensor, Tensor | None, Tensor]:
-    """The state (B, C, *spatial) and its weights: matrix (H, C, 3, ...), bias (H) and update (C - fixed, H).
+def prepared(cell: Cell, state: Tensor, share: float) -> tuple[Tensor, Tensor, Tensor | None, Tensor]:
+    """The state (B, C, *spatial) and its weights: matrix (H, C, 3, ...), bias (H) and update (C - fixed, H) * share.
 
     Where the number of free channels is one below a multiple of 8, C has one more channel, which stays zero.
     """
     matrix, bias = folded(cell)
-    update = cell.update.weight if cell.banks is None else cell.update.weight[cell.fixed :]
+    update = (cell.update.weight if cell.banks is None else cell.update.weight[cell.fixed :]) * share
     if update.shape[0] % LANES == LANES - 1:
         at_end = (*(0, 0) * cell.dim, 0, 1)
         state, matrix, update = F.pad(state, at_end), F.pad(matrix, at_end), F.pad(update, (0, 0, 0, 1))
     return state, matrix, bias, update
 
 
-def run_dense(cell: Cell, state: Tensor, fired: Tensor | None, steps: int, keep_every: int = 0) -> Tensor:
+def run_dense(
+    cell: Cell, state: Tensor, fired: Tensor | None, steps: int, keep_every: int = 0, share: float = 1.0
+) -> Tensor:
     """As nca.run_steps; no gradient reaches the image channels of `state` (B, C, *spatial).
 
     keep_every: gradient checkpointing keeps every so many states for the backward pass and nothing else. 0 keeps
         whatever the backward pass needs of each step.
     """
     n_free = state.shape[1] - cell.fixed
-    state, matrix, bias, update = prepared(cell, state)
+    state, matrix, bias, update = prepared(cell, state, share)
     image = state[:, : cell.fixed].detach().contiguous(memory_format=CHANNELS_LAST[cell.dim])
     free = state[:, cell.fixed :].movedim(1, -1).contiguous()
     weights = (matrix, bias, *norm_of(cell), update)

@@ -21,6 +21,13 @@ class FireMasks(Protocol):
         """
 
 
+def draws_expected(share: float, generator: torch.Generator) -> bool:
+    """Whether an iteration of training uses the expected update: `share` of all do. 0 and 1 draw no number."""
+    if share in (0, 1):
+        return share == 1
+    return bool(torch.rand((), generator=generator, device=generator.device) < share)
+
+
 @dataclass(frozen=True)
 class DrawnMasks:
     """The masks of training for `batch` samples, drawn one after another from `generator`."""

@@ -27,11 +27,13 @@ class GraphedSteps:
     def __init__(self) -> None:
         self.recorded: dict[tuple[object, ...], Callable[..., Tensor]] = {}
 
-    def __call__(self, cell: Cell, state: Tensor, fired: Tensor | None, steps: int, keep_every: int = 0) -> Tensor:
+    def __call__(
+        self, cell: Cell, state: Tensor, fired: Tensor | None, steps: int, keep_every: int = 0, share: float = 1.0
+    ) -> Tensor:
         types = (state.dtype, autocast_dtype(state))
-        key = (id(cell), tuple(state.shape), *types, state.requires_grad, fired is None, steps, keep_every)
+        key = (id(cell), tuple(state.shape), *types, state.requires_grad, fired is None, steps, keep_every, share)
         if key not in self.recorded:
-            self.recorded[key] = recorded(_Steps(cell, steps, keep_every, types[1]), state, fired)
+            self.recorded[key] = recorded(_Steps(cell, steps, keep_every, share, types[1]), state, fired)
         return self.recorded[key](state) if fired is None else self.recorded[key](state, fired)
 
     def __deepcopy__(self, memo: dict[int, object]) -> "GraphedSteps":
@@ -39,14 +41,14 @@ class GraphedSteps:
 
 
 class _Steps(nn.Module):
-    def __init__(self, cell: Cell, steps: int, keep_every: int, dtype: torch.dtype | None) -> None:
+    def __init__(self, cell: Cell, steps: int, keep_every: int, share: float, dtype: torch.dtype | None) -> None:
         super().__init__()
-        self.cell, self.steps, self.keep_every, self.dtype = cell, steps, keep_every, dtype
+        self.cell, self.steps, self.keep_every, self.share, self.dtype = cell, steps, keep_every, share, dtype
 
     def forward(self, state: Tensor, fired: Tensor | None = None) -> Tensor:
         # A graph that used autocast's cache of converted weights would keep the present weights for ever.
         with torch.autocast(state.device.type, self.dtype, enabled=self.dtype is not None, cache_enabled=False):
-            return run_steps(self.cell, state, fired, self.steps, self.keep_every)
+            return run_steps(self.cell, state, fired, self.steps, self.keep_every, self.share)
 
 
 def recorded(module: nn.Module, state: Tensor, fired: Tensor | None) -> Callable[..., Tensor]:

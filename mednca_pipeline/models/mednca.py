@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..plans.model_plans import NCAPlan
-from .fire_masks import DrawnMasks
+from .fire_masks import DrawnMasks, FireMasks, draws_expected
 from .graphs import GraphedSteps
 from .nca import CHANNELS_LAST, Cell, CellForm
 from .near_outline import near_open
@@ -50,19 +50,22 @@ class MedNCA(nn.Module):
         state = self.first_state(image, self._window(image, 0, origin).size)
         outputs: list[LevelOutput] = []
         magnitude = image.new_zeros(())
-        masks = DrawnMasks(generator, self.plan.fire_rate, len(image), image.device)
+        masks: FireMasks | None = None
+        if not draws_expected(self.plan.training.expected_share, generator):
+            masks = DrawnMasks(generator, self.plan.fire_rate, len(image), image.device)
+        share = self.plan.fire_rate if masks is None else 1.0
         for index, level in enumerate(self.plan.levels):
             window = self._window(image, index, origin)
             previous = outputs[-1].window if outputs else None
             near = self._near_outline(outputs[-1], index, window) if outputs else None
             state = self.enter_level(state, image, index, window, previous)
-            fired = masks(index, level.steps, state.shape[2:])
+            fired = None if masks is None else masks(index, level.steps, state.shape[2:])
             if near is not None:
                 fired = near.expand(level.steps, *near.shape) if fired is None else fired & near
             run = self.training_steps(image.device)
-            state = run(self.cell(index), state, fired, level.steps, self.plan.keep_every)
-            share = self.plan.training.coarser_share ** (len(self.cells) - 1 - index)
-            outputs.append(LevelOutput(self.logits(state), window, level.factor, share))
+            state = run(self.cell(index), state, fired, level.steps, self.plan.keep_every, share)
+            in_loss = self.plan.training.coarser_share ** (len(self.cells) - 1 - index)
+            outputs.append(LevelOutput(self.logits(state), window, level.factor, in_loss))
             magnitude = torch.maximum(magnitude, state.detach()[:, self.n_image :].abs().amax())
         return outputs, magnitude
 

@@ -103,13 +103,13 @@ class _PerCellRMSNorm(nn.Module):
         return (F.rms_norm(last, last.shape[-1:], self.weight, 1e-6) + self.bias).movedim(-1, 1)
 
 
-def run_steps(cell: Cell, state: Tensor, fired: Tensor | None, steps: int) -> Tensor:
+def run_steps(cell: Cell, state: Tensor, fired: Tensor | None, steps: int, share: float = 1.0) -> Tensor:
     """Runs `steps` steps from `state` (B, C, *spatial).
 
-    fired: bool (steps, B, 1, *spatial), the cells that update in each step, or None when all cells do. A float tensor
-        gives the share of its update that each cell applies.
+    fired: bool (steps, B, 1, *spatial), the cells that update in each step, or None when all cells do.
+    share: of its update that such a cell applies.
     """
-    weight = cell.full_update_weight()
+    weight = cell.full_update_weight() * share
     for step in range(steps):
         update = cell(state, weight)
         state = state + (update if fired is None else update * fired[step])

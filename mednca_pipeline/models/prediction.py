@@ -45,18 +45,13 @@ def level_states(
         computed = None
         if index and outline is not None:
             near = near_open(network.logits(states[0]), network.sigmoid, outline)
-            computed = F.interpolate(near.float(), scale_factor=tuple(map(float, network.ratio(index))), mode="nearest")
+            ratio = tuple(map(float, network.ratio(index)))
+            computed = F.interpolate(near.float(), scale_factor=ratio, mode="nearest") > 0
         for number, fires in enumerate(passes):
             state = network.enter_level(states[number], image, index, whole_window(image, level))
-            fired: Tensor | None = expected_share(network, level.steps, image)
-            if fires is not None:
-                fired = fires(index, level.steps, tuple(state.shape[2:]))
+            fired = None if fires is None else fires(index, level.steps, tuple(state.shape[2:]))
             if computed is not None:
-                fired = computed.expand(level.steps, *computed.shape) if fired is None else fired * computed
-            states[number] = run_steps(network.cell(index), state, fired, level.steps)
+                fired = computed.expand(level.steps, *computed.shape) if fired is None else fired & computed
+            share = network.plan.fire_rate if fires is None else 1.0
+            states[number] = run_steps(network.cell(index), state, fired, level.steps, share=share)
         yield list(states)
-
-
-def expected_share(network: "MedNCA", steps: int, image: Tensor) -> Tensor:
-    """The fire rate of every cell and step, (steps, 1, 1, ...): the mean of a level's fire masks."""
-    return image.new_full((1,) * (image.ndim + 1), network.plan.fire_rate).expand(steps, *(1,) * image.ndim)

@@ -23,13 +23,13 @@ from .nca import CHANNELS_LAST, FUNCTIONAL_CONVOLUTIONS, Cell
 ROWS = 4096  # cells gathered at once in inference: a few MB, whatever the image's size
 
 
-def run_sparse(cell: Cell, state: Tensor, fired: Tensor, steps: int, keep_every: int = 0) -> Tensor:
+def run_sparse(cell: Cell, state: Tensor, fired: Tensor, steps: int, keep_every: int = 0, share: float = 1.0) -> Tensor:
     """As nca.run_steps. state: (B, C, *spatial); fired: bool (steps, B, 1, *spatial).
 
     Gradients are computed only for cells that dense.fits. keep_every: see dense.run_dense.
     """
     n_free = state.shape[1] - cell.fixed
-    state, matrix, bias, update = prepared(cell, state)
+    state, matrix, bias, update = prepared(cell, state, share)
     image, free = state[:, : cell.fixed], state[:, cell.fixed :]
     base = from_image(cell, image, matrix[:, : cell.fixed], bias)
     weights = (base, matrix[:, cell.fixed :], update)

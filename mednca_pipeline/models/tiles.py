@@ -18,7 +18,7 @@ from torch import Tensor
 from ..plans.model_plans import LevelPlan
 from .fire_masks import Box, FireMasks
 from .mednca import MedNCA
-from .prediction import expected_share, level_states
+from .prediction import level_states
 from .steps import run_steps
 from .windows import Window
 
@@ -42,10 +42,9 @@ def tiled_logits(network: MedNCA, image: Tensor, cells: int, fires: FireMasks | 
             seen = image[_index(_finer(box, level.factor))]
             size = tuple(part.stop - part.start for part in box)
             state = network.enter_level(state, seen, index, Window(None, size))  # (B, C, *size)
-            fired: Tensor | None = expected_share(network, level.steps, image)
-            if fires is not None:
-                fired = fires(index, level.steps, grids[index], box)
-            state = run_steps(network.cell(index), state, fired, level.steps)
+            fired = None if fires is None else fires(index, level.steps, grids[index], box)
+            share = network.plan.fire_rate if fires is None else 1.0
+            state = run_steps(network.cell(index), state, fired, level.steps, share=share)
         logits[_index(tile)] = network.logits(state[_inside(tile, boxes[-1])])
     return logits
 

@@ -68,6 +68,7 @@ class TrainingPlan:
     at_outline: bool = False  # fine levels compute the cells that prediction would compute; else their whole patch
     weight_decay: float = 0.0  # decoupled: each step takes off rate * weight_decay of the weights (Muon: of matrices)
     most_views: int = 0  # of each slice (in 3D: of each case), after which `minutes` end early; 0: never
+    expected_share: float = 0.0  # of an NCA's iterations in which cells apply the expected update, as in prediction
     coarser_share: float = 0.5  # an NCA's loss at a level counts this share of the loss at the next finer level
 
 

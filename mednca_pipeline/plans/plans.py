@@ -31,6 +31,7 @@ ADDED = {
     "weight_decay": 0.0,
     "coarser_share": 0.5,
     "most_views": 0,
+    "expected_share": 0.0,
 }
 FIRST_MODELS = ("mednca", "mednca_paper", "unet", "unet_small")  # those of schema 1
 FIRST_OUTLINE = {"eps": 0.02, "halo": 2}  # for a mednca whose plan is older than the field

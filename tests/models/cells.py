@@ -28,19 +28,19 @@ def make(size, n_image=1, border="replicate", fire_rate=0.75, norm="layer", perc
     return cell, state, fired
 
 
-def gradients(backend, cell, state, fired):
+def gradients(backend, cell, state, fired, **options):
     """The free channels after three steps, and the gradients of them and of every weight."""
     state = state.clone().requires_grad_()
     cell.zero_grad()
-    after = backend(cell, state, fired, 3)
+    after = backend(cell, state, fired, 3, **options)
     after[:, cell.fixed :].square().mean().backward()
     return after.detach(), [state.grad[:, cell.fixed :], *(weight.grad.clone() for weight in cell.parameters())]
 
 
-def assert_as_defined(backend, cell, state, fired):
+def assert_as_defined(backend, cell, state, fired, **options):
     """Asserts that `backend` gives the states and gradients of the plain definition."""
-    after, expected = gradients(run_steps, cell, state, fired)
-    given, found = gradients(backend, cell, state, fired)
+    after, expected = gradients(run_steps, cell, state, fired, **options)
+    given, found = gradients(backend, cell, state, fired, **options)
     assert given.shape == after.shape and torch.allclose(given, after, rtol=1e-12, atol=1e-12)
     for one, other in zip(found, expected, strict=True):
         assert torch.allclose(one, other, rtol=1e-10, atol=1e-12)

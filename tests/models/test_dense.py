@@ -44,8 +44,15 @@ def test_every_form_of_the_cell(size, perception, norm):
 @pytest.mark.parametrize("perception", ["matrix", "paper"])
 def test_a_channel_that_is_added_for_the_kernels_changes_nothing(perception, backend):
     cell, state, fired = make((9, 7), 2, perception=perception, free=7)
-    assert dense.prepared(cell, state)[0].shape[1] == 2 + 8
+    assert dense.prepared(cell, state, 1.0)[0].shape[1] == 2 + 8
     assert_as_defined(backend, cell, state, fired)
+
+
+@pytest.mark.parametrize("backend", [run_dense, run_sparse, steps.run_steps])
+@pytest.mark.parametrize("perception", ["matrix", "paper"])
+@pytest.mark.parametrize("fire_rate", [0.5, 0.75])
+def test_cells_that_apply_a_share_of_their_update(fire_rate, perception, backend):
+    assert_as_defined(backend, *make((9, 7), 2, fire_rate=fire_rate, perception=perception), share=0.75)
 
 
 @pytest.mark.parametrize("keep_every", [1, 2, 3, 5])
@@ -59,7 +66,7 @@ def test_states_that_are_computed_again(size, n_image, border, fire_rate, norm, 
 def test_the_plan_says_what_is_kept(monkeypatch):
     seen = []
     monkeypatch.setattr(
-        steps.dense, "run_dense", lambda cell, state, fired, n, keep_every: (seen.append(keep_every), state)[1]
+        steps.dense, "run_dense", lambda cell, state, fired, n, keep_every, *_: (seen.append(keep_every), state)[1]
     )
     plan = replace(PLAN, keep_every=2)
     network = MedNCA(plan, 2, 1, 2, sigmoid=False)

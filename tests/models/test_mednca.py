@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from benchmarks.authors import published as published_plan
-from mednca_pipeline.models.fire_masks import DrawnMasks
+from mednca_pipeline.models.fire_masks import DrawnMasks, draws_expected
 from mednca_pipeline.models.mednca import MedNCA
 from mednca_pipeline.models.nca import Cell, CellForm, run_steps
 from mednca_pipeline.models.prediction import level_states, predict_logits
@@ -103,6 +103,25 @@ def test_cells_that_do_not_fire_keep_their_state():
     assert torch.equal(after[still], state[still])
 
 
+def test_cells_that_fire_apply_their_share_of_the_update():
+    cell = Cell(2, 6, 10, 1, CellForm("matrix", "layer", "replicate")).double()
+    state, fired = torch.randn(1, 6, 8, 8, dtype=torch.float64), torch.rand(1, 1, 1, 8, 8) < 0.5
+    change, shared = run_steps(cell, state, fired, 1) - state, run_steps(cell, state, fired, 1, share=0.75) - state
+    assert change.abs().max() > 0 and torch.allclose(shared, 0.75 * change, rtol=1e-12)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_share_of_the_iterations_that_use_the_expected_update(share):
+    drawn = [draws_expected(share, torch.Generator().manual_seed(seed)) for seed in range(2000)]
+    assert sum(drawn) / len(drawn) == pytest.approx(share, abs=0.03)
+
+
+def test_no_number_is_drawn_where_all_iterations_are_alike():
+    generator = torch.Generator().manual_seed(0)
+    draws_expected(0.0, generator)
+    assert torch.equal(torch.rand(3, generator=generator), torch.rand(3, generator=torch.Generator().manual_seed(0)))
+
+
 def test_fire_rate_is_the_probability_to_fire():
     masks = DrawnMasks(torch.Generator().manual_seed(0), 0.75, 8, torch.device("cpu"))
     fired = masks(0, 4, (32, 32))
@@ -110,11 +129,13 @@ def test_fire_rate_is_the_probability_to_fire():
     assert fired.float().mean().item() == pytest.approx(0.75, abs=0.01)
 
 
+@pytest.mark.parametrize(("fire_rate", "expected_share"), [(1.0, 0.0), (0.75, 1.0)])
 @pytest.mark.parametrize("dim", [2, 3])
-def test_training_on_whole_windows_equals_inference(dim):
-    """With every cell firing and patches as large as the image, the training pass is the inference pass."""
+def test_training_on_whole_windows_equals_inference(dim, fire_rate, expected_share):
+    """The training pass without random masks is the inference pass where patches are as large as the image."""
     levels = tuple(LevelPlan((f,) * dim, 2, None) for f in (4, 2, 1))
-    network = MedNCA(dataclasses.replace(PLAN, fire_rate=1.0, levels=levels), dim, 2, 3, sigmoid=False)
+    training = replace(TRAINING, expected_share=expected_share)
+    network = MedNCA(replace(PLAN, fire_rate=fire_rate, levels=levels, training=training), dim, 2, 3, sigmoid=False)
     image = torch.randn(2, 2, *(8, 12, 16)[:dim])
     outputs, magnitude = network(image, torch.zeros(2, dim, dtype=torch.long), torch.Generator())
     assert torch.allclose(outputs[-1].logits, predict_logits(network, image), atol=1e-6)
@@ -183,11 +204,13 @@ def test_gradients_reach_every_level():
     assert all(parameter.grad.abs().max() > 0 for parameter in network.parameters())
 
 
-def test_training_at_the_outline_computes_what_prediction_computes():
-    """With every cell firing the outputs are those of prediction, far enough from the ends of the patch."""
+@pytest.mark.parametrize(("fire_rate", "expected_share"), [(1.0, 0.0), (0.75, 1.0)])
+def test_training_at_the_outline_computes_what_prediction_computes(fire_rate, expected_share):
+    """Without random masks the outputs are those of prediction, far enough from the ends of the patch."""
+    torch.manual_seed(0)
     levels = (LevelPlan((4, 4), 2), LevelPlan((2, 2), 2), LevelPlan((1, 1), 2, (16, 16)))
-    training = dataclasses.replace(TRAINING, at_outline=True)
-    plan = dataclasses.replace(PLAN, fire_rate=1.0, levels=levels, training=training, outline=Outline(0.2, 1))
+    training = replace(TRAINING, at_outline=True, expected_share=expected_share)
+    plan = replace(PLAN, fire_rate=fire_rate, levels=levels, training=training, outline=Outline(0.2, 1))
     network = MedNCA(plan, 2, 1, 2, sigmoid=False)
     for cell in network.cells:  # a level that is sure where the image is bright or dark, but not between
         torch.nn.init.normal_(cell.update.weight, std=0.3)

@@ -141,10 +141,10 @@ def test_memory_of_the_finer_levels_does_not_grow_with_the_image(monkeypatch):
     def largest(side):
         sizes = {"state": [], "masks": [], "image": []}
 
-        def record_steps(cell, state, fired, steps):
+        def record_steps(cell, state, fired, steps, share):
             sizes["state"].append(state.numel())
             sizes["masks"].append(fired.numel())
-            return run_steps(cell, state, fired, steps)
+            return run_steps(cell, state, fired, steps, share=share)
 
         def record_image(self, state, image, index, *windows):
             if index > 0:
