@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks.recipe.robustness import class_dice
 from mednca_pipeline.inference.light import LightNetwork, Seen
 from mednca_pipeline.runtime.labels import Labels
-from mednca_pipeline.runtime.light_nca import Pass, _Steps, level_by_level
+from mednca_pipeline.runtime.light_nca import LevelSteps, Pass, level_by_level
 
 # perturb(states of the computed cells (M, F), number of outputs, rng) -> states
 Perturb = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]
@@ -88,7 +88,7 @@ def resumed(last: Pass, seen: Seen, perturb: Perturb, rng: np.random.Generator) 
     after = before.copy()
     if cells.size:
         after[first:] = perturb(before[first:], last.nca.n_outputs, rng)
-        after[first:] = _Steps(last.nca, index, seen.levels[index], cells, last.pointer).run(after, None)
+        after[first:] = LevelSteps(last.nca, index, seen.levels[index], cells, last.pointer).run(after, None)
     return replace(last, states=(before, after))
 
 

@@ -198,7 +198,7 @@ def level_by_level(
             pointer = refined(pointer, ratio)
         cells = np.arange(pointer.size) if active is None else np.flatnonzero(active)
         if cells.size:
-            steps = _Steps(nca, index, image, cells, pointer)
+            steps = LevelSteps(nca, index, image, cells, pointer)
             new = [steps.run(one, fires) for one, fires in zip(states, (None, *runs), strict=True)]
             pointer.reshape(-1)[cells] = np.arange(len(states[0]), len(states[0]) + len(cells), dtype=np.int32)
             states = [np.concatenate(pair) for pair in zip(states, new, strict=True)]
@@ -206,7 +206,7 @@ def level_by_level(
         yield Pass(nca, tuple(states), pointer, computed)
 
 
-class _Steps:
+class LevelSteps:
     """A level's steps in `cells`, row-major indices (M,) in its grid. All other cells keep what they point to.
 
     What the expected update and random runs share is made once. The rows that the steps hold are those of the

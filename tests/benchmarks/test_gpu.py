@@ -9,6 +9,8 @@ import torch
 from benchmarks import gpu, timing
 from benchmarks.gpu import FOLDS, Part
 
+from ..phantom_workspaces import linked_workspace
+
 FIGURE = timing.figure("authors / ours", {"low": 11.0, "median": 12.0, "high": 13.0}, "x", "10")
 WRITES = "import json, pathlib; pathlib.Path({!r}).write_text(json.dumps({!r}))"
 TRAINS = """
@@ -27,8 +29,7 @@ raise SystemExit(0 if finished else "error: one fold was interrupted")
 @pytest.fixture
 def parts(phantom_workspace, tmp_path, monkeypatch):
     """The parts, to be changed; a workspace as `root`."""
-    for name in ("raw", "preprocessed", "plans"):
-        (tmp_path / name).symlink_to(phantom_workspace / name)
+    linked_workspace(phantom_workspace, tmp_path)
     chosen = {
         "training": Part(
             "training", ("-c", WRITES.format(str(tmp_path / "made.json"), {"figures": [FIGURE]})), 60, "made"

@@ -1,15 +1,11 @@
 """The benchmark of predictions: models for larger images, and the table that it writes."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 
 from benchmarks import prediction
 from mednca_pipeline.inference.predictor import Predictor
 
-sys.path.append(str(Path(__file__).parents[1] / "inference"))
-from tiny_model import make_image, make_plans, save_model, two_dimensional  # noqa: E402
+from ..inference.tiny_model import make_image, make_plans, save_model, two_dimensional
 
 
 def test_a_model_for_larger_images_has_more_levels_with_the_finest_levels_weights(tmp_path):

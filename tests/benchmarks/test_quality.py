@@ -1,8 +1,6 @@
 """The benchmark of quality scores: the candidates' formulas, and what is said of them."""
 
 import math
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,8 +11,7 @@ from benchmarks.quality import Scored
 from benchmarks.quality_models import Scan, Single
 from mednca_pipeline.runtime.labels import Labels
 
-sys.path.append(str(Path(__file__).parents[1] / "inference"))
-from tiny_model import SPACING, make_image, make_plans, save_model  # noqa: E402
+from ..inference.tiny_model import SPACING, make_image, make_plans, save_model
 
 ONE_CLASS = Labels(("a",), ((1,),))
 

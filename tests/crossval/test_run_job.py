@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -16,6 +15,9 @@ from mednca_pipeline.runtime.files import write_json
 from mednca_pipeline.training import fold as training
 from mednca_pipeline.training import loop
 
+from ..phantom_workspaces import linked_workspace
+from ..training.trainings import interrupt_at
+
 pytestmark = pytest.mark.slow
 
 ITERATIONS = 4
@@ -24,8 +26,7 @@ ITERATIONS = 4
 @pytest.fixture
 def job(phantom_workspace, tmp_path):
     """A new fold in a workspace of its own."""
-    for name in ("raw", "preprocessed", "plans"):
-        (tmp_path / name).symlink_to(phantom_workspace / name)
+    linked_workspace(phantom_workspace, tmp_path)
     made = FoldJob(str(tmp_path), "Dataset001_Phantom", "mednca", "2d", 0, iterations=ITERATIONS, workers=0, quiet=True)
     return dataclasses.replace(made, command="mednca_crossval 1", id="this one")
 
@@ -34,18 +35,6 @@ def outcome_of(job):
     write_json(job.folder.job_file, job)
     code = main([str(job.folder.job_file)])
     return code, read_outcome(job.folder.outcome_file)
-
-
-def interrupt_at(number):
-    real, calls = loop.train_step, []
-
-    def step(*args):
-        calls.append(1)
-        if len(calls) == number:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return real(*args)
-
-    return step
 
 
 def test_timing_says_the_count_and_changes_nothing(job, monkeypatch):

@@ -118,6 +118,7 @@ import pathlib, signal, sys
 from mednca_pipeline.crossval.jobs import FoldJob
 from mednca_pipeline.crossval.run_jobs import Where, run_jobs
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would ignore it
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and nohup this one
 root, runner = sys.argv[1:]
 jobs = [FoldJob(root, "Dataset001_Phantom", "mednca", "2d", fold) for fold in (0, 1)]
 try:

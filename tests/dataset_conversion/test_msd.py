@@ -4,7 +4,8 @@ import os
 import nibabel as nib
 import numpy as np
 import pytest
-from conversions import box, converted, noise, run, save_nifti
+
+from .conversions import box, converted, noise, run, save_nifti
 
 
 def _task(folder, modality, labels, image_shape):

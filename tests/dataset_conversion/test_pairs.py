@@ -1,11 +1,12 @@
 import nibabel as nib
 import numpy as np
 import pytest
-from conversions import box, converted, noise, pixels, run, save_nifti, save_picture
-from dicom_series import UID, write_series
 
 from mednca_pipeline.inference.inputs import find_inputs
 from mednca_pipeline.runtime.images import read_image, read_labels, write_labels
+
+from ..dicom_series import UID, write_series
+from .conversions import box, converted, noise, pixels, run, save_nifti, save_picture
 
 
 def _pairs(folder, ending=".png", mask_ending=".png", mask_value=255, names=("b", "a"), mask_name="{}"):

@@ -1,8 +1,9 @@
 import numpy as np
 import SimpleITK as sitk
-from conversions import box, converted, noise, run, save_nifti
 
 from mednca_pipeline.runtime.images import read_image, read_labels
+
+from .conversions import box, converted, noise, run, save_nifti
 
 
 def test_the_resampled_layout_has_lost_its_spacing(tmp_path, capsys):

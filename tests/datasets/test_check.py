@@ -4,8 +4,6 @@ from dataclasses import replace
 import nibabel as nib
 import numpy as np
 import pytest
-from dicom_series import write_series
-from raw_folders import LABELS, SHAPE_XYZ, affine, describe, image_array, label_array, make_raw, save
 
 from mednca_pipeline.datasets.case_checks import check_arrays
 from mednca_pipeline.datasets.check import check_dataset
@@ -13,6 +11,9 @@ from mednca_pipeline.datasets.dataset import load_dataset
 from mednca_pipeline.execution.executors import open_executor
 from mednca_pipeline.fingerprint.extract import extract_fingerprint
 from mednca_pipeline.runtime.images import read_image, read_labels, write_labels
+
+from ..dicom_series import write_series
+from .raw_folders import LABELS, SHAPE_XYZ, affine, describe, image_array, label_array, make_raw, save
 
 
 def _check(folder, **options):

@@ -2,11 +2,12 @@ import re
 
 import numpy as np
 import pytest
-from raw_folders import describe, image_array, label_array, make_raw, save
 
 from mednca_pipeline.datasets.dataset import load_dataset
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.labels import Labels
+
+from .raw_folders import describe, image_array, label_array, make_raw, save
 
 
 def test_a_dataset_as_nnunet_has_it(tmp_path):

@@ -1,15 +1,12 @@
 """Folders of predictions: pairing, means, and bad files that do not stop the others."""
 
-import json
 import math
 from dataclasses import replace
 
-import nibabel as nib
 import numpy as np
 import pytest
 from PIL import Image
 
-from mednca_pipeline.cli.evaluate import main
 from mednca_pipeline.evaluation.metrics import POLICY, Units
 from mednca_pipeline.evaluation.summary import evaluate_folder, found_labels, label_files, make_summary
 from mednca_pipeline.execution.executors import open_executor
@@ -18,27 +15,14 @@ from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.files import read_json, write_json
 from mednca_pipeline.runtime.labels import Labels
 
+from .predicted import block, predicted_folders, write
+
 LABELS = Labels(("organ",), ((1,),))
-
-
-def write(file, array, spacing=(1.0, 1.0, 2.0)):
-    file.parent.mkdir(parents=True, exist_ok=True)
-    nib.save(nib.Nifti1Image(array.astype(np.uint8), np.diag([*spacing, 1.0])), file)
-
-
-def block(first, size=4):
-    labels = np.zeros((12, 12, 12))
-    labels[first : first + size, 3:7, 3:7] = 1
-    return labels
 
 
 @pytest.fixture
 def folders(tmp_path):
-    for case in ("a", "b", "c"):
-        write(tmp_path / "labels" / f"{case}.nii.gz", block(3))
-    write(tmp_path / "pred" / "a.nii.gz", block(3))
-    write(tmp_path / "pred" / "b.nii", block(5))
-    return tmp_path / "pred", tmp_path / "labels"
+    return predicted_folders(tmp_path)
 
 
 def test_folder_is_paired_by_case_and_averaged(folders):
@@ -179,46 +163,3 @@ def test_labels_are_found_in_the_files(tmp_path):
         (tmp_path / name).mkdir()
         Image.fromarray(np.array([[0, value]], np.uint8)).save(tmp_path / name / "a.png")
     assert found_labels(tmp_path / "r", tmp_path / "p").values == ((128,), (255,))
-
-
-def test_command_takes_labels_from_dataset_json_and_names_what_is_missing(folders, capsys):
-    predictions, references = folders
-    content = {"labels": {"background": 0, "kidney": 1}, "spacing_known": False}
-    (references.parent / "dataset.json").write_text(json.dumps(content), encoding="utf-8")
-    assert main(["-p", str(predictions), "-l", str(references)]) == 2  # case c is missing
-    summary = json.loads((predictions / "summary.json").read_text(encoding="utf-8"))
-    assert set(summary["mean"]) == {"kidney", "foreground"}
-    assert summary["units"]["distance"] == "voxels"
-    output = capsys.readouterr()
-    assert "0.7500" in output.out
-    assert "1 (c)" in output.err
-
-
-def test_command_measures_pictures_in_pixels(tmp_path):
-    for name, first in (("p", 4), ("r", 2)):
-        (tmp_path / name).mkdir()
-        mask = np.zeros((20, 20), np.uint8)
-        mask[first : first + 8, 2:10] = 255
-        Image.fromarray(mask).save(tmp_path / name / "a.png")
-    assert main(["-p", str(tmp_path / "p"), "-l", str(tmp_path / "r"), "-o", str(tmp_path / "s.json"), "--quiet"]) == 0
-    case = json.loads((tmp_path / "s.json").read_text(encoding="utf-8"))["cases"]["a"]["classes"]["label 255"]
-    assert case["hd95"] == pytest.approx(2.0)
-    assert case["volume_reference"] == 64
-
-
-def test_command_takes_another_tolerance(folders, capsys):
-    """Blocks 4 mm (two slices) apart: within 4 mm all of both outlines lies, within 1 mm the sides alone."""
-    predictions, references = folders
-    moved = np.zeros((12, 12, 12))
-    moved[3:7, 3:7, 5:9] = 1
-    write(predictions / "a.nii.gz", moved)
-    found = {}
-    for tolerance in ("1", "4"):
-        main(["-p", str(predictions), "-l", str(references), "--tolerance", tolerance])
-        summary = json.loads((predictions / "summary.json").read_text(encoding="utf-8"))
-        assert summary["units"]["nsd_tolerance"] == float(tolerance)
-        found[tolerance] = summary["cases"]["a"]["classes"]["label 1"]["nsd"]
-        assert f"NSD at {tolerance} mm" in capsys.readouterr().out
-    assert found["1"] < 0.8 and found["4"] == 1.0
-    assert main(["-p", str(predictions), "-l", str(references), "--tolerance", "-1"]) == 2
-    assert "tolerance: expected a distance of at least 0" in capsys.readouterr().err

@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from clusters import local_cluster
 
 from mednca_pipeline.cli.evaluate import main as evaluate
 from mednca_pipeline.cli.plan_and_preprocess import main as plan
@@ -16,6 +15,8 @@ from mednca_pipeline.preprocessing.store import CaseStore
 from mednca_pipeline.results.model_folder import ModelFolder, ModelRecord
 from mednca_pipeline.results.run_record import RunRecord
 from mednca_pipeline.workspace import open_workspace
+
+from .clusters import local_cluster
 
 pytestmark = pytest.mark.slow
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from clusters import local_cluster
 from safetensors.numpy import load_file
 
 from mednca_pipeline.crossval.run import CrossvalOptions, crossvalidate
@@ -15,6 +14,9 @@ from mednca_pipeline.results.fold_folder import FoldFolder
 from mednca_pipeline.results.model_folder import ModelFolder
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.workspace import open_workspace
+
+from ..phantom_workspaces import linked_workspace
+from .clusters import local_cluster
 
 pytestmark = pytest.mark.slow
 
@@ -24,11 +26,8 @@ SAID_AT_EACH_START = "training and 2 validation cases"
 
 
 def workspace_in(folder, phantom_workspace):
-    """A workspace of its own: the phantom's plans and data, and results that no other test sees."""
     folder.mkdir()
-    for name in ("raw", "preprocessed", "plans"):
-        (folder / name).symlink_to(phantom_workspace / name)
-    return open_workspace(folder)
+    return open_workspace(linked_workspace(phantom_workspace, folder))
 
 
 def options(**more):

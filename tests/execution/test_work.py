@@ -7,11 +7,12 @@ import time
 import traceback
 
 import pytest
-from clusters import local_cluster
 
 from mednca_pipeline.execution.executors import open_executor
 from mednca_pipeline.execution.work import RemoteTraceback, Task, WorkersLost, results, run, run_in_order
 from mednca_pipeline.runtime.errors import InputError
+
+from .clusters import local_cluster
 
 
 @pytest.fixture(scope="module")

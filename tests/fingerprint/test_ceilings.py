@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
-from way_to_the_grid import dice_of_grid, grid_plan
 
 from mednca_pipeline.fingerprint import ceilings
 from mednca_pipeline.fingerprint.ceilings import coarser_spacings, label_ceilings
 from mednca_pipeline.runtime.labels import Labels
+
+from ..way_to_the_grid import dice_of_grid, grid_plan
 
 ONE = Labels(("a",), ((1,),))
 TWO = Labels(("a", "b"), ((1,), (2,)))

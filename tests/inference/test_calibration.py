@@ -1,7 +1,6 @@
 """quality.json from the summaries of the folds."""
 
 import pytest
-from tiny_model import make_plans, save_model
 
 from mednca_pipeline.evaluation.metrics import Units
 from mednca_pipeline.evaluation.summary import make_summary
@@ -10,6 +9,8 @@ from mednca_pipeline.plans.plans import write_plans
 from mednca_pipeline.results.model_folder import ModelFolder
 from mednca_pipeline.results.summary import CaseResult
 from mednca_pipeline.runtime.files import write_json
+
+from .tiny_model import make_plans, save_model
 
 
 def _saved(*given, **options):

@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image
-from tiny_model import DATASET, SPACING, make_image, make_plans, save_model, two_dimensional, with_regions, write_image
 
 from mednca_pipeline.cli.predict import main
 from mednca_pipeline.inference.combination import Combination
@@ -16,6 +15,8 @@ from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.files import write_json
 from mednca_pipeline.runtime.images import read_image
 from mednca_pipeline.workspace import Workspace
+
+from .tiny_model import DATASET, SPACING, make_image, make_plans, save_model, two_dimensional, with_regions, write_image
 
 
 def sliced_otherwise():

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 from scipy.ndimage import label
-from tiny_model import SHAPE, SPACING, make_image, make_plans, save_model, with_regions
 
 from mednca_pipeline.inference import predictor as predictor_module
 from mednca_pipeline.inference.light import LightNetwork
@@ -21,6 +20,8 @@ from mednca_pipeline.runtime.fire_masks import fire_masks
 from mednca_pipeline.runtime.outline import Outline
 from mednca_pipeline.runtime.preprocessing import preprocess_image
 from mednca_pipeline.runtime.quality import Deviation
+
+from .tiny_model import SHAPE, SPACING, make_image, make_plans, save_model, with_regions
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,9 @@
 """Networks that see the position: prediction gives them what training gave, and tiles what the whole image gives."""
 
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_model import make_plans, save_model, two_dimensional
 
 from mednca_pipeline.inference import torch_nca
 from mednca_pipeline.inference.network import Asked
@@ -18,8 +15,8 @@ from mednca_pipeline.training.batches import Sampler
 from mednca_pipeline.training.job import batch_recipe
 from mednca_pipeline.training.options import TrainingOptions
 
-sys.path.append(str(Path(__file__).parents[1] / "training"))
-from preprocessed_store import write_store  # noqa: E402
+from ..training.preprocessed_store import write_store
+from .tiny_model import make_plans, save_model, two_dimensional
 
 SHAPES = {"2d": (5, 21, 14), "3d": (5, 21, 14), "picture": (1, 21, 14)}  # a side longer and one shorter than the plan
 TYPICAL = (6.0, 18.0, 15.0)

@@ -5,13 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tiny_model import DATASET, SPACING, make_image, make_plans, save_model
 
 from mednca_pipeline.inference.predictor import Predictor
 from mednca_pipeline.inference.trained import choose_folds, find_model, find_models
 from mednca_pipeline.results.model_folder import ModelFolder, ModelRecord
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.workspace import Workspace
+
+from .tiny_model import DATASET, SPACING, make_image, make_plans, save_model
 
 
 def test_the_only_trained_dataset_and_the_plans_configuration(tmp_path):

@@ -13,7 +13,8 @@ from mednca_pipeline.models import steps
 from mednca_pipeline.models.graphs import GraphedSteps
 from mednca_pipeline.models.mednca import MedNCA
 from mednca_pipeline.models.nca import run_steps
-from tests.models.test_dense import PLAN, gradients, make
+
+from .cells import PLAN, gradients, make
 
 
 @pytest.fixture

@@ -1,8 +1,5 @@
 """Weights on disk: complete, without the second names that DynUNet gives its layers."""
 
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -11,8 +8,7 @@ from mednca_pipeline.models.registry import build_model, count_parameters
 from mednca_pipeline.models.weights import load_weights, save_weights
 from mednca_pipeline.runtime.errors import InputError
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "inference"))
-from tiny_model import make_plans  # noqa: E402
+from ..inference.tiny_model import make_plans
 
 
 @pytest.mark.parametrize("name", ["mednca", "unet_small"])

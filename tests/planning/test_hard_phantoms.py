@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-from hard_phantoms import ONE, fingerprint_of, small_lesion, thick_slices, vessel_tree
-from way_to_the_grid import dice_of_grid
 
 from mednca_pipeline.models import nca_cost, unet_cost
 from mednca_pipeline.planning.memory import available_bytes
 from mednca_pipeline.planning.planner import make_plans
+
+from ..way_to_the_grid import dice_of_grid
+from .hard_phantoms import ONE, fingerprint_of, small_lesion, thick_slices, vessel_tree
 
 pytestmark = pytest.mark.slow
 

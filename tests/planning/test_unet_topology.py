@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from mednca_pipeline.models.unet_cost import network_parameters, parameters
+from mednca_pipeline.models.unet_cost import network_parameters
 from mednca_pipeline.planning.unet_topology import features, fitting, small_features, topology
 
 
@@ -43,20 +43,6 @@ def test_small_unet_has_about_half_a_million_parameters(size, spacing):
     made = topology(size, spacing, most_pools=4)
     chosen = small_features(made, 1, 3)
     assert 400_000 <= network_parameters(chosen, made.strides, made.kernel_sizes, 1, 3) <= 600_000
-
-
-@pytest.mark.parametrize(
-    ("size", "spacing", "n_image"), [((56, 40), (1, 1), 1), ((16, 64, 64), (5, 1, 1), 2), ((16, 16), (1, 1), 3)]
-)
-def test_parameters_are_those_of_the_built_network(size, spacing, n_image):
-    from mednca_pipeline.models.unet import UNet
-    from mednca_pipeline.plans.model_plans import UNetPlan
-
-    made = topology(size, spacing)
-    widths = features(len(made.strides), 4, 16)
-    plan = UNetPlan(widths, made.strides, made.kernel_sizes, made.patch, None)
-    network = UNet(plan, len(size), n_image, 3, False)
-    assert parameters(plan, n_image, 3) == sum(weight.numel() for weight in network.parameters())
 
 
 @pytest.mark.parametrize("size", [(128, 64), (17, 400), (30, 12)])

@@ -8,7 +8,6 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from nifti_files import AFFINES, affine_of, save_nifti
 from PIL import Image as PillowImage
 
 from mednca_pipeline.runtime.errors import InputError
@@ -24,6 +23,8 @@ from mednca_pipeline.runtime.images import (
     write_labels,
     write_volume,
 )
+
+from ..nifti_files import AFFINES, affine_of, save_nifti
 
 sitk = pytest.importorskip("SimpleITK")
 

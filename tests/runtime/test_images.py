@@ -3,7 +3,6 @@
 import nibabel as nib
 import numpy as np
 import pytest
-from nifti_files import AFFINES, SHEARED, rotation, save_nifti
 
 from mednca_pipeline.runtime.geometry import plain_geometry
 from mednca_pipeline.runtime.images import (
@@ -13,6 +12,8 @@ from mednca_pipeline.runtime.images import (
     write_labels,
     write_volume,
 )
+
+from ..nifti_files import AFFINES, SHEARED, rotation, save_nifti
 
 sitk = pytest.importorskip("SimpleITK")
 

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from mednca_pipeline.runtime.padding import Pad, padded_shape
 from mednca_pipeline.runtime.resampling import (
     CUBIC,
     LINEAR,
@@ -127,18 +126,3 @@ def test_a_strongly_anisotropic_axis_is_treated_apart(found, target, axis):
     orders = tuple(LINEAR if index == axis else CUBIC for index in range(3))
     assert image_orders(found, target, 3.0) == orders
     assert label_orders(found, target, 3.0) == tuple(NEAREST if index == axis else LINEAR for index in range(3))
-
-
-def test_padded_shape():
-    assert padded_shape((30, 50, 17), (32, 48, 16), (4, 4, 8)) == (32, 52, 24)
-    assert padded_shape((30, 50), (1, 1), 16) == (32, 64)
-
-
-def test_pad_replicates_edges_around_the_centre_and_crops_back():
-    array = np.arange(6.0).reshape(1, 2, 3)
-    pad = Pad.to((2, 3), (4, 4), 2)
-    padded = pad.forward(array)
-    assert padded.shape == (1, 4, 4)
-    assert padded[0].tolist() == [[0, 1, 2, 2], [0, 1, 2, 2], [3, 4, 5, 5], [3, 4, 5, 5]]
-    assert np.array_equal(pad.inverse(padded), array)
-    assert Pad.to((4, 4), (4, 4), 2).forward(padded) is padded

@@ -13,7 +13,9 @@ from safetensors.torch import load_file
 from mednca_pipeline.cli.train import main as train_main
 from mednca_pipeline.models.graphs import GraphedSteps
 from mednca_pipeline.models.nca import run_steps
-from tests.models.test_dense import gradients, make
+
+from ..models.cells import gradients, make
+from ..phantom_workspaces import linked_workspace
 
 DEVICE = "cuda"
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA device")
@@ -51,8 +53,7 @@ def test_recorded_steps_compute_the_definition(
 
 @pytest.mark.parametrize("model", ["mednca", "mednca_paper", "unet_small"])
 def test_trains_continues_and_validates(phantom_workspace, tmp_path, model):
-    for name in ("raw", "preprocessed", "plans"):
-        (tmp_path / name).symlink_to(phantom_workspace / name)
+    linked_workspace(phantom_workspace, tmp_path)
     arguments = ["1", "fold0", "--root", str(tmp_path), "--model", model, "--device", DEVICE, "--quiet"]
     assert train_main([*arguments, "--iterations", "3"]) == 0
     assert train_main([*arguments[:-3], "--quiet", "--continue", "--iterations", "6"]) == 0  # auto: as it began

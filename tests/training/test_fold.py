@@ -6,76 +6,25 @@ import json
 import math
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from mednca_pipeline.cli.train import main as train_main
-from mednca_pipeline.evaluation.metrics import Units, evaluate_case
-from mednca_pipeline.evaluation.postprocessing import apply_postprocessing
-from mednca_pipeline.evaluation.summary import evaluate_folder, label_files
 from mednca_pipeline.models.registry import build_model, read_plans
 from mednca_pipeline.plans.plans import write_plans
 from mednca_pipeline.plans.splits import read_splits
 from mednca_pipeline.preprocessing.store import CaseStore
 from mednca_pipeline.results.fold_folder import FoldFolder
-from mednca_pipeline.results.summary import read_summary
-from mednca_pipeline.runtime.images import read_labels
 from mednca_pipeline.training import fold, loop
 from mednca_pipeline.workspace import open_workspace
 
+from .trainings import ITERATIONS, SEED, arguments, fold_folder, interrupt_at, weights
+
 pytestmark = pytest.mark.slow
-
-ITERATIONS, SEED = 12, 3
-BEGIN = ("--iterations", str(ITERATIONS), "--seed", str(SEED))
-
-
-def arguments(root, *more):
-    return ["1", "fold0", "--root", str(root), "-np", "0", "--quiet", *more]
-
-
-def fold_folder(root, model="mednca", config="2d", number=0):
-    return root / "results" / "Dataset001_Phantom" / f"{model}_{config}" / f"fold_{number}"
-
-
-def weights(root, model="mednca"):
-    return load_file(fold_folder(root, model) / "final.safetensors")
-
-
-def assert_same_bits(expected, found):
-    assert all(torch.equal(expected[name], found[name]) for name in expected)
-
-
-def interrupt_at(number):
-    """A train_step that sends this process a SIGTERM during its call `number`."""
-    real, calls = loop.train_step, []
-
-    def step(*args):
-        calls.append(1)
-        if len(calls) == number:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return real(*args)
-
-    return step
-
-
-@pytest.fixture
-def root(phantom_workspace, tmp_path):
-    """A workspace of its own: the phantom's plans and data, and results that no other test sees."""
-    for name in ("raw", "preprocessed", "plans"):
-        (tmp_path / name).symlink_to(phantom_workspace / name)
-    return tmp_path
-
-
-@pytest.fixture(scope="session")
-def uninterrupted(phantom_workspace):
-    assert train_main(arguments(phantom_workspace, *BEGIN)) == 0
-    return phantom_workspace
 
 
 def test_a_training_leaves_everything_that_it_promises(uninterrupted):
@@ -98,74 +47,12 @@ def test_a_training_leaves_everything_that_it_promises(uninterrupted):
         assert (folder / name).stat().st_size > 0
 
 
-def test_validation_keeps_raw_files_and_measures_them_raw_and_with_the_plans_components(uninterrupted):
-    folder = fold_folder(uninterrupted)
-    summary = read_summary(folder / "summary.json")
-    labels = read_plans(folder.parent / "plans.json").labels
-    references = open_workspace(uninterrupted).raw_folder("Dataset001_Phantom") / "labelsTr"
-    raw = evaluate_folder(folder / "validation", references, labels, Units())
-    assert summary.raw_mean == raw.mean
-    for case, path in label_files(folder / "validation").items():
-        reference = read_labels(label_files(references)[case])
-        kept, _ = apply_postprocessing(read_labels(path).array[0], summary.components, labels)
-        expected = evaluate_case(kept, reference.array[0], reference.spacing_mm, labels, Units())
-        assert {name: pytest.approx(row, nan_ok=True) for name, row in expected.items()} == summary.cases[case].classes
-
-
 def test_a_finished_fold_is_said_to_be_and_kept(uninterrupted, capsys):
     before = (fold_folder(uninterrupted) / "final.safetensors").stat().st_mtime_ns
     assert train_main([item for item in arguments(uninterrupted) if item != "--quiet"]) == 0
     assert (fold_folder(uninterrupted) / "final.safetensors").stat().st_mtime_ns == before
     told = capsys.readouterr().err
     assert "is finished" in told and "--force" in told
-
-
-@pytest.mark.parametrize("seen", ["checkpoint.pt", "training.csv"])  # before the first epoch's end, and after
-def test_killed_at_any_moment_it_continues_to_the_same_bits(uninterrupted, root, seen):
-    command = [sys.executable, "-m", "mednca_pipeline.cli.train", *arguments(root, *BEGIN)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    process = subprocess.Popen(command, env=environment)
-    deadline = time.monotonic() + 120
-    while not (fold_folder(root) / seen).exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.kill()
-    process.wait()
-    assert not (fold_folder(root) / "final.safetensors").exists(), "killed too late to show anything"
-    assert train_main(arguments(root, "--continue")) == 0  # with the seed that it began with
-    assert_same_bits(weights(uninterrupted), weights(root))
-
-
-def test_sigterm_saves_first_and_continue_reaches_the_same_bits(uninterrupted, root, monkeypatch, capsys):
-    monkeypatch.setattr(loop, "train_step", interrupt_at(7))
-    assert train_main(arguments(root, *BEGIN)) == 130
-    assert f"Stopped at iteration 7 of {ITERATIONS}" in capsys.readouterr().err
-    saved = torch.load(fold_folder(root) / "checkpoint.pt", weights_only=True)
-    assert saved["iteration"] == 7
-    monkeypatch.undo()
-    assert train_main(arguments(root, "--continue")) == 0  # with the seed that it began with
-    assert_same_bits(weights(uninterrupted), weights(root))
-
-
-def test_an_exploding_loss_goes_back_with_a_lower_rate(root, monkeypatch):
-    real, calls = loop.train_step, []
-
-    def explode_once(*args):
-        calls.append(1)
-        loss, magnitude = real(*args)
-        return (float("nan"), magnitude) if len(calls) == 4 else (loss, magnitude)
-
-    monkeypatch.setattr(loop, "train_step", explode_once)
-    assert train_main(arguments(root, "--iterations", "5")) == 0
-    assert json.loads((fold_folder(root) / "run.json").read_text(encoding="utf-8"))["restores"] == 1
-    assert "Back to iteration 3" in (fold_folder(root) / "training.log").read_text(encoding="utf-8")
-    rows = list(csv.DictReader((fold_folder(root) / "training.csv").open()))
-    assert [int(row["restores"]) for row in rows] == [0] * 3 + [1] * 2
-
-
-def test_a_training_that_always_explodes_ends_with_a_reason(root, monkeypatch, capsys):
-    monkeypatch.setattr(loop, "train_step", lambda *args: (float("inf"), 1.0))
-    assert train_main(arguments(root, "--iterations", "12")) == 1
-    assert "5 restores" in capsys.readouterr().err
 
 
 def test_continue_with_nothing_to_continue_is_an_error(root, capsys):
@@ -181,35 +68,6 @@ def test_a_finished_training_can_be_extended(root):
     assert run["finished"] and run["iterations"] == 4
     assert len(list(csv.DictReader((fold_folder(root) / "training.csv").open()))) == 4
     assert any(not torch.equal(before[name], tensor) for name, tensor in weights(root).items())
-
-
-def test_an_extension_survives_a_kill_and_the_guard(root, monkeypatch):
-    assert train_main(arguments(root, "--iterations", "2")) == 0
-    shutil.copytree(root / "results", root / "kept")
-
-    def killed(*_):
-        raise RuntimeError("killed")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(loop, "train_step", killed)
-        assert train_main(arguments(root, "--continue", "--iterations", "4")) == 1
-    assert train_main(arguments(root, "--continue")) == 0
-    assert json.loads((fold_folder(root) / "run.json").read_text(encoding="utf-8"))["iterations"] == 4
-    expected = weights(root)
-    shutil.rmtree(root / "results")
-    (root / "kept").rename(root / "results")
-    real, calls = loop.train_step, []
-
-    def explode_first(*args):
-        calls.append(1)
-        loss, magnitude = real(*args)
-        return (float("nan"), magnitude) if len(calls) == 1 else (loss, magnitude)
-
-    monkeypatch.setattr(loop, "train_step", explode_first)
-    assert train_main(arguments(root, "--continue", "--iterations", "4")) == 0
-    run = json.loads((fold_folder(root) / "run.json").read_text(encoding="utf-8"))
-    assert run["iterations"] == 4 and run["restores"] == 1
-    assert any(not torch.equal(expected[name], tensor) for name, tensor in weights(root).items())  # at half the rate
 
 
 def test_continue_without_a_checkpoint_never_restarts_what_had_begun(root, monkeypatch, capsys):
@@ -247,16 +105,6 @@ def test_two_trainings_never_write_into_one_fold(root, capsys):
         other = subprocess.run(command, env=environment, capture_output=True, text=True, encoding="utf-8")
     assert other.returncode == 2 and "Another process" in other.stderr
     assert [path.name for path in fold_folder(root).iterdir() if path.name != ".lock"] == []
-
-
-def test_val_validates_again_and_changes_no_weight(uninterrupted, root, capsys):
-    shutil.copytree(fold_folder(uninterrupted).parent, fold_folder(root).parent)
-    summary = json.loads((fold_folder(root) / "summary.json").read_text(encoding="utf-8"))
-    (fold_folder(root) / "summary.json").unlink()
-    assert train_main(arguments(root, "--val")) == 0
-    again = json.loads((fold_folder(root) / "summary.json").read_text(encoding="utf-8"))
-    assert again["mean"] == summary["mean"]
-    assert_same_bits(weights(uninterrupted), weights(root))
 
 
 def test_fold_all_trains_on_every_case_and_validates_none(root, capsys):

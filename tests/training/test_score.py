@@ -1,7 +1,5 @@
 """The Dice of the training curve, from logits and labels that can be counted by hand."""
 
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,8 +14,7 @@ from mednca_pipeline.runtime.labels import Labels
 from mednca_pipeline.training.batches import Batch
 from mednca_pipeline.training.score import score_samples
 
-sys.path.append(str(Path(__file__).parents[1] / "inference"))
-from tiny_model import make_plans  # noqa: E402
+from ..inference.tiny_model import make_plans
 
 
 class Answers(torch.nn.Module):

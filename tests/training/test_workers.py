@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from preprocessed_store import TWO_CLASSES, write_store
 
 from mednca_pipeline.training.batches import BatchRecipe, make_batch
 from mednca_pipeline.training.workers import BatchSource
+
+from .preprocessed_store import TWO_CLASSES, write_store
 
 pytestmark = pytest.mark.slow
 

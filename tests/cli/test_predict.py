@@ -1,0 +1,300 @@
+"""mednca_predict on files: geometry, order, skipping, bad files, channels, maps, the table and the report."""
+
+import csv
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import nibabel as nib
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.ndimage import label
+
+from mednca_pipeline.cli.predict import main
+from mednca_pipeline.inference.cases import predict_cases
+from mednca_pipeline.inference.predictor import Predictor
+from mednca_pipeline.runtime.files import write_json
+from mednca_pipeline.runtime.images import read_image
+
+from ..inference.tiny_model import SHAPE, SPACING, make_image, make_plans, save_model, two_dimensional, write_image
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory):
+    root = tmp_path_factory.mktemp("workspace")
+    save_model(root, make_plans(), folds=(0, 1))
+    return root
+
+
+def predict(workspace, source, out, *options):
+    return main(["--root", str(workspace), "-i", str(source), "-o", str(out), *options])
+
+
+def rows(out):
+    with (out / "quality.csv").open(encoding="utf-8") as file:
+        return {row["file"]: row for row in csv.DictReader(file)}
+
+
+def voxels(path):
+    return np.asanyarray(nib.load(path).dataobj)
+
+
+def test_permuted_and_flipped_copies_give_the_same_segmentation(workspace, tmp_path):
+    original = nib.load(write_image(tmp_path / "in" / "a_0000.nii.gz", make_image()))
+    turned = original.as_reoriented(np.array([[2, -1], [0, 1], [1, -1]]))
+    nib.save(turned, tmp_path / "in" / "turned_0000.nii.gz")
+    assert predict(workspace, tmp_path / "in", tmp_path / "out") == 0
+    first, second = nib.load(tmp_path / "out" / "a.nii.gz"), nib.load(tmp_path / "out" / "turned.nii.gz")
+    assert second.shape != first.shape == original.shape
+    np.testing.assert_allclose(second.affine, turned.affine, atol=1e-5)
+    back = nib.as_closest_canonical(second).get_fdata()
+    np.testing.assert_array_equal(nib.as_closest_canonical(first).get_fdata(), back)
+    assert len(np.unique(back)) > 1
+    assert (
+        rows(tmp_path / "out")["a.nii.gz"]["quality_foreground"]
+        == (rows(tmp_path / "out")["turned.nii.gz"]["quality_foreground"])
+    )
+
+
+def test_result_of_a_case_depends_on_no_other_case_and_on_no_worker(workspace, tmp_path):
+    for index, name in enumerate("abc"):
+        write_image(tmp_path / "in" / f"{name}.nii.gz", make_image(index))
+    assert predict(workspace, tmp_path / "in", tmp_path / "all") == 0
+    assert predict(workspace, tmp_path / "in" / "c.nii.gz", tmp_path / "one") == 0
+    assert predict(workspace, tmp_path / "in", tmp_path / "workers", "-np", "1") == 0
+    for other in ("one", "workers"):
+        np.testing.assert_array_equal(voxels(tmp_path / "all" / "c.nii.gz"), voxels(tmp_path / other / "c.nii.gz"))
+        scores = [float(rows(tmp_path / out)["c.nii.gz"]["quality_foreground"]) for out in ("all", other)]
+        assert scores[0] == pytest.approx(scores[1], abs=2e-4)
+
+
+def test_finished_outputs_are_kept_and_their_rows_too(workspace, tmp_path, capsys):
+    write_image(tmp_path / "in" / "a.nii.gz", make_image())
+    predict(workspace, tmp_path / "in", tmp_path / "out")
+    made, row = (tmp_path / "out" / "a.nii.gz").stat().st_mtime_ns, rows(tmp_path / "out")["a.nii.gz"]
+    write_image(tmp_path / "in" / "b.nii.gz", make_image(1))
+    assert predict(workspace, tmp_path / "in", tmp_path / "out") == 0
+    assert (tmp_path / "out" / "a.nii.gz").stat().st_mtime_ns == made
+    assert rows(tmp_path / "out")["a.nii.gz"] == row and "b.nii.gz" in rows(tmp_path / "out")
+    assert "1 predicted, 1 kept" in capsys.readouterr().out
+    (tmp_path / "out" / "b.nii.gz").unlink()
+    predict(workspace, tmp_path / "in", tmp_path / "out", "--everywhere")
+    assert (tmp_path / "out" / "b.nii.gz").is_file()
+    assert "made with other settings, such as a.nii.gz" in capsys.readouterr().err
+    predict(workspace, tmp_path / "in", tmp_path / "out", "--overwrite")
+    assert (tmp_path / "out" / "a.nii.gz").stat().st_mtime_ns != made
+
+
+def test_one_bad_file_does_not_stop_the_others(workspace, tmp_path, capsys):
+    for name in "abc":
+        write_image(tmp_path / "in" / f"{name}.nii.gz", make_image())
+    whole = (tmp_path / "in" / "b.nii.gz").read_bytes()
+    (tmp_path / "in" / "b.nii.gz").write_bytes(whole[: len(whole) // 2])
+    assert predict(workspace, tmp_path / "in", tmp_path / "out") == 2
+    written = {path.name for path in (tmp_path / "out").iterdir()}
+    assert written == {"a.nii.gz", "c.nii.gz", "quality.csv"}
+    assert rows(tmp_path / "out")["b.nii.gz"]["flag"] == "failed"
+    assert "failed: b:" in capsys.readouterr().err
+    (tmp_path / "in" / "b.nii.gz").write_bytes(whole)
+    assert predict(workspace, tmp_path / "in", tmp_path / "out") == 0
+    assert rows(tmp_path / "out")["b.nii.gz"]["flag"] != "failed"
+
+
+def test_a_fault_of_the_disk_is_not_ours_and_does_not_stop_the_others(workspace, tmp_path, capsys):
+    for name in ("a", "b"):
+        write_image(tmp_path / "in" / f"{name}_0000.nii.gz", make_image())
+    (tmp_path / "out" / "a.nii.gz").mkdir(parents=True)
+    assert predict(workspace, tmp_path / "in", tmp_path / "out", "--overwrite") == 2
+    said = capsys.readouterr().err
+    assert "a folder where a file must be" in said and "fault of ours" not in said
+    assert (tmp_path / "out" / "b.nii.gz").is_file()
+    assert rows(tmp_path / "out")["a.nii.gz"]["flag"] == "failed"
+
+
+def test_channels(tmp_path, capsys):
+    save_model(tmp_path, make_plans(channels=2), folds=(0,))
+    for name, channels in (("both", 2), ("one", 1)):
+        for channel in range(channels):
+            write_image(tmp_path / "in" / f"{name}_{channel:04d}.nii.gz", make_image(channel))
+    assert predict(tmp_path, tmp_path / "in", tmp_path / "out") == 2
+    assert (tmp_path / "out" / "both.nii.gz").is_file() and not (tmp_path / "out" / "one.nii.gz").exists()
+    assert "one" in capsys.readouterr().err
+    assert predict(tmp_path, tmp_path / "in" / "both_0001.nii.gz", tmp_path / "single") == 0
+    np.testing.assert_array_equal(voxels(tmp_path / "out/both.nii.gz"), voxels(tmp_path / "single/both.nii.gz"))
+
+
+def test_maps_are_those_of_the_predictor(workspace, tmp_path):
+    source = write_image(tmp_path / "in" / "a.nii.gz", make_image())
+    predict(workspace, source, tmp_path / "out", "--save_probabilities", "--save_variance", "--runs", "4")
+    image = read_image(source)
+    folder = workspace / "results" / "Dataset004_Tiny" / "mednca_2d"
+    prediction = Predictor.from_folder(folder, runs=4).predict(image.array, image.spacing_mm, with_variance=True)
+    for index, name in enumerate(("background", "anterior", "posterior")):
+        written = read_image(tmp_path / "out" / f"a_probabilities_{name}.nii.gz")
+        np.testing.assert_allclose(written.array[0], prediction.probabilities[index], atol=1e-5)
+        assert written.spacing_mm == pytest.approx(SPACING)
+    np.testing.assert_allclose(read_image(tmp_path / "out/a_variance.nii.gz").array[0], prediction.variance, atol=1e-5)
+    assert prediction.variance.max() > 1e-4
+
+
+def test_table_has_volumes_and_warns_of_what_training_never_saw(workspace, tmp_path):
+    write_image(tmp_path / "in" / "usual.nii.gz", make_image())
+    write_image(tmp_path / "in" / "odd.nii.gz", make_image() + 5000, spacing=(2.0, 1.0, 3.0))
+    predict(workspace, tmp_path / "in", tmp_path / "out")
+    usual, odd = rows(tmp_path / "out")["usual.nii.gz"], rows(tmp_path / "out")["odd.nii.gz"]
+    expected = (voxels(tmp_path / "out" / "usual.nii.gz") == 1).sum() * 3.0  # voxels of 2 x 1 x 1.5 mm
+    assert float(usual["mm3_anterior"]) == pytest.approx(expected)
+    assert usual["warnings"] == ""
+    for text in ("spacing x 3 mm", "extent x 33 mm", "mean intensity of channel0"):
+        assert text in odd["warnings"]
+    assert "spacing z" not in odd["warnings"]
+
+
+def test_removed_components_are_in_the_table(tmp_path):
+    save_model(tmp_path, replace(make_plans(), components={"anterior": 1}), folds=(0, 1))
+    source = write_image(tmp_path / "in" / "a.nii.gz", make_image())
+    assert predict(tmp_path, source, tmp_path / "raw", "--no-postprocess") == 0
+    assert predict(tmp_path, source, tmp_path / "out") == 0
+    before, after = ((voxels(tmp_path / out / "a.nii.gz") == 1) for out in ("raw", "out"))
+    islands, lost = label(before, np.ones((3, 3, 3)))[1] - 1, 1 - after.sum() / before.sum()
+    assert islands > 1 and lost > 0.2
+    row, raw = rows(tmp_path / "out")["a.nii.gz"], rows(tmp_path / "raw")["a.nii.gz"]
+    told = f"{islands} islands of anterior removed, {100 * lost:.1f} % of its volume: a large part, look at the case"
+    assert row["warnings"] == told and "keeping 1 component of anterior" in row["made_with"]
+    assert raw["warnings"] == "" and float(row["mm3_anterior"]) == pytest.approx(after.sum() * 3.0)
+
+
+def test_empty_prediction_is_flagged(tmp_path):
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    folder = save_model(tmp_path, make_plans(), folds=(0,))
+    weights = folder / "fold_0" / "final.safetensors"
+    save_file({name: torch.zeros_like(value) for name, value in load_file(weights).items()}, weights)
+    write_image(tmp_path / "in" / "a.nii.gz", make_image())
+    predict(tmp_path, tmp_path / "in", tmp_path / "out")
+    assert rows(tmp_path / "out")["a.nii.gz"]["flag"] == "empty"
+
+
+def test_report_and_fast(workspace, tmp_path):
+    source = write_image(tmp_path / "in" / "a_0000.nii.gz", make_image())
+    arguments = ["--root", str(workspace), "-i", str(source), "-o", str(tmp_path / "out"), "--fast"]
+    assert main([*arguments, "--report", str(tmp_path / "run.json")]) == 0
+    report = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
+    assert report["outputs"]["written"] == ["a.nii.gz"]
+    assert report["model"]["runs_per_fold"] == 0 and report["model"]["made_with"].endswith("folds 0")
+    assert report["device"] and report["runtime_s"] > 0 and report["versions"]["torch"]
+    assert "--fast" in report["command"]
+    assert rows(tmp_path / "out")["a.nii.gz"]["flag"] == "not available"
+    assert main([*arguments, "--runs", "3"]) == 2
+    assert main([*arguments, "--save_variance"]) == 2
+
+
+def test_refuses_to_write_over_its_inputs(workspace, tmp_path, capsys):
+    source = write_image(tmp_path / "a.nii.gz", make_image())
+    before = source.read_bytes()
+    assert predict(workspace, source, tmp_path) == 2
+    assert predict(workspace, tmp_path, tmp_path) == 2
+    assert source.read_bytes() == before
+    assert "expected another folder" in capsys.readouterr().err
+
+
+def test_nothing_to_predict_is_said(workspace, tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    assert predict(workspace, tmp_path / "in", tmp_path / "out") == 2
+    assert predict(workspace, tmp_path / "absent", tmp_path / "out") == 2
+    errors = capsys.readouterr().err
+    assert "found none" in errors and "absent" in errors
+
+
+def test_validation_cases_are_written_with_their_scores(workspace, tmp_path):
+    from mednca_pipeline.datasets.dataset import Case
+
+    source = write_image(tmp_path / "in" / "a_0000.nii.gz", make_image())
+    predictor = Predictor.from_folder(workspace / "results" / "Dataset004_Tiny" / "mednca_2d", folds=[0])
+    done = []
+    result = predict_cases(predictor, [Case("a", (source,), None)], tmp_path / "validation", done.append)
+    assert done == ["a"] and voxels(tmp_path / "validation" / "a.nii.gz").shape == SHAPE[::-1]
+    assert set(result["a"]["quality"]["score"]) == {"anterior", "posterior", "foreground"}
+    assert result["a"]["seconds"] > 0
+    write_json(tmp_path / "summary.json", result)
+    kept = predict_cases(predictor, [Case("a", (source,), None)], tmp_path / "validation", overwrite=False)
+    assert kept == {"a": {"seconds": None, "quality": None}}
+
+
+def test_help_imports_no_torch():
+    code = "import sys; import mednca_pipeline.cli.predict; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_two_dimensional_images_keep_their_format(tmp_path):
+    plans = two_dimensional(make_plans())
+    save_model(tmp_path, plans, folds=(0,))
+    (tmp_path / "in").mkdir()
+    pixels = np.clip(make_image(shape=(1, 21, 13))[0], 0, 255).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "in" / "a b.png")
+    Image.fromarray(pixels).save(tmp_path / "in" / "photo.jpg", quality=95)
+    assert predict(tmp_path, tmp_path / "in", tmp_path / "out", "--save_probabilities") == 0
+    labels = np.asarray(Image.open(tmp_path / "out" / "a b.png"))
+    assert labels.shape == (21, 13) and labels.dtype == np.uint8 and set(np.unique(labels)) <= {0, 1, 2}
+    assert (tmp_path / "out" / "photo.png").is_file()
+    image = read_image(tmp_path / "in" / "a b.png")
+    predictor = Predictor.from_folder(tmp_path / "results" / plans.dataset / "mednca_2d")
+    expected = predictor.predict(image.array, image.spacing_mm)
+    np.testing.assert_array_equal(labels, expected.labels)
+    written = np.asarray(Image.open(tmp_path / "out" / "a b_probabilities_anterior.tif"))
+    np.testing.assert_allclose(written, expected.probabilities[1], atol=1e-6)
+    row = rows(tmp_path / "out")["a b.png"]
+    assert int(row["voxels_posterior"]) == (labels == 2).sum() and row["warnings"] == ""
+
+
+def _pictures(folder, **arrays):
+    folder.mkdir()
+    for name, array in arrays.items():
+        Image.fromarray(array).save(folder / f"{name}.png")
+    return folder
+
+
+def test_a_colour_picture_is_read_as_grey_by_a_model_of_one_channel(tmp_path):
+    save_model(tmp_path, two_dimensional(make_plans()), folds=(0,))
+    grey = np.clip(make_image(shape=(1, 21, 13))[0], 0, 255).astype(np.uint8)
+    equal = np.stack([grey] * 3, axis=-1)
+    marked = equal.copy()
+    marked[0, 0] = (255, 0, 0)
+    as_grey = grey.copy()
+    as_grey[0, 0] = 76  # luma of red: 0.299 * 255
+    source = _pictures(tmp_path / "in", grey=grey, equal=equal, marked=marked, as_grey=as_grey)
+    assert predict(tmp_path, source, tmp_path / "out") == 0
+    found = {
+        name: read_image(tmp_path / "out" / f"{name}.png").array for name in ("grey", "equal", "marked", "as_grey")
+    }
+    assert len(np.unique(found["grey"])) > 1
+    np.testing.assert_array_equal(found["equal"], found["grey"])
+    np.testing.assert_array_equal(found["marked"], found["as_grey"])
+    warnings = {name: rows(tmp_path / "out")[f"{name}.png"]["warnings"] for name in found}
+    assert warnings["grey"] == warnings["as_grey"] == ""
+    assert warnings["equal"] == "stored in colour, read as grey"
+    assert warnings["marked"] == "stored in colour, read as grey: its colours, which differ by up to 255, are lost"
+
+
+def test_a_grey_picture_is_read_as_colour_by_a_model_of_colours(tmp_path):
+    plans = replace(two_dimensional(make_plans(channels=3)), channel_names=("R", "G", "B"))
+    save_model(tmp_path, plans, folds=(0,))
+    grey = np.clip(make_image(shape=(1, 21, 13))[0], 0, 255).astype(np.uint8)
+    source = _pictures(tmp_path / "in", grey=grey, colour=np.stack([grey] * 3, axis=-1))
+    assert predict(tmp_path, source, tmp_path / "out") == 0
+    found = [read_image(tmp_path / "out" / f"{name}.png").array for name in ("grey", "colour")]
+    assert len(np.unique(found[1])) > 1
+    np.testing.assert_array_equal(*found)
+    assert rows(tmp_path / "out")["grey.png"]["warnings"] == "stored in grey, read as colour"
+    assert rows(tmp_path / "out")["colour.png"]["warnings"] == ""
+
+
+def test_numbered_images_without_suffixes_are_cases(workspace, tmp_path, capsys):
+    for number in range(3):
+        write_image(tmp_path / "in" / f"scan_000{number}.nii.gz", make_image(number))
+    assert predict(workspace, tmp_path / "in", tmp_path / "out") == 0
+    assert set(rows(tmp_path / "out")) == {f"scan_000{number}.nii.gz" for number in range(3)}
+    assert "note: 3 images differ in their last four digits" in capsys.readouterr().out

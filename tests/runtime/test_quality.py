@@ -1,0 +1,79 @@
+"""The quality score, and the thresholds and flags made of it."""
+
+import math
+
+import numpy as np
+import pytest
+
+from mednca_pipeline.runtime.labels import Labels
+from mednca_pipeline.runtime.quality import Deviation, Threshold, flag, learn_threshold
+
+CLASSES = Labels(("a", "b"), ((1,), (2,)))
+REGIONS = Labels(("whole", "core"), ((1, 2), (2,)), (1, 2))
+
+
+def test_scores_by_hand():
+    deviation = Deviation(CLASSES)
+    assert deviation.scores() == {}
+    deviation.add(np.array([1.0, 0.5, 0.0, 0.5]), np.array([90.0, 4.0, 0.0, 4.0]))  # background, a, b, foreground
+    deviation.add(np.array([1.0, 0.3, 0.0, 0.5]), np.array([80.0, 4.0, 0.0, 6.0]))  # another part of the case
+    scores = deviation.scores()
+    assert scores["a"] == pytest.approx(0.1) and scores["foreground"] == pytest.approx(0.1)
+    assert math.isnan(scores["b"]) and set(scores) == {"a", "b", "foreground"}
+
+
+def test_scores_of_regions_have_no_background():
+    deviation = Deviation(REGIONS)
+    deviation.add(np.array([0.6, 0.2, 0.5]), np.array([2.0, 1.0, 2.0]))
+    assert deviation.scores() == pytest.approx({"whole": 0.3, "core": 0.2, "foreground": 0.25})
+
+
+def test_threshold_separates_poor_cases():
+    scores = [0.05, 0.06, 0.07, 0.20, 0.22, 0.30]
+    dice = [0.90, 0.85, 0.88, 0.50, 0.60, 0.30]
+    threshold = learn_threshold(scores, dice)
+    assert threshold.value == pytest.approx(0.135)
+    assert "3 of 6" in threshold.rule
+    assert "1.00" in threshold.rule
+
+
+def test_threshold_of_largest_youden_index():
+    scores = [1, 2, 3, 4, 5, 6, 7]
+    dice = [0.9, 0.9, 0.5, 0.9, 0.5, 0.5, 0.5]
+    # above 4.5: 3 of 4 poor, 0 of 3 good (0.75); above 2.5: 4 of 4 poor, 1 of 3 good (0.67)
+    assert learn_threshold(scores, dice).value == pytest.approx(4.5)
+
+
+@pytest.mark.parametrize(
+    "dice",
+    [
+        [0.9] * 21,  # none poor
+        [0.9] * 19 + [0.1] * 2,  # too few
+        [0.1] * 21,  # nothing to separate from
+        [0.1] * 4 + [0.9] * 17,  # poor cases have the lowest scores
+    ],
+)
+def test_threshold_falls_back_to_the_95th_percentile(dice):
+    threshold = learn_threshold(list(range(21)), dice)
+    assert threshold == Threshold(19.0, "95th percentile of the scores of 21 validation cases")
+
+
+def test_threshold_ignores_cases_without_a_score():
+    assert learn_threshold([math.nan, 1.0, 2.0], [0.0, 0.9, math.nan]).value == 1.0
+    assert learn_threshold([math.nan], [0.0]) is None
+    assert learn_threshold([], []) is None
+
+
+def test_equal_scores_separate_nothing():
+    assert learn_threshold([0.5] * 6, [0.1] * 3 + [0.9] * 3).rule.startswith("95th percentile")
+
+
+def test_flags():
+    assert flag(0.1, 0.2, empty=False) == "ok"
+    assert flag(0.2, 0.2, empty=False) == "ok"
+    assert flag(0.3, 0.2, empty=False) == "review"
+    assert flag(math.nan, 0.2, empty=False) == "review"
+    assert flag(0.3, None, empty=False) == "uncalibrated"
+    assert flag(0.3, 0.2, empty=True) == "empty"
+    assert flag(math.nan, None, empty=True, scored=False) == "empty"
+    assert flag(math.nan, None, empty=False, scored=False) == "not available"
