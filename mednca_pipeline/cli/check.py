@@ -27,12 +27,9 @@ def _check(arguments: argparse.Namespace) -> int:
     from ..datasets.dataset import load_dataset
     from ..execution.executors import open_executor
     from ..execution.progress import progress_bar
-    from ..runtime.errors import InputError
     from ..workspace import open_workspace
     from .findings import print_report
 
-    if arguments.np is not None and arguments.np < 0:
-        raise InputError(f"-np: expected 0 or more worker processes, found {arguments.np}.")
     workspace = open_workspace(arguments.root)
     folders = [workspace.raw_folder(workspace.resolve(dataset)) for dataset in arguments.d]
     fatal = False

@@ -38,7 +38,9 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run_command(parser: argparse.ArgumentParser, action: Callable[[argparse.Namespace], int | None], argv=None) -> int:
+def run_command(
+    parser: argparse.ArgumentParser, action: Callable[[argparse.Namespace], int | None], argv: list[str] | None = None
+) -> int:
     """Parses, runs `action` and turns its outcome into an exit code (`None` counts as done)."""
     arguments = parser.parse_args(argv)
     arguments.argv = argv
@@ -47,23 +49,20 @@ def run_command(parser: argparse.ArgumentParser, action: Callable[[argparse.Name
     log_to_terminal(OUR_PACKAGES, arguments.quiet)
     try:
         return action(arguments) or DONE
-    except KeyboardInterrupt as error:
-        return _fail(arguments, str(error) or "Interrupted.", INTERRUPTED)
+    except KeyboardInterrupt as interrupt:
+        print_error(interrupt, str(interrupt) or "Interrupted.", arguments.debug)
+        return INTERRUPTED
     except Exception as raised:
         error = correctable(raised)
-        return (
-            _fail(arguments, str(error), INPUT_FAULT) if isinstance(error, InputError) else _our_fault(arguments, error)
-        )
+        if isinstance(error, InputError):
+            print_error(raised, str(error), arguments.debug)
+            return INPUT_FAULT
+        message = f"{type(error).__name__}: {error}. This is a fault of ours: please report it with the lines above."
+        print_error(raised, message, with_traceback=True)  # it alone shows the cause, often of a case in a worker
+        return OUR_FAULT
 
 
-def _our_fault(arguments: argparse.Namespace, error: Exception) -> int:
-    arguments.debug = True  # the cause, often in a worker and with its case's name, shows in the traceback alone
-    message = f"{type(error).__name__}: {error}. This is a fault of ours: please report it with the lines above."
-    return _fail(arguments, message, OUR_FAULT)
-
-
-def _fail(arguments: argparse.Namespace, message: str, code: int) -> int:
-    if arguments.debug:
-        traceback.print_exc()
+def print_error(error: BaseException, message: str, with_traceback: bool) -> None:
+    if with_traceback:
+        traceback.print_exception(error)
     print(f"error: {message}", file=sys.stderr)
-    return code

@@ -3,10 +3,14 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dataset_conversion import CONVERTERS
 
 from .common import command_parser, run_command
+
+if TYPE_CHECKING:
+    from dataset_conversion.conversion import Options
 
 EXAMPLES = """  mednca_convert msd -i Task04_Hippocampus -d 4
   mednca_convert promise12 -i PROMISE12 -d 12
@@ -67,15 +71,16 @@ def _convert(arguments: argparse.Namespace) -> None:
         print(f"Next: mednca_plan_and_preprocess -d {arguments.d}")
 
 
-def _options(arguments: argparse.Namespace):
+def _options(arguments: argparse.Namespace) -> "Options":
     from dataset_conversion.conversion import Options
 
     from ..runtime.errors import InputError
 
-    if arguments.converter != "pairs" and any(
-        value is not None for value in (arguments.l, arguments.threshold, arguments.map, arguments.series)
-    ):
-        raise InputError(f"-l, --threshold, --map and --series belong to pairs, found them with {arguments.converter}.")
+    flags = ("-l", "--threshold", "--map", "--series")
+    given = " ".join(flag for flag in flags if getattr(arguments, flag.lstrip("-")) is not None)
+    if given and arguments.converter != "pairs":
+        remedy = "Leave out what only pairs takes."
+        raise InputError(f"mednca_convert {arguments.converter}", "no option of pairs", given, remedy)
     masks = Path(arguments.l).expanduser() if arguments.l else None
     mapping, series = _mapping(arguments.map), tuple(arguments.series or ())
     return Options(Path(arguments.i).expanduser(), masks, arguments.threshold, mapping, series)
@@ -90,7 +95,7 @@ def _mapping(pairs: list[str] | None) -> dict[int, int] | None:
     for pair in pairs:
         old, _, new = pair.partition(":")
         if not (old.strip().isdigit() and new.strip().isdigit()):
-            raise InputError(f"--map {pair}: expected two whole numbers such as 255:1.")
+            raise InputError(f"--map {pair}", "two whole numbers such as 255:1")
         mapping[int(old)] = int(new)
     return mapping
 

@@ -72,9 +72,8 @@ def _crossvalidate(arguments: argparse.Namespace, command: str) -> int:
 
     folds = tuple(fold_name(fold) for fold in arguments.folds) if arguments.folds else None
     if folds and "all" in folds:
-        raise InputError(
-            "--folds all: that fold has no cases of its own to compare on. Leave --folds out for all folds."
-        )
+        found = "all, a fold without validation cases to compare"
+        raise InputError("--folds", "numbers such as 0 1", found, "Leave --folds out to train every numbered fold.")
     options = CrossvalOptions(
         dataset=arguments.dataset,
         models=tuple(arguments.models),

@@ -4,7 +4,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from .common import DONE, INPUT_FAULT, add_cluster, command_parser, run_command
+from .common import DONE, INPUT_FAULT, add_cluster, command_parser, print_error, run_command
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -57,22 +57,19 @@ def _plan_and_preprocess(arguments: argparse.Namespace) -> int:
     from ..runtime.errors import InputError
     from ..workspace import open_workspace
 
-    if arguments.np is not None and arguments.np < 0:
-        raise InputError(f"-np: expected 0 or more worker processes, found {arguments.np}.")
     options = _options(arguments)
     workers = min(8, cores()) if arguments.np is None else arguments.np
     workspace = open_workspace(arguments.root)
     names = dict.fromkeys(workspace.resolve(dataset) for group in arguments.d for dataset in group)
     datasets = [load_dataset(workspace.raw_folder(name)) for name in names]
-    worked, faults = True, []
+    worked = True
     for dataset in datasets:  # what is wrong with one does not stop the others
         try:
             with open_executor(workers, arguments.cluster) as executor:  # one whose workers were killed serves no other
                 worked &= _one_dataset(workspace, dataset, options, executor, arguments.quiet)
         except InputError as error:
-            faults.append(error)
-    if faults:
-        raise InputError("\n".join(map(str, faults))) from faults[0]
+            print_error(error, str(error), arguments.debug)
+            worked = False
     return DONE if worked else INPUT_FAULT
 
 

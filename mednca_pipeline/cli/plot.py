@@ -28,12 +28,12 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _plot(arguments: argparse.Namespace) -> int:
-    from ..evaluation.pictures import plot_folder
+    from ..evaluation.overlays import plot_folder
     from ..execution.progress import progress_bar
     from ..runtime.errors import InputError
 
     if arguments.slices < 1:
-        raise InputError(f"--slices {arguments.slices}: expected at least 1.")
+        raise InputError("--slices", "at least 1", str(arguments.slices))
     images, predictions, out = (Path(text).expanduser() for text in (arguments.i, arguments.p, arguments.o))
     references = Path(arguments.l).expanduser() if arguments.l else None
     with progress_bar(arguments.quiet) as bar:

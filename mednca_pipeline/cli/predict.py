@@ -86,9 +86,9 @@ def _predict(arguments: argparse.Namespace, command: list[str]) -> int:
 
     start = time.perf_counter()
     if arguments.fast and arguments.runs:
-        raise InputError("--fast is one pass of one fold: give it without --runs.")
+        raise InputError("--fast", "one pass of one fold", f"--runs {arguments.runs}", "Leave out --fast or --runs.")
     if arguments.fast and len(arguments.m) > 1:
-        raise InputError(f"--fast is one pass of one model, found {len(arguments.m)} in -m: give one of them.")
+        raise InputError("--fast", "one pass of one model", f"{len(arguments.m)} in -m", "Name one of them.")
     trained = find_models(open_workspace(arguments.root), arguments.d, arguments.m, arguments.config)
     settings = _settings(arguments, trained)
     source, out = (Path(text).expanduser().absolute() for text in (arguments.i, arguments.o))
@@ -119,8 +119,10 @@ def _settings(arguments: argparse.Namespace, trained: "list[TrainedModel]") -> "
     single = len(trained) == 1 and (len(each[0]) == 1 or arguments.fast)
     if arguments.save_variance and arguments.runs < 2 and single:
         raise InputError(
-            "--save_variance: expected several models, folds or random runs, found one pass of one fold, which does "
-            "not vary. Add --runs 10, or more folds."
+            "--save_variance",
+            "several models, folds or random runs",
+            "one pass of one fold, which does not vary",
+            "Add --runs 10, or name more folds or models.",
         )
     folds = each[0] if arguments.folds or len(trained) == 1 else None
     return Settings(

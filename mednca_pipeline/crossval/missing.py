@@ -65,9 +65,10 @@ def _require_count(folder: ModelFolder, counts: Mapping[int, int | None], asked:
     for number, count in counts.items():
         if asked and count != asked:
             raise InputError(
-                f"{folder.fold(number).path} was trained for {count} iterations, --iterations asks for {asked}: all "
-                "folds of a model share one count. Leave --iterations out to go on with that count, or move "
-                f"{folder.path} away."
+                folder.fold(number).path,
+                f"a training of {asked} iterations, as --iterations asks",
+                f"one of {count}; all folds of a model share one count",
+                f"Leave --iterations out to go on with {count}, or move {folder.path} away.",
             )
 
 

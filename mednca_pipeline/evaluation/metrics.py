@@ -47,7 +47,7 @@ class Units:
 
     def __post_init__(self) -> None:
         if not 0 <= self.nsd_tolerance < math.inf:
-            raise InputError(f"tolerance: expected a distance of at least 0, found {self.tolerance}.")
+            raise InputError("tolerance", "a distance of at least 0", str(self.tolerance))
 
     @property
     def distance(self) -> str:
@@ -225,15 +225,19 @@ def _is_undefined(value: float | None) -> bool:
 def _check(prediction: np.ndarray, reference: np.ndarray, labels: Labels) -> None:
     if prediction.shape != reference.shape:
         raise InputError(
-            f"expected a prediction of the reference's shape {reference.shape}, found {prediction.shape}: "
-            "predict on the image that the reference was drawn on."
+            "prediction",
+            f"the reference's shape {reference.shape}",
+            str(prediction.shape),
+            "Predict on the image that the reference was drawn on.",
         )
     for role, array in (("prediction", prediction), ("reference", reference)):
         unknown = sorted(set(np.unique(array).tolist()) - set(labels.valid_values))
         if unknown:
             raise InputError(
-                f"{role}: expected label values {sorted(labels.valid_values)}, found {unknown[:5]}: "
-                "correct the file, or give the dataset (-d) whose labels these are."
+                role,
+                f"label values {sorted(labels.valid_values)}",
+                str(unknown[:5]),
+                "Correct the file, or name the dataset whose labels these are with -d.",
             )
 
 

@@ -234,7 +234,7 @@ def test_a_fold_that_was_validated_again_is_not_shown_with_what_was_measured_bef
 def test_another_count_than_that_of_the_folds_there_is_refused(workspace):
     crossvalidate(workspace, options(workspace, folds=(0,)))
     result = crossvalidate(workspace, options(workspace, iterations=500))
-    assert "321 iterations, --iterations asks for 500" in result.failed["mednca_2d"]
+    assert "a training of 500 iterations, as --iterations asks, found one of 321" in result.failed["mednca_2d"]
     assert len(calls(workspace)) == 1
 
 
@@ -366,7 +366,7 @@ def test_an_ensemble_is_kept_until_one_of_its_models_was_trained_again(workspace
 
 
 def test_an_ensemble_needs_a_fold_that_all_models_have_finished(workspace):
-    with pytest.raises(InputError, match="--ensemble averages several models, found mednca in --models"):
+    with pytest.raises(InputError, match="--ensemble: expected several models, found mednca"):
         options(workspace, ensemble=True)
     crossvalidate(workspace, options(workspace, models=("mednca",), folds=(0,)))
     result = crossvalidate(workspace, options(workspace, models=BOTH, folds=(1,), ensemble=True))
@@ -388,7 +388,7 @@ def test_mistakes_are_named_before_anything_runs(workspace):
             crossvalidate(workspace, options(workspace, **changes))
     with pytest.raises(InputError, match="Budget 'soon'"):
         options(workspace, budget="soon")
-    with pytest.raises(InputError, match="exclude each other"):
+    with pytest.raises(InputError, match="--budget and --iterations: expected one of them, found both"):
         options(workspace, budget="1min", iterations=5)
     assert calls(workspace) == calls(workspace, "time") == []
 

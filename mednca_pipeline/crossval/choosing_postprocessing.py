@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ..evaluation.component_removal import apply_postprocessing, postprocessed_metrics
 from ..evaluation.metrics import dice_by_policy
-from ..evaluation.postprocessing import apply_postprocessing, postprocessed_metrics
 from ..evaluation.summary import label_files
 from ..plans.plans import Plans
 from ..results.postprocessing import Postprocessing, raw_sha256
@@ -36,7 +36,9 @@ def update_postprocessing(results: ModelResults, references: Mapping[str, Path],
     cases = results.validated
     missing = sorted(set(cases) - set(predictions))
     if missing:
-        raise InputError(f"expected a label file of every validation case, found none of {', '.join(missing[:5])}")
+        found = f"none of {', '.join(missing[:5])}"
+        remedy = "Validate the fold again with mednca_train --val."
+        raise InputError(results.folder.path, "a label file of every validation case", found, remedy)
     log.info("%s: choosing the postprocessing on %d out-of-fold cases", results.name, len(cases))
     predictions = {case: predictions[case] for case in cases}
     components, evidence = choose_postprocessing(predictions, references, plans.labels, plans.components)
@@ -68,7 +70,7 @@ def choose_postprocessing(
     planned = planned or {}
     if set(predictions) - set(references):
         lacking = ", ".join(sorted(set(predictions) - set(references))[:5])
-        raise InputError(f"postprocessing: expected a reference for every prediction, found none for {lacking}.")
+        raise InputError("postprocessing", "a reference for every prediction", f"none for {lacking}")
     chosen: dict[str, int] = {}
     evidence = {}
     before = _mean_dice(predictions, references, labels_def, chosen)

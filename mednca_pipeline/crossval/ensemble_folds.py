@@ -37,7 +37,8 @@ def update_ensemble(workspace: Workspace, plans: Plans, splits: Sequence[Fold], 
     models = [found for found in collect_results(results, splits, plans) if found.name in names]
     complete = [fold for fold in range(len(splits)) if len(members_of(models, fold)) == len(names)]
     if not complete:
-        raise InputError(f"--ensemble: expected a fold that {' and '.join(names)} have finished, found none.")
+        remedy = "Run the same command again: it tries again what is missing."
+        raise InputError("--ensemble", f"a fold that {' and '.join(names)} have finished", "none", remedy)
     record = ModelRecord(plans.dataset, members=names)
     target = ModelFolder.of(results, record)
     for number in complete:
