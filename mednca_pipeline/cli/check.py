@@ -26,7 +26,7 @@ def _check(arguments: argparse.Namespace) -> int:
     from ..datasets.check import check_dataset, default_workers
     from ..datasets.dataset import load_dataset
     from ..execution.executors import open_executor
-    from ..execution.progress import progress_bar
+    from ..execution.progress import counting
     from ..workspace import open_workspace
     from .findings import print_report
 
@@ -36,9 +36,9 @@ def _check(arguments: argparse.Namespace) -> int:
     for folder in folders:
         dataset = load_dataset(folder)
         workers = default_workers(dataset) if arguments.np is None else arguments.np
-        with progress_bar(arguments.quiet) as bar, open_executor(workers) as executor:
-            task = bar.add_task("Checking", total=len(dataset.training) + len(dataset.test))
-            report = check_dataset(dataset, executor, lambda name, bar=bar, task=task: bar.advance(task))
+        counted = counting("Checking", len(dataset.training) + len(dataset.test), arguments.quiet)
+        with counted as step, open_executor(workers) as executor:
+            report = check_dataset(dataset, executor, step)
         print_report(dataset, report, arguments.quiet)
         fatal = fatal or bool(report.fatal)
     return INPUT_FAULT if fatal else DONE

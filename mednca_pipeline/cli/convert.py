@@ -50,7 +50,7 @@ def _convert(arguments: argparse.Namespace) -> None:
 
     from dataset_conversion.conversion import new_folder, write_dataset
 
-    from ..execution.progress import progress_bar
+    from ..execution.progress import counting
     from ..workspace import open_workspace
 
     options = _options(arguments)
@@ -60,9 +60,8 @@ def _convert(arguments: argparse.Namespace) -> None:
     conversion = import_module(CONVERTERS[arguments.converter]).convert(options)
     if folder is None:
         folder = new(name=conversion.name)
-    with progress_bar(arguments.quiet) as bar:
-        task = bar.add_task("Converting", total=len(conversion.cases))
-        write_dataset(conversion, folder, lambda name: bar.advance(task))
+    with counting("Converting", len(conversion.cases), arguments.quiet) as step:
+        write_dataset(conversion, folder, step)
     if not arguments.quiet:
         for note in conversion.notes:
             print(f"note: {note}")

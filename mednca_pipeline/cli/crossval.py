@@ -70,15 +70,16 @@ def _crossvalidate(arguments: argparse.Namespace, command: str) -> int:
     from ..runtime.errors import InputError
     from ..workspace import open_workspace
 
-    folds = tuple(fold_name(fold) for fold in arguments.folds) if arguments.folds else None
-    if folds and "all" in folds:
+    named = [fold_name(fold) for fold in arguments.folds or ()]
+    folds = tuple(fold for fold in named if isinstance(fold, int))
+    if len(folds) < len(named):
         found = "all, a fold without validation cases to compare"
         raise InputError("--folds", "numbers such as 0 1", found, "Leave --folds out to train every numbered fold.")
     options = CrossvalOptions(
         dataset=arguments.dataset,
         models=tuple(arguments.models),
         config=arguments.config,
-        folds=folds,
+        folds=folds or None,
         budget=arguments.budget,
         iterations=arguments.iterations,
         jobs=arguments.jobs,

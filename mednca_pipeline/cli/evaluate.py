@@ -105,7 +105,7 @@ def _conclude(summary: "Summary", file: Path, quiet: bool) -> int:
         print(f"Written: {file}")
         if summary.unmatched:
             print(f"note: predictions without a label file: {_listed(summary.unmatched)}")
-    for case, reason in summary.failed.items():
+    for case, reason in (summary.failed or {}).items():
         print(f"failed: {case}: {reason}", file=sys.stderr)
     if summary.missing:
         print(f"without a prediction: {_listed(summary.missing)}", file=sys.stderr)

@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING
 from .common import DONE, INPUT_FAULT, add_cluster, command_parser, print_error, run_command
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from concurrent.futures import Executor
 
+    from ..datasets.dataset import Dataset
     from ..planning.run import Planned, PlanOptions
+    from ..plans.plans import ConfigPlan, Plans
+    from ..workspace import Workspace
 
 EXAMPLES = """\
   mednca_plan_and_preprocess -d 4                      everything the dataset needs before training
@@ -90,46 +94,38 @@ def _options(arguments: argparse.Namespace) -> "PlanOptions":
     )
 
 
-def _one_dataset(workspace, dataset, options: "PlanOptions", executor: "Executor | None", quiet: bool) -> bool:
+def _one_dataset(
+    workspace: "Workspace", dataset: "Dataset", options: "PlanOptions", executor: "Executor | None", quiet: bool
+) -> bool:
     """Whether the dataset could be planned: its check found nothing fatal."""
-    from ..execution.progress import progress_bar
+    from ..execution.progress import counting
     from ..planning.run import plan_dataset
     from ..preprocessing.run import preprocess_dataset
     from .findings import print_report
 
-    with progress_bar(quiet) as bar:
-        task = bar.add_task(f"Reading {dataset.name}", total=len(dataset.training) + len(dataset.test))
-        planned = plan_dataset(workspace, dataset, options, executor, lambda name: bar.advance(task))
+    with counting(f"Reading {dataset.name}", len(dataset.training) + len(dataset.test), quiet) as step:
+        planned = plan_dataset(workspace, dataset, options, executor, step)
     if planned.report is not None:
         print_report(dataset, planned.report, quiet)
-    if planned.plans is None:
+    plans = planned.plans
+    if plans is None:
         return False
     if not quiet:
-        _print_plans(workspace, planned)
+        _print_plans(workspace, plans, planned)
     for config in planned.configs:
         folder = workspace.preprocessed_folder(dataset.name, config)
-        with progress_bar(quiet) as bar:
-            task = bar.add_task(f"Preprocessing {config}", total=len(dataset.training))
-            done = preprocess_dataset(
-                dataset,
-                planned.plans,
-                config,
-                folder,
-                executor,
-                progress=lambda name, bar=bar, task=task: bar.advance(task),
-                force=options.force,
-            )
+        with counting(f"Preprocessing {config}", len(dataset.training), quiet) as step:
+            done = preprocess_dataset(dataset, plans, config, folder, executor, progress=step, force=options.force)
         if not quiet:
             print(f"Preprocessed {config}: {len(done.written)} cases, {len(done.skipped)} were finished; in {folder}")
     return True
 
 
-def _print_plans(workspace, planned: "Planned") -> None:
+def _print_plans(workspace: "Workspace", plans: "Plans", planned: "Planned") -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    plans = planned.plans
     console = Console()
     if not console.is_terminal:
         console = Console(width=160)
@@ -149,24 +145,24 @@ def _print_plans(workspace, planned: "Planned") -> None:
     notes = [
         *planned.notes,
         f"{len(planned.folds)} folds with {sizes} validation cases: {workspace.splits_file(plans.dataset)}",
-        *_expected_minutes(planned),
+        *_expected_minutes([plans.config(name) for name in planned.configs]),
     ]
     for note in notes:
         console.print(Text(note))
 
 
-def _expected_minutes(planned: "Planned") -> list[str]:
+def _expected_minutes(configs: "Sequence[ConfigPlan]") -> list[str]:
     """The schedule is a time, so it is what training takes on any machine; slower ones do fewer iterations in it."""
     from ..device import choose_device
     from ..models.registry import MODELS
 
     device = choose_device().type
+    place = f"on this machine's {device.upper()}"
     schedule = "cuda" if device == "cuda" else "cpu"  # MPS trains by the CPU's
     lines = []
-    for name in planned.configs:
-        config = planned.plans.config(name)
+    for config in configs:
         minutes = ", ".join(f"{model} {config.model(model).training.minutes[schedule]:g}" for model in MODELS)
-        lines.append(f"Expected minutes per fold on this machine's {device.upper()}, configuration {name}: {minutes}.")
+        lines.append(f"Expected minutes per fold {place}, configuration {config.name}: {minutes}.")
     return [
         *lines,
         "That is the plan's schedule: training fits its iterations to this time, and validation comes on top; --budget "

@@ -75,7 +75,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _predict(arguments: argparse.Namespace, command: list[str]) -> int:
     from ..execution.executors import open_executor
-    from ..execution.progress import progress_bar
+    from ..execution.progress import counting
     from ..inference.batch import predict_inputs
     from ..inference.inputs import check_output_folder, find_inputs
     from ..inference.report import write_report
@@ -97,11 +97,9 @@ def _predict(arguments: argparse.Namespace, command: list[str]) -> int:
     check_output_folder(source, cases, out)
     for note in [] if arguments.quiet else notes:
         print(f"note: {note}")
-    with progress_bar(arguments.quiet) as bar, open_executor(arguments.np, arguments.cluster) as executor:
-        task = bar.add_task("predicting", total=len(cases))
-        predicted = predict_inputs(
-            settings, cases, out, executor, arguments.overwrite, lambda name: bar.update(task, advance=1)
-        )
+    counted = counting("Predicting", len(cases), arguments.quiet)
+    with counted as step, open_executor(arguments.np, arguments.cluster) as executor:
+        predicted = predict_inputs(settings, cases, out, executor, arguments.overwrite, step)
     if arguments.report:
         write_report(Path(arguments.report), settings, predicted, out, time.perf_counter() - start, command)
     if arguments.debug:
@@ -124,10 +122,10 @@ def _settings(arguments: argparse.Namespace, trained: "list[TrainedModel]") -> "
             "one pass of one fold, which does not vary",
             "Add --runs 10, or name more folds or models.",
         )
-    folds = each[0] if arguments.folds or len(trained) == 1 else None
+    folds = each[0][: 1 if arguments.fast else None] if arguments.folds or len(trained) == 1 else None
     return Settings(
         tuple(model.folder.path for model in trained),
-        folds[:1] if arguments.fast else folds,
+        folds,
         arguments.device,
         arguments.runs,
         quality=not (arguments.fast or arguments.no_quality),

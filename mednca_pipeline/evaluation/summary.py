@@ -80,7 +80,7 @@ def label_files(folder: Path) -> dict[str, Path]:
     """
     if not folder.is_dir():
         raise InputError(folder, "a folder of label files", "no such folder", "Check the path.")
-    files = {}
+    files: dict[str, Path] = {}
     for file in sorted(folder.iterdir()):
         case, ending = split_ending(file)
         if file.name.startswith(".") or ending not in WRITABLE:
@@ -135,7 +135,7 @@ def _evaluate_pair(case: str, predicted_file: Path, true_file: Path, labels: Lab
 
 def _is_map(name: str, files: Mapping[str, Path]) -> bool:
     match = _MAP.fullmatch(name)
-    return bool(match) and match[1] in files
+    return match is not None and match[1] in files
 
 
 def _check_geometry(case: str, predicted: Image, true: Image, spacing_known: bool) -> None:

@@ -5,11 +5,13 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import ParamSpec, Protocol, TypeVar
 
 from ..runtime.errors import InputError
 from .processes import worker_pool
 
+P = ParamSpec("P")
+T = TypeVar("T")
 CONNECT_S = 15
 LOST_BY_ALL = ("FutureCancelledError", "CommClosedError")  # of distributed
 
@@ -46,8 +48,8 @@ class Cluster(Executor):
             raise InputError(f"--cluster {address}", "a Dask scheduler there", f"none ({error})", remedy) from error
         self._executor = self._client.get_executor(pure=False)
 
-    def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Future:
-        return self._executor.submit(function, *arguments)
+    def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        return self._executor.submit(function, *args, **kwargs)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         self._executor.shutdown(wait=wait and not cancel_futures)

@@ -228,7 +228,7 @@ def test_a_fold_that_was_validated_again_is_not_shown_with_what_was_measured_bef
     shutil.rmtree(folder / "validation")
     result = crossvalidate(workspace, options(workspace))
     shown = [entry.classes["organ"]["dice"] for entry in result.models[0].cases.values()]
-    assert min(shown) == 0.1 and not result.models[0].is_measured
+    assert min(shown) == 0.1 and not result.models[0].measured_with
 
 
 def test_another_count_than_that_of_the_folds_there_is_refused(workspace):
@@ -280,7 +280,7 @@ def test_a_choice_of_an_earlier_version_is_measured_again_or_named(workspace):
     old = {"schema": 1, "classes": ["organ"], "evidence": {}, "folds": [0, 1, 2], "cases": 3}
     old["digest"] = make_plans().digest("2d", "mednca")
     write_json(folder / "postprocessing.json", old)
-    assert crossvalidate(workspace, options(workspace)).models[0].is_measured
+    assert crossvalidate(workspace, options(workspace)).models[0].measured_with
     write_json(folder / "postprocessing.json", old)
     shutil.rmtree(folder / "fold_1" / "validation")
     (results,) = crossvalidate(workspace, options(workspace)).models
