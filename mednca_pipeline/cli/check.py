@@ -13,12 +13,19 @@ EXAMPLES = """  mednca_check -d 4
 def main(argv: list[str] | None = None) -> int:
     parser = command_parser(
         "mednca_check",
-        "Checks raw datasets: missing, extra and unreadable files, geometry, label values, intensities, copies. "
-        "Exits with 2 when a finding is fatal.",
+        "Checks raw datasets for missing, extra and unreadable files, wrong geometry, label values and intensities, "
+        "and identical images. The exit code is 2 if a finding is fatal.",
         EXAMPLES,
     )
-    parser.add_argument("-d", nargs="+", required=True, metavar="DATASET", help="such as 4 or Dataset004_Hippocampus")
-    parser.add_argument("-np", type=int, metavar="N", help="worker processes (0: none; default: by the data's size)")
+    parser.add_argument(
+        "-d", nargs="+", required=True, metavar="DATASET", help="datasets, such as 4 or Dataset004_Hippocampus"
+    )
+    parser.add_argument(
+        "-np",
+        type=int,
+        metavar="N",
+        help="number of worker processes (0: none; default: chosen by the size of the data)",
+    )
     return run_command(parser, _check, argv)
 
 

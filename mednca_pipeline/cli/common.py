@@ -18,23 +18,24 @@ def command_parser(name: str, description: str, examples: str) -> argparse.Argum
     parser = argparse.ArgumentParser(
         prog=name,
         description=description,
-        epilog=f"examples:\n{examples}\n\nexit codes: 0 done, 1 a fault of mednca_pipeline, 2 a fault of the input or "
-        "the environment, 130 interrupted",
+        epilog=f"examples:\n{examples}\n\nexit codes: 0 done; 1 a fault of mednca_pipeline; 2 a fault of the input or "
+        "the environment; 130 interrupted",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--root", help="workspace with raw/, plans/, preprocessed/, results/ (default: $MEDNCA_ROOT or .)"
+        "--root",
+        help="workspace folder, which holds raw/, plans/, preprocessed/ and results/ (default: $MEDNCA_ROOT or .)",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    parser.add_argument("--quiet", action="store_true", help="only warnings and errors")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of a fault of the input too")
+    parser.add_argument("--quiet", action="store_true", help="print only warnings and errors")
+    parser.add_argument("--debug", action="store_true", help="also show tracebacks of faults of the input")
     return parser
 
 
 def add_cluster(parser: argparse.ArgumentParser) -> None:
     """The option of commands whose work several machines can share."""
     parser.add_argument(
-        "--cluster", metavar="ADDRESS", help="of a Dask scheduler whose workers do the work, such as tcp://HOST:8786"
+        "--cluster", metavar="ADDRESS", help="address of a Dask scheduler whose workers do the work: tcp://HOST:8786"
     )
 
 

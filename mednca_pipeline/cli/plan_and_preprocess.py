@@ -23,32 +23,50 @@ EXAMPLES = """\
   mednca_plan_and_preprocess -d 4 --config 2d --levels 4 2 1 --steps 12 6 4    your own levels"""
 
 FLAG_HELP = {
-    "levels": "downscale factors of mednca's levels, coarsest first, such as 4 2 1, or per axis 1x4x4 1x1x1",
-    "steps": "steps of each level, coarsest first, such as 10 6 4",
+    "levels": "downscale factor of each level of mednca, coarsest first: 4 2 1, or per axis 1x4x4 1x1x1",
+    "steps": "number of steps of each level of mednca, coarsest first: 10 6 4",
     "spacing": "target spacing in mm: one value, or one per axis (z y x)",
-    "patch": "what training sees of the finest level, in voxels: one value, or one per axis",
-    "channels": "state channels of mednca",
-    "position": "yes or no: networks see where in the image a voxel lies (no: for scans that are framed otherwise)",
+    "patch": "patch size at the finest level, in voxels: one value, or one per axis",
+    "channels": "number of state channels of mednca",
+    "position": "yes or no: whether networks see where in the image a voxel lies. Choose no for models that will see "
+    "scans of another field of view",
 }
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = command_parser(
         "mednca_plan_and_preprocess",
-        "Checks raw datasets, measures them, decides how to train on them and says why, makes the folds, and "
-        "preprocesses the cases. What is finished already is not done again.",
+        "Checks raw datasets, plans the training and gives the reason of each decision, makes the folds, and "
+        "preprocesses the cases. Finished work is not repeated.",
         EXAMPLES,
     )
     parser.add_argument(
-        "-d", nargs="+", action="append", required=True, metavar="DATASET", help="such as 4 or Dataset004_Hippocampus"
+        "-d",
+        nargs="+",
+        action="append",
+        required=True,
+        metavar="DATASET",
+        help="datasets, such as 4 or Dataset004_Hippocampus",
     )
-    parser.add_argument("--memory", help="of a training process, such as 4GB (default: 4GB, less on smaller machines)")
-    parser.add_argument("-np", type=int, metavar="N", help="worker processes (0: none; default: one per processor)")
+    parser.add_argument("--memory", help="memory that a training may take (default: 4GB, less on smaller machines)")
+    parser.add_argument(
+        "-np", type=int, metavar="N", help="number of worker processes (0: none; default: one per core, at most 8)"
+    )
     add_cluster(parser)
-    parser.add_argument("--config", nargs="+", choices=("2d", "3d"), default=[], help="configurations (default: all)")
+    parser.add_argument(
+        "--config",
+        nargs="+",
+        choices=("2d", "3d"),
+        default=[],
+        help="configurations to preprocess, which --levels to --position apply to (default: all)",
+    )
     parser.add_argument("--folds", type=int, metavar="K", help="number of folds (default: 5)")
-    parser.add_argument("--groups", metavar="FILE", help="CSV or JSON of cases and their patients, who share a fold")
-    parser.add_argument("--force", action="store_true", help="do everything again and forget earlier choices")
+    parser.add_argument(
+        "--groups",
+        metavar="FILE",
+        help="CSV or JSON file that names the patient of each case; the cases of a patient share a fold",
+    )
+    parser.add_argument("--force", action="store_true", help="repeat everything and forget earlier choices")
     for flag, text in FLAG_HELP.items():
         parser.add_argument(f"--{flag}", nargs="+", metavar="X", help=text)
     return run_command(parser, _plan_and_preprocess, argv)
