@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mednca_pipeline.crossval.postprocessing import choose_postprocessing
+from mednca_pipeline.crossval.choosing_postprocessing import choose_postprocessing
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.labels import Labels
 
