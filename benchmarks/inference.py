@@ -43,7 +43,7 @@ from .authors import IMAGE_SIZE, published, with_weights_of
 from .timing import OURS, PRODUCT, Work
 
 ROOT = Path(__file__).parents[1]
-PLANS = ROOT / "plans" / "Dataset004_Hippocampus" / "plans.json"
+PLANS = ROOT / "plans" / "reference" / "Dataset004_Hippocampus" / "plans.json"
 SLICES, FOLDS = 36, 5
 VOLUME = (35, 51, 35)  # voxels of 1 mm, a typical case
 IMPORTED = "mednca_pipeline.inference.batch, mednca_pipeline.inference.report, mednca_pipeline.execution.progress"

@@ -99,7 +99,7 @@ def prepare(root: Path, dataset: str, scratch: Path) -> Prepared:
 
     workspace = Workspace(root)
     name = workspace.resolve(dataset)
-    plans = read_plans(ROOT / "plans" / name / "plans.json")
+    plans = read_plans(ROOT / "plans" / "reference" / name / "plans.json")
     config = plans.default_config
     folders = {}
     for model in ("mednca", "unet_small"):

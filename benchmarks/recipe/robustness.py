@@ -3,7 +3,7 @@
     python -m benchmarks.recipe.robustness --root WORKSPACE --fold WORKSPACE/results/Dataset/mednca_2d/fold_0 --cases 20
     python -m benchmarks.recipe.robustness --root WORKSPACE --fold results/recipe/finals/NAME --cases 20
 
-The second form takes recorded weights, whose plan must be the one in plans/. Cases are validation cases of the fold,
+The second form takes recorded weights, whose plan must be the reference plan. Cases are validation cases of the fold,
 spread over their list. The artefacts are those that images of the dataset's kind have, and zoom. Dice is the mean of
 the classes, in the images' own geometry, without postprocessing. Appends a row per artefact to results/recipe/
 robustness.csv with --record.
