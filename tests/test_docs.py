@@ -25,9 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 COMMANDS = ("convert", "check", "plan_and_preprocess", "train", "crossval", "predict", "evaluate", "plot")
 SOURCES = [
-    path
-    for folder in ("mednca_pipeline", "mednca_pipeline/runtime", "dataset_conversion")
-    for path in sorted((ROOT / folder).rglob("*.py"))
+    path for folder in ("mednca_pipeline", "dataset_conversion") for path in sorted((ROOT / folder).rglob("*.py"))
 ]
 COMPLAINTS = 25
 
