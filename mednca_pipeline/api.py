@@ -39,9 +39,9 @@ def plan(dataset: str | int, root: Path | str | None = None, *, workers: int = 0
     with open_executor(workers) as executor:
         planned = plan_dataset(workspace, raw, chosen, executor)
         if planned.plans is None:
-            found = planned.report.fatal[0] if planned.report else None
-            where = f"{raw.name}: {found.file}" if found else raw.name
-            raise InputError(where, found.expected if found else "", found.found if found else "")
+            assert planned.report  # with something fatal in it
+            fatal = planned.report.fatal[0]
+            raise InputError(f"{raw.name}: {fatal.file}", fatal.expected, fatal.found, fatal.remedy)
         for config in planned.configs:
             folder = workspace.preprocessed_folder(raw.name, config)
             preprocess_dataset(raw, planned.plans, config, folder, executor, force=chosen.force)

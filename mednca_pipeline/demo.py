@@ -42,12 +42,12 @@ class StepFailed(Exception):
 def main(argv: list[str] | None = None) -> int:
     parser = command_parser(
         "python -m mednca_pipeline.demo",
-        "Makes phantoms in the look of hippocampus MRI, trains Med-NCA and a small UNet on two of five folds, compares "
-        "them, and segments unseen phantoms. Run again, it goes on with what is missing.",
+        "Makes phantoms that look like hippocampus MRI, trains Med-NCA and a small UNet on two of five folds, compares "
+        "them, and segments unseen phantoms. The same command continues after an interruption.",
         EXAMPLES,
     )
     parser.set_defaults(root="mednca_demo")
-    parser.add_argument("--budget", default="45s", help="time of each of the four trainings (default: 45s)")
+    parser.add_argument("--budget", default="45s", help="training time per fold and model (default: 45s)")
     return run_command(parser, _demo, argv)
 
 

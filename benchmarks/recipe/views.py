@@ -25,8 +25,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from mednca_pipeline.evaluation.component_removal import apply_postprocessing
 from mednca_pipeline.evaluation.metrics import Units, evaluate_case, with_policy
-from mednca_pipeline.evaluation.postprocessing import apply_postprocessing
 from mednca_pipeline.runtime.files import replacing, write_text
 from mednca_pipeline.runtime.preprocessing import preprocess_image, restore_labels
 from mednca_pipeline.runtime.quality import FOREGROUND

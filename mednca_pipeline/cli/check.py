@@ -13,12 +13,19 @@ EXAMPLES = """  mednca_check -d 4
 def main(argv: list[str] | None = None) -> int:
     parser = command_parser(
         "mednca_check",
-        "Checks raw datasets: missing, extra and unreadable files, geometry, label values, intensities, copies. "
-        "Exits with 2 when a finding is fatal.",
+        "Checks raw datasets for missing, extra and unreadable files, wrong geometry, label values and intensities, "
+        "and identical images. The exit code is 2 if a finding is fatal.",
         EXAMPLES,
     )
-    parser.add_argument("-d", nargs="+", required=True, metavar="DATASET", help="such as 4 or Dataset004_Hippocampus")
-    parser.add_argument("-np", type=int, metavar="N", help="worker processes (0: none; default: by the data's size)")
+    parser.add_argument(
+        "-d", nargs="+", required=True, metavar="DATASET", help="datasets, such as 4 or Dataset004_Hippocampus"
+    )
+    parser.add_argument(
+        "-np",
+        type=int,
+        metavar="N",
+        help="number of worker processes (0: none; default: chosen by the size of the data)",
+    )
     return run_command(parser, _check, argv)
 
 
@@ -26,22 +33,19 @@ def _check(arguments: argparse.Namespace) -> int:
     from ..datasets.check import check_dataset, default_workers
     from ..datasets.dataset import load_dataset
     from ..execution.executors import open_executor
-    from ..execution.progress import progress_bar
-    from ..runtime.errors import InputError
+    from ..execution.progress import counting
     from ..workspace import open_workspace
     from .findings import print_report
 
-    if arguments.np is not None and arguments.np < 0:
-        raise InputError(f"-np: expected 0 or more worker processes, found {arguments.np}.")
     workspace = open_workspace(arguments.root)
     folders = [workspace.raw_folder(workspace.resolve(dataset)) for dataset in arguments.d]
     fatal = False
     for folder in folders:
         dataset = load_dataset(folder)
         workers = default_workers(dataset) if arguments.np is None else arguments.np
-        with progress_bar(arguments.quiet) as bar, open_executor(workers) as executor:
-            task = bar.add_task("Checking", total=len(dataset.training) + len(dataset.test))
-            report = check_dataset(dataset, executor, lambda name, bar=bar, task=task: bar.advance(task))
+        counted = counting("Checking", len(dataset.training) + len(dataset.test), arguments.quiet)
+        with counted as step, open_executor(workers) as executor:
+            report = check_dataset(dataset, executor, step)
         print_report(dataset, report, arguments.quiet)
         fatal = fatal or bool(report.fatal)
     return INPUT_FAULT if fatal else DONE

@@ -18,27 +18,30 @@ def command_parser(name: str, description: str, examples: str) -> argparse.Argum
     parser = argparse.ArgumentParser(
         prog=name,
         description=description,
-        epilog=f"examples:\n{examples}\n\nexit codes: 0 done, 1 a fault of mednca_pipeline, 2 a fault of the input or "
-        "the environment, 130 interrupted",
+        epilog=f"examples:\n{examples}\n\nexit codes: 0 done; 1 a fault of mednca_pipeline; 2 a fault of the input or "
+        "the environment; 130 interrupted",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--root", help="workspace with raw/, plans/, preprocessed/, results/ (default: $MEDNCA_ROOT or .)"
+        "--root",
+        help="workspace folder, which holds raw/, plans/, preprocessed/ and results/ (default: $MEDNCA_ROOT or .)",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    parser.add_argument("--quiet", action="store_true", help="only warnings and errors")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of a fault of the input too")
+    parser.add_argument("--quiet", action="store_true", help="print only warnings and errors")
+    parser.add_argument("--debug", action="store_true", help="also show tracebacks of faults of the input")
     return parser
 
 
 def add_cluster(parser: argparse.ArgumentParser) -> None:
     """The option of commands whose work several machines can share."""
     parser.add_argument(
-        "--cluster", metavar="ADDRESS", help="of a Dask scheduler whose workers do the work, such as tcp://HOST:8786"
+        "--cluster", metavar="ADDRESS", help="address of a Dask scheduler whose workers do the work: tcp://HOST:8786"
     )
 
 
-def run_command(parser: argparse.ArgumentParser, action: Callable[[argparse.Namespace], int | None], argv=None) -> int:
+def run_command(
+    parser: argparse.ArgumentParser, action: Callable[[argparse.Namespace], int | None], argv: list[str] | None = None
+) -> int:
     """Parses, runs `action` and turns its outcome into an exit code (`None` counts as done)."""
     arguments = parser.parse_args(argv)
     arguments.argv = argv
@@ -47,23 +50,20 @@ def run_command(parser: argparse.ArgumentParser, action: Callable[[argparse.Name
     log_to_terminal(OUR_PACKAGES, arguments.quiet)
     try:
         return action(arguments) or DONE
-    except KeyboardInterrupt as error:
-        return _fail(arguments, str(error) or "Interrupted.", INTERRUPTED)
+    except KeyboardInterrupt as interrupt:
+        print_error(interrupt, str(interrupt) or "Interrupted.", arguments.debug)
+        return INTERRUPTED
     except Exception as raised:
         error = correctable(raised)
-        return (
-            _fail(arguments, str(error), INPUT_FAULT) if isinstance(error, InputError) else _our_fault(arguments, error)
-        )
+        if isinstance(error, InputError):
+            print_error(raised, str(error), arguments.debug)
+            return INPUT_FAULT
+        message = f"{type(error).__name__}: {error}. This is a fault of ours: please report it with the lines above."
+        print_error(raised, message, with_traceback=True)  # it alone shows the cause, often of a case in a worker
+        return OUR_FAULT
 
 
-def _our_fault(arguments: argparse.Namespace, error: Exception) -> int:
-    arguments.debug = True  # the cause, often in a worker and with its case's name, shows in the traceback alone
-    message = f"{type(error).__name__}: {error}. This is a fault of ours: please report it with the lines above."
-    return _fail(arguments, message, OUR_FAULT)
-
-
-def _fail(arguments: argparse.Namespace, message: str, code: int) -> int:
-    if arguments.debug:
-        traceback.print_exc()
+def print_error(error: BaseException, message: str, with_traceback: bool) -> None:
+    if with_traceback:
+        traceback.print_exception(error)
     print(f"error: {message}", file=sys.stderr)
-    return code

@@ -3,10 +3,14 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dataset_conversion import CONVERTERS
 
 from .common import command_parser, run_command
+
+if TYPE_CHECKING:
+    from dataset_conversion.conversion import Options
 
 EXAMPLES = """  mednca_convert msd -i Task04_Hippocampus -d 4
   mednca_convert promise12 -i PROMISE12 -d 12
@@ -20,22 +24,32 @@ EXAMPLES = """  mednca_convert msd -i Task04_Hippocampus -d 4
 def main(argv: list[str] | None = None) -> int:
     parser = command_parser(
         "mednca_convert",
-        "Writes raw/DatasetNNN_Name in nnU-Net's raw format. The source is only read.",
+        "Writes a dataset in nnU-Net's raw format to raw/DatasetNNN_Name. The source does not change.",
         EXAMPLES,
     )
-    parser.add_argument("converter", choices=CONVERTERS, help="kind of source")
     parser.add_argument(
-        "-i", required=True, metavar="SOURCE", help="the downloaded folder; of pairs: images, or subfolders of DICOM"
+        "converter", choices=CONVERTERS, help="what the source is; pairs: a folder of images and a folder of masks"
+    )
+    parser.add_argument(
+        "-i",
+        required=True,
+        metavar="SOURCE",
+        help="downloaded folder; with pairs: folder of images, or of DICOM subfolders",
     )
     parser.add_argument("-d", required=True, type=int, metavar="NUMBER", help="number of the new dataset")
-    parser.add_argument("--name", help="its name (default: the source's; of pairs: required)")
-    parser.add_argument("--force", action="store_true", help="write over an existing dataset")
-    pairs = parser.add_argument_group("of pairs only")
-    pairs.add_argument("-l", metavar="MASKS", help="folder of masks, named as their images")
-    pairs.add_argument("--threshold", type=float, metavar="T", help="mask values above T become label 1")
-    pairs.add_argument("--map", nargs="+", metavar="FROM:TO", help="mask values and their labels, such as 255:1")
+    parser.add_argument("--name", help="name of the new dataset (default: the source's name; required with pairs)")
+    parser.add_argument("--force", action="store_true", help="overwrite an existing dataset")
+    pairs = parser.add_argument_group("options for pairs only")
+    pairs.add_argument("-l", metavar="MASKS", help="folder of masks, which are named after their images")
+    pairs.add_argument("--threshold", type=float, metavar="T", help="make mask values above T label 1")
     pairs.add_argument(
-        "--series", nargs="+", metavar="UID", help="DICOM series to take, where a folder has several: UIDs or numbers"
+        "--map", nargs="+", metavar="FROM:TO", help="mask values and their labels: 255:1 makes 255 label 1"
+    )
+    pairs.add_argument(
+        "--series",
+        nargs="+",
+        metavar="UID",
+        help="UIDs or numbers of the DICOM series to take if a folder holds several, or all",
     )
     return run_command(parser, _convert, argv)
 
@@ -46,7 +60,7 @@ def _convert(arguments: argparse.Namespace) -> None:
 
     from dataset_conversion.conversion import new_folder, write_dataset
 
-    from ..execution.progress import progress_bar
+    from ..execution.progress import counting
     from ..workspace import open_workspace
 
     options = _options(arguments)
@@ -56,9 +70,8 @@ def _convert(arguments: argparse.Namespace) -> None:
     conversion = import_module(CONVERTERS[arguments.converter]).convert(options)
     if folder is None:
         folder = new(name=conversion.name)
-    with progress_bar(arguments.quiet) as bar:
-        task = bar.add_task("Converting", total=len(conversion.cases))
-        write_dataset(conversion, folder, lambda name: bar.advance(task))
+    with counting("Converting", len(conversion.cases), arguments.quiet) as step:
+        write_dataset(conversion, folder, step)
     if not arguments.quiet:
         for note in conversion.notes:
             print(f"note: {note}")
@@ -67,15 +80,16 @@ def _convert(arguments: argparse.Namespace) -> None:
         print(f"Next: mednca_plan_and_preprocess -d {arguments.d}")
 
 
-def _options(arguments: argparse.Namespace):
+def _options(arguments: argparse.Namespace) -> "Options":
     from dataset_conversion.conversion import Options
 
     from ..runtime.errors import InputError
 
-    if arguments.converter != "pairs" and any(
-        value is not None for value in (arguments.l, arguments.threshold, arguments.map, arguments.series)
-    ):
-        raise InputError(f"-l, --threshold, --map and --series belong to pairs, found them with {arguments.converter}.")
+    flags = ("-l", "--threshold", "--map", "--series")
+    given = " ".join(flag for flag in flags if getattr(arguments, flag.lstrip("-")) is not None)
+    if given and arguments.converter != "pairs":
+        remedy = "Leave out what only pairs takes."
+        raise InputError(f"mednca_convert {arguments.converter}", "no option of pairs", given, remedy)
     masks = Path(arguments.l).expanduser() if arguments.l else None
     mapping, series = _mapping(arguments.map), tuple(arguments.series or ())
     return Options(Path(arguments.i).expanduser(), masks, arguments.threshold, mapping, series)
@@ -90,7 +104,7 @@ def _mapping(pairs: list[str] | None) -> dict[int, int] | None:
     for pair in pairs:
         old, _, new = pair.partition(":")
         if not (old.strip().isdigit() and new.strip().isdigit()):
-            raise InputError(f"--map {pair}: expected two whole numbers such as 255:1.")
+            raise InputError(f"--map {pair}", "two whole numbers such as 255:1")
         mapping[int(old)] = int(new)
     return mapping
 

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 EXAMPLES = """\
   mednca_crossval 4                                        mednca against unet_small, all folds
   mednca_crossval 4 --models mednca unet --budget 15min    other models, a budget per fold
-  mednca_crossval 4 --folds 0 1 --iterations 2000          two folds only; the tables name what is missing
-  mednca_crossval 4 --ensemble                             a row more: the mean of both models
-  mednca_crossval 4 --jobs 2                               two folds at once, the cores shared between them
+  mednca_crossval 4 --folds 0 1 --iterations 2000          two folds only; the tables name the missing ones
+  mednca_crossval 4 --ensemble                             also a row for the mean of both models
+  mednca_crossval 4 --jobs 2                               two folds at once, which share the cores
   mednca_crossval 4 --cluster tcp://HOST:8786              on the machines of a Dask cluster
-  mednca_crossval 4                                        the same line again goes on after an interruption"""
+  mednca_crossval 4                                        the same command continues after an interruption"""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -30,36 +30,43 @@ def main(argv: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser(
         "mednca_crossval",
-        "Trains what is missing of folds and models, chooses the postprocessing of each model, and writes "
-        "results/<dataset>/comparison.csv, .md and .png. A fold that fails is named and does not stop the others.",
+        "Trains the missing folds of several models, chooses the postprocessing of each model, and writes the "
+        "comparison to results/<dataset>/comparison.csv, .md and .png. A fold that fails does not stop the others.",
         EXAMPLES,
     )
-    parser.add_argument("dataset", help="4, 004 or Dataset004_Hippocampus")
+    parser.add_argument("dataset", help="dataset: 4, 004 or Dataset004_Hippocampus")
     parser.add_argument(
         "--models",
         nargs="+",
         default=list(COMPARED),
         metavar="MODEL",
-        help=f"of {', '.join(MODELS)} (default: {' '.join(COMPARED)})",
+        help=f"models to compare: some of {', '.join(MODELS)} (default: {' '.join(COMPARED)})",
     )
     parser.add_argument(
-        "--ensemble", action="store_true", help="also the mean of these models, of each fold that all have finished"
+        "--ensemble",
+        action="store_true",
+        help="also compare the mean of these models, on the folds that all of them have finished",
     )
     parser.add_argument("--config", choices=["2d", "3d"], help="configuration (default: the plan's)")
-    parser.add_argument("--folds", nargs="+", metavar="FOLD", help="such as 0 1 (default: all)")
+    parser.add_argument("--folds", nargs="+", metavar="FOLD", help="folds to train, such as 0 1 (default: all)")
     length = parser.add_mutually_exclusive_group()
     length.add_argument(
         "--budget",
-        help="time of a fold's training loop, such as 15min: it is turned into iterations on the first fold of each "
-        "model, and all its folds share that count",
+        help="training time per fold, such as 15min; converted to a number of iterations on the first missing fold of "
+        "each model, and all folds of the model share this number",
     )
     length.add_argument("--iterations", type=int, help="number of iterations (default: the plan's schedule)")
     parser.add_argument(
-        "--jobs", type=int, default=1, help="trainings at once on one machine, which share its cores (default: 1)"
+        "--jobs",
+        type=int,
+        default=1,
+        help="number of trainings that run at once and share this machine's cores (default: 1)",
     )
-    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1 or mps")
+    parser.add_argument("--device", default="auto", help="device to train on: auto (default), cpu, cuda, cuda:1 or mps")
     parser.add_argument("--seed", type=int, default=0, help="seed of every training (default: 0)")
-    parser.add_argument("-np", type=int, metavar="N", help="augmenting processes of each training (default: its own)")
+    parser.add_argument(
+        "-np", type=int, metavar="N", help="processes per training that augment (default: as for mednca_train)"
+    )
     add_cluster(parser)
     return parser
 
@@ -70,16 +77,16 @@ def _crossvalidate(arguments: argparse.Namespace, command: str) -> int:
     from ..runtime.errors import InputError
     from ..workspace import open_workspace
 
-    folds = tuple(fold_name(fold) for fold in arguments.folds) if arguments.folds else None
-    if folds and "all" in folds:
-        raise InputError(
-            "--folds all: that fold has no cases of its own to compare on. Leave --folds out for all folds."
-        )
+    named = [fold_name(fold) for fold in arguments.folds or ()]
+    folds = tuple(fold for fold in named if isinstance(fold, int))
+    if len(folds) < len(named):
+        found = "all, a fold without validation cases to compare"
+        raise InputError("--folds", "numbers such as 0 1", found, "Leave --folds out to train every numbered fold.")
     options = CrossvalOptions(
         dataset=arguments.dataset,
         models=tuple(arguments.models),
         config=arguments.config,
-        folds=folds,
+        folds=folds or None,
         budget=arguments.budget,
         iterations=arguments.iterations,
         jobs=arguments.jobs,

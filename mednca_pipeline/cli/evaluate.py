@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from ..runtime.labels import Labels
 
 EXAMPLES = """\
-  mednca_evaluate -p out -l raw/Dataset004_Hippocampus/labelsTs -d 4    labels and spacing as in dataset 4
-  mednca_evaluate -p out -l labels                                      from a dataset.json beside labels, else the
-                                                                        values found in the files
-  mednca_evaluate -p out -l labels -o summary.json -np 4                to another file, in 4 processes
+  mednca_evaluate -p out -l raw/Dataset004_Hippocampus/labelsTs -d 4    the classes of dataset 4
+  mednca_evaluate -p out -l labels                                      the classes of a dataset.json beside labels,
+                                                                        else the values found in the files
+  mednca_evaluate -p out -l labels -o summary.json -np 4                another output file, 4 processes
   mednca_evaluate -p out -l labels --tolerance 2                        NSD at 2 mm"""
 _NAMED = 10  # how many missing cases are printed
 
@@ -23,21 +23,22 @@ _NAMED = 10  # how many missing cases are printed
 def main(argv: list[str] | None = None) -> int:
     parser = command_parser(
         "mednca_evaluate",
-        "Measures Dice, HD95, NSD and volumes of every label file against the prediction of the same name, in their "
-        "own geometry, and writes summary.json. Empty masks: see its policy entry.",
+        "Compares every prediction with the label file of the same name, in the geometry of the files, and writes "
+        "Dice, HD95, NSD and volumes to summary.json. The entry policy of that file says how empty masks count.",
         EXAMPLES,
     )
     parser.add_argument("-p", required=True, metavar="PREDICTIONS", help="folder of predicted label files")
     parser.add_argument("-l", required=True, metavar="LABELS", help="folder of reference label files")
-    parser.add_argument("-d", metavar="DATASET", help="dataset whose labels these are, such as 4")
+    parser.add_argument("-d", metavar="DATASET", help="dataset that names the classes, such as 4")
     parser.add_argument("-o", metavar="FILE", help="output file (default: summary.json in PREDICTIONS)")
-    parser.add_argument("-np", type=int, default=0, metavar="N", help="worker processes (default: 0, this one)")
+    parser.add_argument("-np", type=int, default=0, metavar="N", help="number of worker processes (default: 0)")
     add_cluster(parser)
     parser.add_argument(
         "--tolerance",
         type=float,
         metavar="DISTANCE",
-        help="of NSD, in mm, or in voxels where the spacing is unknown (default: 1 mm or 2 voxels)",
+        help="distance up to which NSD counts an outline as right, in mm, or in voxels if the spacing is unknown "
+        "(default: 1 mm or 2 voxels)",
     )
     return run_command(parser, _evaluate, argv)
 
@@ -105,7 +106,7 @@ def _conclude(summary: "Summary", file: Path, quiet: bool) -> int:
         print(f"Written: {file}")
         if summary.unmatched:
             print(f"note: predictions without a label file: {_listed(summary.unmatched)}")
-    for case, reason in summary.failed.items():
+    for case, reason in (summary.failed or {}).items():
         print(f"failed: {case}: {reason}", file=sys.stderr)
     if summary.missing:
         print(f"without a prediction: {_listed(summary.missing)}", file=sys.stderr)

@@ -4,12 +4,16 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from .common import DONE, INPUT_FAULT, add_cluster, command_parser, run_command
+from .common import DONE, INPUT_FAULT, add_cluster, command_parser, print_error, run_command
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from concurrent.futures import Executor
 
+    from ..datasets.dataset import Dataset
     from ..planning.run import Planned, PlanOptions
+    from ..plans.plans import ConfigPlan, Plans
+    from ..workspace import Workspace
 
 EXAMPLES = """\
   mednca_plan_and_preprocess -d 4                      everything the dataset needs before training
@@ -19,32 +23,50 @@ EXAMPLES = """\
   mednca_plan_and_preprocess -d 4 --config 2d --levels 4 2 1 --steps 12 6 4    your own levels"""
 
 FLAG_HELP = {
-    "levels": "downscale factors of mednca's levels, coarsest first, such as 4 2 1, or per axis 1x4x4 1x1x1",
-    "steps": "steps of each level, coarsest first, such as 10 6 4",
+    "levels": "downscale factor of each level of mednca, coarsest first: 4 2 1, or per axis 1x4x4 1x1x1",
+    "steps": "number of steps of each level of mednca, coarsest first: 10 6 4",
     "spacing": "target spacing in mm: one value, or one per axis (z y x)",
-    "patch": "what training sees of the finest level, in voxels: one value, or one per axis",
-    "channels": "state channels of mednca",
-    "position": "yes or no: networks see where in the image a voxel lies (no: for scans that are framed otherwise)",
+    "patch": "patch size at the finest level, in voxels: one value, or one per axis",
+    "channels": "number of state channels of mednca",
+    "position": "yes or no: whether networks see where in the image a voxel lies. Choose no for models that will see "
+    "scans of another field of view",
 }
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = command_parser(
         "mednca_plan_and_preprocess",
-        "Checks raw datasets, measures them, decides how to train on them and says why, makes the folds, and "
-        "preprocesses the cases. What is finished already is not done again.",
+        "Checks raw datasets, plans the training and gives the reason of each decision, makes the folds, and "
+        "preprocesses the cases. Finished work is not repeated.",
         EXAMPLES,
     )
     parser.add_argument(
-        "-d", nargs="+", action="append", required=True, metavar="DATASET", help="such as 4 or Dataset004_Hippocampus"
+        "-d",
+        nargs="+",
+        action="append",
+        required=True,
+        metavar="DATASET",
+        help="datasets, such as 4 or Dataset004_Hippocampus",
     )
-    parser.add_argument("--memory", help="of a training process, such as 4GB (default: 4GB, less on smaller machines)")
-    parser.add_argument("-np", type=int, metavar="N", help="worker processes (0: none; default: one per processor)")
+    parser.add_argument("--memory", help="memory that a training may take (default: 4GB, less on smaller machines)")
+    parser.add_argument(
+        "-np", type=int, metavar="N", help="number of worker processes (0: none; default: one per core, at most 8)"
+    )
     add_cluster(parser)
-    parser.add_argument("--config", nargs="+", choices=("2d", "3d"), default=[], help="configurations (default: all)")
+    parser.add_argument(
+        "--config",
+        nargs="+",
+        choices=("2d", "3d"),
+        default=[],
+        help="configurations to preprocess, which --levels to --position apply to (default: all)",
+    )
     parser.add_argument("--folds", type=int, metavar="K", help="number of folds (default: 5)")
-    parser.add_argument("--groups", metavar="FILE", help="CSV or JSON of cases and their patients, who share a fold")
-    parser.add_argument("--force", action="store_true", help="do everything again and forget earlier choices")
+    parser.add_argument(
+        "--groups",
+        metavar="FILE",
+        help="CSV or JSON file that names the patient of each case; the cases of a patient share a fold",
+    )
+    parser.add_argument("--force", action="store_true", help="repeat everything and forget earlier choices")
     for flag, text in FLAG_HELP.items():
         parser.add_argument(f"--{flag}", nargs="+", metavar="X", help=text)
     return run_command(parser, _plan_and_preprocess, argv)
@@ -57,22 +79,19 @@ def _plan_and_preprocess(arguments: argparse.Namespace) -> int:
     from ..runtime.errors import InputError
     from ..workspace import open_workspace
 
-    if arguments.np is not None and arguments.np < 0:
-        raise InputError(f"-np: expected 0 or more worker processes, found {arguments.np}.")
     options = _options(arguments)
     workers = min(8, cores()) if arguments.np is None else arguments.np
     workspace = open_workspace(arguments.root)
     names = dict.fromkeys(workspace.resolve(dataset) for group in arguments.d for dataset in group)
     datasets = [load_dataset(workspace.raw_folder(name)) for name in names]
-    worked, faults = True, []
+    worked = True
     for dataset in datasets:  # what is wrong with one does not stop the others
         try:
             with open_executor(workers, arguments.cluster) as executor:  # one whose workers were killed serves no other
                 worked &= _one_dataset(workspace, dataset, options, executor, arguments.quiet)
         except InputError as error:
-            faults.append(error)
-    if faults:
-        raise InputError("\n".join(map(str, faults))) from faults[0]
+            print_error(error, str(error), arguments.debug)
+            worked = False
     return DONE if worked else INPUT_FAULT
 
 
@@ -93,46 +112,38 @@ def _options(arguments: argparse.Namespace) -> "PlanOptions":
     )
 
 
-def _one_dataset(workspace, dataset, options: "PlanOptions", executor: "Executor | None", quiet: bool) -> bool:
+def _one_dataset(
+    workspace: "Workspace", dataset: "Dataset", options: "PlanOptions", executor: "Executor | None", quiet: bool
+) -> bool:
     """Whether the dataset could be planned: its check found nothing fatal."""
-    from ..execution.progress import progress_bar
+    from ..execution.progress import counting
     from ..planning.run import plan_dataset
     from ..preprocessing.run import preprocess_dataset
     from .findings import print_report
 
-    with progress_bar(quiet) as bar:
-        task = bar.add_task(f"Reading {dataset.name}", total=len(dataset.training) + len(dataset.test))
-        planned = plan_dataset(workspace, dataset, options, executor, lambda name: bar.advance(task))
+    with counting(f"Reading {dataset.name}", len(dataset.training) + len(dataset.test), quiet) as step:
+        planned = plan_dataset(workspace, dataset, options, executor, step)
     if planned.report is not None:
         print_report(dataset, planned.report, quiet)
-    if planned.plans is None:
+    plans = planned.plans
+    if plans is None:
         return False
     if not quiet:
-        _print_plans(workspace, planned)
+        _print_plans(workspace, plans, planned)
     for config in planned.configs:
         folder = workspace.preprocessed_folder(dataset.name, config)
-        with progress_bar(quiet) as bar:
-            task = bar.add_task(f"Preprocessing {config}", total=len(dataset.training))
-            done = preprocess_dataset(
-                dataset,
-                planned.plans,
-                config,
-                folder,
-                executor,
-                progress=lambda name, bar=bar, task=task: bar.advance(task),
-                force=options.force,
-            )
+        with counting(f"Preprocessing {config}", len(dataset.training), quiet) as step:
+            done = preprocess_dataset(dataset, plans, config, folder, executor, progress=step, force=options.force)
         if not quiet:
             print(f"Preprocessed {config}: {len(done.written)} cases, {len(done.skipped)} were finished; in {folder}")
     return True
 
 
-def _print_plans(workspace, planned: "Planned") -> None:
+def _print_plans(workspace: "Workspace", plans: "Plans", planned: "Planned") -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    plans = planned.plans
     console = Console()
     if not console.is_terminal:
         console = Console(width=160)
@@ -152,24 +163,24 @@ def _print_plans(workspace, planned: "Planned") -> None:
     notes = [
         *planned.notes,
         f"{len(planned.folds)} folds with {sizes} validation cases: {workspace.splits_file(plans.dataset)}",
-        *_expected_minutes(planned),
+        *_expected_minutes([plans.config(name) for name in planned.configs]),
     ]
     for note in notes:
         console.print(Text(note))
 
 
-def _expected_minutes(planned: "Planned") -> list[str]:
+def _expected_minutes(configs: "Sequence[ConfigPlan]") -> list[str]:
     """The schedule is a time, so it is what training takes on any machine; slower ones do fewer iterations in it."""
     from ..device import choose_device
     from ..models.registry import MODELS
 
     device = choose_device().type
+    place = f"on this machine's {device.upper()}"
     schedule = "cuda" if device == "cuda" else "cpu"  # MPS trains by the CPU's
     lines = []
-    for name in planned.configs:
-        config = planned.plans.config(name)
+    for config in configs:
         minutes = ", ".join(f"{model} {config.model(model).training.minutes[schedule]:g}" for model in MODELS)
-        lines.append(f"Expected minutes per fold on this machine's {device.upper()}, configuration {name}: {minutes}.")
+        lines.append(f"Expected minutes per fold {place}, configuration {config.name}: {minutes}.")
     return [
         *lines,
         "That is the plan's schedule: training fits its iterations to this time, and validation comes on top; --budget "

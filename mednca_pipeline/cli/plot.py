@@ -8,32 +8,36 @@ from .common import DONE, INPUT_FAULT, command_parser, run_command
 
 EXAMPLES = """\
   mednca_plot -i in -p out -o pictures               each prediction on its image
-  mednca_plot -i in -p out -l labels -o pictures     and its reference beside it
-  mednca_plot -i in -p out -o pictures --slices 3    the three slices with most foreground"""
+  mednca_plot -i in -p out -l labels -o pictures     also its reference
+  mednca_plot -i in -p out -o pictures --slices 3    the three slices with the most foreground"""
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = command_parser(
         "mednca_plot",
-        "Writes a PNG per prediction: the image, the prediction on it, and the reference, on the slices with most "
-        "foreground.",
+        "Writes a PNG for each prediction. It shows the slices with the most foreground: the image, the prediction on "
+        "the image, and the reference on the image.",
         EXAMPLES,
     )
-    parser.add_argument("-i", required=True, metavar="IMAGES", help="folder of images, or the image itself")
-    parser.add_argument("-p", required=True, metavar="PREDICTIONS", help="folder of label files, or the label file")
+    parser.add_argument("-i", required=True, metavar="IMAGES", help="folder of images, or one image")
+    parser.add_argument(
+        "-p", required=True, metavar="PREDICTIONS", help="folder of predicted label files, or one label file"
+    )
     parser.add_argument("-l", metavar="LABELS", help="folder of reference label files")
     parser.add_argument("-o", required=True, metavar="OUT", help="folder for the pictures")
-    parser.add_argument("--slices", type=int, default=1, metavar="N", help="slices of each 3D image (default: 1)")
+    parser.add_argument(
+        "--slices", type=int, default=1, metavar="N", help="number of slices of each 3D image (default: 1)"
+    )
     return run_command(parser, _plot, argv)
 
 
 def _plot(arguments: argparse.Namespace) -> int:
-    from ..evaluation.pictures import plot_folder
+    from ..evaluation.overlays import plot_folder
     from ..execution.progress import progress_bar
     from ..runtime.errors import InputError
 
     if arguments.slices < 1:
-        raise InputError(f"--slices {arguments.slices}: expected at least 1.")
+        raise InputError("--slices", "at least 1", str(arguments.slices))
     images, predictions, out = (Path(text).expanduser() for text in (arguments.i, arguments.p, arguments.o))
     references = Path(arguments.l).expanduser() if arguments.l else None
     with progress_bar(arguments.quiet) as bar:

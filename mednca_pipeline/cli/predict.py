@@ -27,7 +27,8 @@ EXAMPLES = """  mednca_predict -i in -o out                    the only trained 
 def main(argv: list[str] | None = None) -> int:
     parser = command_parser(
         "mednca_predict",
-        "Segments images with a trained model, in their own geometry, with a quality score per case in quality.csv.",
+        "Segments images with a trained model. The label files have the geometry of the images, and quality.csv holds "
+        "a quality score for each case.",
         EXAMPLES,
     )
     parser.add_argument("-i", required=True, metavar="IN", help="folder of images or DICOM series, or one file")
@@ -38,36 +39,50 @@ def main(argv: list[str] | None = None) -> int:
         nargs="+",
         default=["mednca"],
         metavar="MODEL",
-        help=f"of {', '.join(MODELS)} (default: mednca); with its configuration, such as mednca_3d; or a model's "
-        "folder. Several are averaged",
+        help=f"model: {', '.join(MODELS)} (default: mednca), a model with its configuration, such as mednca_3d, or the "
+        "folder of a model. Several models are averaged",
     )
-    parser.add_argument("--config", help="2d or 3d (default: the plan's)")
-    parser.add_argument("--folds", nargs="+", help="of each model, such as 0 1 (default: all finished ones)")
+    parser.add_argument("--config", help="configuration: 2d or 3d (default: the plan's)")
+    parser.add_argument("--folds", nargs="+", help="folds of each model, such as 0 1 (default: all finished ones)")
     parser.add_argument(
         "--runs",
         type=int,
         default=0,
-        help="average so many random runs over all folds of a model, rounded up to full folds (default: none; each "
-        "fold predicts once, by the expected update)",
+        help="number of random runs to average, shared between the folds of a model and rounded up to the same number "
+        "in each fold (default: 0; each fold predicts once, by the expected update)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of random runs, the same for every case (default: 0)")
     parser.add_argument(
-        "--no-quality", action="store_true", help="leave out the quality score, which costs about a third"
+        "--seed", type=int, default=0, help="seed of the random runs, the same for every case (default: 0)"
     )
-    parser.add_argument("--fast", action="store_true", help="one fold, the first of --folds, without the quality score")
     parser.add_argument(
-        "--everywhere", action="store_true", help="compute every cell, not only those near an outline: slower"
+        "--no-quality", action="store_true", help="leave out the quality score, which takes about a third of the time"
     )
-    parser.add_argument("--device", default="auto", help="auto (default; the CPU for mednca), cpu, cuda, mps")
     parser.add_argument(
-        "--series", nargs="+", default=[], metavar="UID", help="DICOM series to take, where a folder has several"
+        "--fast", action="store_true", help="predict with one fold (the first of --folds) and without the quality score"
     )
-    parser.add_argument("--save_probabilities", action="store_true", help="also a float map per class")
-    parser.add_argument("--save_variance", action="store_true", help="also the variance over models, folds and runs")
-    parser.add_argument("--no-postprocess", action="store_true", help="leave out the model's postprocessing")
-    parser.add_argument("--overwrite", action="store_true", help="make finished outputs again")
+    parser.add_argument(
+        "--everywhere", action="store_true", help="compute every cell, not only those near an outline; slower"
+    )
+    parser.add_argument(
+        "--device", default="auto", help="device to predict on: auto (default; the CPU for mednca), cpu, cuda or mps"
+    )
+    parser.add_argument(
+        "--series",
+        nargs="+",
+        default=[],
+        metavar="UID",
+        help="UIDs or numbers of the DICOM series to take if a folder holds several, or all",
+    )
+    parser.add_argument("--save_probabilities", action="store_true", help="also write a probability map per class")
+    parser.add_argument(
+        "--save_variance",
+        action="store_true",
+        help="also write a map of the variance over models, folds and random runs",
+    )
+    parser.add_argument("--no-postprocess", action="store_true", help="remove no components")
+    parser.add_argument("--overwrite", action="store_true", help="predict finished cases again")
     parser.add_argument("--report", metavar="JSON", help="write versions, device, runtime and outputs to this file")
-    parser.add_argument("-np", type=int, default=0, metavar="N", help="worker processes (default: 0, this one)")
+    parser.add_argument("-np", type=int, default=0, metavar="N", help="number of worker processes (default: 0)")
     add_cluster(parser)
     argv = sys.argv[1:] if argv is None else argv
     return run_command(parser, partial(_predict, command=["mednca_predict", *argv]), argv)
@@ -75,7 +90,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _predict(arguments: argparse.Namespace, command: list[str]) -> int:
     from ..execution.executors import open_executor
-    from ..execution.progress import progress_bar
+    from ..execution.progress import counting
     from ..inference.batch import predict_inputs
     from ..inference.inputs import check_output_folder, find_inputs
     from ..inference.report import write_report
@@ -86,9 +101,9 @@ def _predict(arguments: argparse.Namespace, command: list[str]) -> int:
 
     start = time.perf_counter()
     if arguments.fast and arguments.runs:
-        raise InputError("--fast is one pass of one fold: give it without --runs.")
+        raise InputError("--fast", "one pass of one fold", f"--runs {arguments.runs}", "Leave out --fast or --runs.")
     if arguments.fast and len(arguments.m) > 1:
-        raise InputError(f"--fast is one pass of one model, found {len(arguments.m)} in -m: give one of them.")
+        raise InputError("--fast", "one pass of one model", f"{len(arguments.m)} in -m", "Name one of them.")
     trained = find_models(open_workspace(arguments.root), arguments.d, arguments.m, arguments.config)
     settings = _settings(arguments, trained)
     source, out = (Path(text).expanduser().absolute() for text in (arguments.i, arguments.o))
@@ -97,11 +112,9 @@ def _predict(arguments: argparse.Namespace, command: list[str]) -> int:
     check_output_folder(source, cases, out)
     for note in [] if arguments.quiet else notes:
         print(f"note: {note}")
-    with progress_bar(arguments.quiet) as bar, open_executor(arguments.np, arguments.cluster) as executor:
-        task = bar.add_task("predicting", total=len(cases))
-        predicted = predict_inputs(
-            settings, cases, out, executor, arguments.overwrite, lambda name: bar.update(task, advance=1)
-        )
+    counted = counting("Predicting", len(cases), arguments.quiet)
+    with counted as step, open_executor(arguments.np, arguments.cluster) as executor:
+        predicted = predict_inputs(settings, cases, out, executor, arguments.overwrite, step)
     if arguments.report:
         write_report(Path(arguments.report), settings, predicted, out, time.perf_counter() - start, command)
     if arguments.debug:
@@ -119,13 +132,15 @@ def _settings(arguments: argparse.Namespace, trained: "list[TrainedModel]") -> "
     single = len(trained) == 1 and (len(each[0]) == 1 or arguments.fast)
     if arguments.save_variance and arguments.runs < 2 and single:
         raise InputError(
-            "--save_variance: expected several models, folds or random runs, found one pass of one fold, which does "
-            "not vary. Add --runs 10, or more folds."
+            "--save_variance",
+            "several models, folds or random runs",
+            "one pass of one fold, which does not vary",
+            "Add --runs 10, or name more folds or models.",
         )
-    folds = each[0] if arguments.folds or len(trained) == 1 else None
+    folds = each[0][: 1 if arguments.fast else None] if arguments.folds or len(trained) == 1 else None
     return Settings(
         tuple(model.folder.path for model in trained),
-        folds[:1] if arguments.fast else folds,
+        folds,
         arguments.device,
         arguments.runs,
         quality=not (arguments.fast or arguments.no_quality),

@@ -10,35 +10,43 @@ EXAMPLES = """\
   mednca_train 4 fold0                                the plan's default model, configuration and schedule
   mednca_train 4 fold0 --budget 15min                 as many iterations as fit 15 minutes on this machine
   mednca_train 4 fold0 --model unet_small             the UNet baseline on the same cases
-  mednca_train 4 fold0 --continue                     go on after an interruption, exactly where it was
-  mednca_train Dataset004_Hippocampus all             one model on all cases, no validation left out
+  mednca_train 4 fold0 --continue                     continue after an interruption
+  mednca_train Dataset004_Hippocampus all             one model on all cases, without validation
   mednca_train 4 fold0 --val                          validate a trained fold again"""
 
 
 def parser() -> argparse.ArgumentParser:
     made = command_parser(
         "mednca_train",
-        "Trains one fold of a planned and preprocessed dataset, then predicts and measures its validation cases. "
-        "Writes results/<dataset>/<model>_<config>/fold_<k>: weights, training.csv, progress.png, summary.json.",
+        "Trains one fold of a planned and preprocessed dataset, then predicts and measures the validation cases of "
+        "this fold. Writes weights, training.csv, progress.png and summary.json to "
+        "results/<dataset>/<model>_<config>/fold_<k>.",
         EXAMPLES,
     )
-    made.add_argument("dataset", help="4, 004 or Dataset004_Hippocampus")
-    made.add_argument("fold", help="0, fold0, fold_0, or all")
-    made.add_argument("--model", default="mednca", help=f"one of {', '.join(MODELS)} (default: mednca)")
+    made.add_argument("dataset", help="dataset: 4, 004 or Dataset004_Hippocampus")
+    made.add_argument("fold", help="fold: 0, fold0 or fold_0; all trains on every case")
+    made.add_argument("--model", default="mednca", help=f"model: {', '.join(MODELS)} (default: mednca)")
     made.add_argument("--config", choices=["2d", "3d"], help="configuration (default: the plan's)")
     length = made.add_mutually_exclusive_group()
-    length.add_argument("--budget", help="time for the training loop, such as 90s, 20min, 1.5h; turned into iterations")
+    length.add_argument(
+        "--budget", help="training time, such as 90s, 20min or 1.5h; converted to a number of iterations"
+    )
     length.add_argument("--iterations", type=int, help="number of iterations (default: the plan's schedule)")
-    made.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1 or mps")
-    made.add_argument("--continue", dest="resume", action="store_true", help="go on from the last checkpoint")
-    made.add_argument("--force", action="store_true", help="train again what is there already, overwriting it")
-    made.add_argument("--val", action="store_true", help="only validate a trained fold again")
-    made.add_argument("--pretrained", help="start from these weights (final.safetensors of the same architecture)")
+    made.add_argument("--device", default="auto", help="device to train on: auto (default), cpu, cuda, cuda:1 or mps")
+    made.add_argument("--continue", dest="resume", action="store_true", help="continue from the last checkpoint")
+    made.add_argument("--force", action="store_true", help="train a finished fold again and overwrite it")
+    made.add_argument("--val", action="store_true", help="only repeat the validation of a trained fold")
+    made.add_argument("--pretrained", help="final.safetensors of the same architecture, from which training starts")
     made.add_argument("--seed", type=int, default=0, help="seed of weights, samples and fire masks (default: 0)")
     made.add_argument(
-        "-np", "--workers", type=int, help="processes that augment; 0: in this one (default: by cores and device)"
+        "-np",
+        "--workers",
+        type=int,
+        help="number of processes that augment (0: none; default: chosen by cores and device)",
     )
-    made.add_argument("--threads", type=int, help="threads that compute (default: the cores without a worker)")
+    made.add_argument(
+        "--threads", type=int, help="number of threads that compute (default: the cores that no worker has)"
+    )
     return made
 
 

@@ -60,21 +60,22 @@ class ModelResults:
     @property
     def cases(self) -> dict[str, CaseResult]:
         """The cases of all folds, measured as mednca_predict writes them by default."""
-        if not self.is_measured:
-            return self.validated
-        measured = self.postprocessing.metrics
-        return {case: replace(entry, classes=measured[case]) for case, entry in self.validated.items()}
+        chosen, cases = self.measured_with, self.validated
+        if chosen:
+            return {case: replace(entry, classes=chosen.metrics[case]) for case, entry in cases.items()}
+        return cases
 
     @property
-    def is_measured(self) -> bool:
-        """Whether every case, as validated now, was measured with the postprocessing chosen for the model."""
-        return self.postprocessing is not None and self.postprocessing.raw_sha256 == raw_sha256(self.validated)
+    def measured_with(self) -> Postprocessing | None:
+        """The postprocessing chosen for the model if every case, as validated now, was measured with it."""
+        chosen = self.postprocessing
+        return chosen if chosen and chosen.raw_sha256 == raw_sha256(self.validated) else None
 
     @property
     def kept(self) -> str:
         """Which components `cases` were measured with, such as "1 component of prostate"; "" for all."""
-        if self.is_measured:
-            return describe_components(self.postprocessing.components)
+        if chosen := self.measured_with:
+            return describe_components(chosen.components)
         each = [describe_components(result.summary.components or {}) for result in self.folds]
         return " or ".join(dict.fromkeys(filter(None, each)))
 
@@ -91,8 +92,8 @@ def collect_results(results: Path, splits: Sequence[Fold], plans: Plans | None =
     left out and named in `notes`; so are folds of ensembles whose models are not as they were. Copies of a model's
     folder under other names are no part of the comparison.
     """
-    found = [(folder, folder.record()) for folder in model_folders(results)]
-    found = [(folder, record) for folder, record in found if folder.path.name == record.name]
+    records = ((folder, folder.record()) for folder in model_folders(results))
+    found = [(folder, record) for folder, record in records if record and folder.path.name == record.name]
     models = [pair for pair in found if pair[1].model in MODELS]
     models.sort(key=lambda pair: (pair[1].config, list(MODELS).index(pair[1].model)))
     collected = [_collect_model(folder, record, splits, plans) for folder, record in models]
@@ -116,16 +117,17 @@ def run_digests(members: Mapping[str, FoldResult]) -> dict[str, str]:
 def _collect_model(
     folder: ModelFolder, record: ModelRecord, splits: Sequence[Fold], plans: Plans | None
 ) -> ModelResults:
-    name, notes = record.name, []
+    name = record.name
+    notes: list[str] = []
     kept = _of_same_plans(_validated_folds(folder, name, len(splits), notes), folder, record, plans, notes)
     kept = _with_own_cases(name, _of_same_splits(name, kept, splits, notes), notes)
     counts = {result.run.iterations for result in kept}
     if len(counts) > 1:
         each = ", ".join(f"fold {result.fold}: {result.run.iterations}" for result in kept)
         notes.append(f"the folds of {name} were trained for different numbers of iterations ({each})")
-    chosen = None
+    digest, chosen = kept[0].run.digest if kept else None, None
     try:
-        chosen = folder.postprocessing(kept[0].run.digest) if kept else None
+        chosen = folder.postprocessing(digest) if digest else None
     except InputError as error:
         notes.append(f"the postprocessing of {name} is not used: {error}")
     return ModelResults(name, folder, tuple(kept), tuple(range(len(splits))), tuple(notes), chosen)
@@ -135,7 +137,8 @@ def _collect_ensemble(
     folder: ModelFolder, members: Sequence[str], models: Mapping[str, ModelResults], n_folds: int
 ) -> ModelResults:
     present = [models[name] for name in members if name in models]
-    name, notes, kept = " + ".join(members), [], []
+    name, kept = " + ".join(members), []
+    notes: list[str] = []
     for result in _validated_folds(folder, name, n_folds, notes):
         if result.run.members == run_digests(members_of(present, result.fold)):
             kept.append(result)
@@ -149,12 +152,13 @@ def _collect_ensemble(
 
 def _validated_folds(folder: ModelFolder, name: str, n_folds: int, notes: list[str]) -> list[FoldResult]:
     found = []
-    for fold in map(folder.fold, range(n_folds)):
+    for number in range(n_folds):
+        fold = folder.fold(number)
         try:
-            if fold.is_validated():
-                found.append(FoldResult(fold.name, fold, fold.run(), fold.summary()))
+            if fold.is_validated() and (run := fold.run()):
+                found.append(FoldResult(number, fold, run, fold.summary()))
         except InputError as error:
-            notes.append(f"fold {fold.name} of {name} is left out: {error}")
+            notes.append(f"fold {number} of {name} is left out: {error}")
     return found
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..evaluation.metrics import with_policy
 from ..plans.plans import describe_components
+from ..results.postprocessing import Postprocessing
 from ..results.run_record import RunRecord
 from ..results.summary import CaseResult, Metrics
 from ..runtime.quality import FOREGROUND
@@ -35,7 +36,9 @@ def compare(models: Sequence[ModelResults]) -> Comparison:
     notes = [note for results in models for note in results.notes]
     notes += [_missing_note(results) for results in models if results.missing]
     present = [results for results in models if results.folds]
-    notes += [_unmeasured_note(results) for results in present if results.postprocessing and not results.is_measured]
+    for results in present:
+        if results.postprocessing and not results.measured_with:
+            notes.append(_unmeasured_note(results, results.postprocessing))
     rows = [row for results in present for row in _model_rows(results)]
     pairs = []
     for metric in COMPARED:
@@ -74,8 +77,8 @@ def _missing_note(results: ModelResults) -> str:
     return f"{results.name} is incomplete: folds {done} of {len(results.expected)} are averaged, missing {missing}"
 
 
-def _unmeasured_note(results: ModelResults) -> str:
-    chosen = describe_components(results.postprocessing.components) or "nothing removed"
+def _unmeasured_note(results: ModelResults, postprocessing: Postprocessing) -> str:
+    chosen = describe_components(postprocessing.components) or "nothing removed"
     return (
         f"mednca_predict keeps other components with {results.name} ({chosen}) than its rows were measured with "
         f"({results.kept or 'nothing removed'}): mednca_crossval measures them again where the predictions are"
@@ -130,7 +133,7 @@ def _pairs(models: Sequence[ModelResults], metric: str) -> list[dict[str, Any]]:
 
     The merged foreground of a single class is that class, and is not tested twice.
     """
-    rows = []
+    rows: list[dict[str, Any]] = []
     names = class_names(models)
     for name in names if len(names) > 2 else names[:1]:
         for first, second in combinations(models, 2):

@@ -116,7 +116,7 @@ def _origin(models: Sequence[ModelResults], command: str) -> str:
         f"- Metrics: {POLICY}",
     ]
     for results in models:
-        if results.is_measured:
+        if results.measured_with:
             lines.append(f"- {results.name}: the components to keep were chosen on the cases of these tables")
         if results.members:
             commands = dict.fromkeys(fold.run.command for fold in results.folds)

@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..runtime.files import replacing
 from .collect import ModelResults
 from .comparison import class_names, class_values
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _BOX_COLOUR, _LINE_COLOUR = "#1f5a96", "#888888"
 
@@ -28,7 +32,7 @@ def comparison_figure(path: Path, dataset: str, models: Sequence[ModelResults]) 
         figure.savefig(temporary, dpi=130)
 
 
-def _class_panel(axis, name: str, models: Sequence[ModelResults]) -> None:
+def _class_panel(axis: "Axes", name: str, models: Sequence[ModelResults]) -> None:
     values = [class_values(results.cases, name, "dice") for results in models]
     cases = sorted(set().union(*values)) if values else []
     table = np.array([[side.get(case, np.nan) for case in cases] for side in values])  # (models, cases)

@@ -49,9 +49,11 @@ def find_missing(
     folder = ModelFolder.of(workspace.results_folder(plans.dataset), template.record)
     folder.require_same_origin(plans.digest(template.config, template.model), [fold.digest for fold in splits])
     states = {number: folder.fold(number).state() for number in range(len(splits))}
-    counts = {number: folder.fold(number).run().iterations for number, state in states.items() if state in BEGUN}
+    begun_runs = {number: folder.fold(number).run() for number, state in states.items() if state in BEGUN}
+    counts = {number: run.iterations for number, run in begun_runs.items() if run}
     _require_count(folder, {number: counts[number] for number in folds if number in counts}, template.iterations)
-    new, begun = [], []
+    new: list[FoldJob] = []
+    begun: list[FoldJob] = []
     for number in folds:
         if states[number] == "validated":
             log.info("%s fold %d is finished", template.record.name, number)
@@ -65,9 +67,10 @@ def _require_count(folder: ModelFolder, counts: Mapping[int, int | None], asked:
     for number, count in counts.items():
         if asked and count != asked:
             raise InputError(
-                f"{folder.fold(number).path} was trained for {count} iterations, --iterations asks for {asked}: all "
-                "folds of a model share one count. Leave --iterations out to go on with that count, or move "
-                f"{folder.path} away."
+                folder.fold(number).path,
+                f"a training of {asked} iterations, as --iterations asks",
+                f"one of {count}; all folds of a model share one count",
+                f"Leave --iterations out to go on with {count}, or move {folder.path} away.",
             )
 
 

@@ -14,12 +14,12 @@ from ..plans.splits import Fold
 from ..runtime.errors import InputError
 from ..training.schedule import parse_budget
 from ..workspace import Workspace
+from .choosing_postprocessing import update_postprocessing
 from .collect import ModelResults, collect_results
 from .comparison_files import write_comparison
-from .ensemble import Ensemble, update_ensemble
+from .ensemble_folds import Ensemble, update_ensemble
 from .jobs import RUNNER, FoldJob, JobOutcome
 from .missing import Missing, find_missing
-from .postprocessing import update_postprocessing
 from .run_jobs import Where, run_jobs
 
 log = logging.getLogger(__name__)
@@ -52,13 +52,13 @@ class CrossvalOptions:
 
     def __post_init__(self) -> None:
         if self.budget is not None and self.iterations is not None:
-            raise InputError("--budget and --iterations exclude each other: give one of them.")
+            raise InputError("--budget and --iterations", "one of them", "both", "Leave one out.")
         if self.budget is not None:
             parse_budget(self.budget)
         if self.jobs < 1:
-            raise InputError(f"--jobs {self.jobs}: expected at least 1.")
+            raise InputError("--jobs", "at least 1", str(self.jobs))
         if self.ensemble and len(set(self.models)) < 2:
-            raise InputError(f"--ensemble averages several models, found {', '.join(self.models)} in --models.")
+            raise InputError("--ensemble", "several models", ", ".join(self.models), "Name more with --models.")
 
     @property
     def where(self) -> Where:
@@ -199,5 +199,5 @@ def _chosen_folds(folds: Sequence[int] | None, n_folds: int) -> tuple[int, ...]:
     chosen = tuple(range(n_folds)) if folds is None else tuple(dict.fromkeys(folds))
     wrong = [fold for fold in chosen if fold not in range(n_folds)]
     if wrong:
-        raise InputError(f"--folds: expected numbers from 0 to {n_folds - 1}, found {', '.join(map(str, wrong))}.")
+        raise InputError("--folds", f"numbers from 0 to {n_folds - 1}", ", ".join(map(str, wrong)))
     return chosen

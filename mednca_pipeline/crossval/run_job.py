@@ -46,12 +46,12 @@ def _attempt(job: FoldJob) -> tuple[JobOutcome, int]:
         print(f"error: {error}", file=sys.stderr)
         return JobOutcome(job.id, "interrupted", str(error)), INTERRUPTED
     except Exception as raised:
-        error = correctable(raised)
-        if isinstance(error, InputError):
-            print(f"error: {error}", file=sys.stderr)
-            return JobOutcome(job.id, "failed", str(error), "input"), INPUT_FAULT
+        named = correctable(raised)
+        if isinstance(named, InputError):
+            print(f"error: {named}", file=sys.stderr)
+            return JobOutcome(job.id, "failed", str(named), "input"), INPUT_FAULT
         traceback.print_exc()
-        return JobOutcome(job.id, "failed", f"{type(error).__name__}: {error}", "ours"), OUR_FAULT
+        return JobOutcome(job.id, "failed", f"{type(named).__name__}: {named}", "ours"), OUR_FAULT
 
 
 def _do(job: FoldJob) -> int | None:

@@ -62,10 +62,10 @@ def run_jobs(jobs: Sequence[FoldJob], where: Where, on_end: Callable[[FoldJob, J
 
 def _not_run(job: FoldJob, error: Exception) -> JobOutcome:
     """The work around the process failed: its files could not be written, or the workers were lost."""
-    fault = "input" if isinstance(error, InputError) else "ours"
-    if fault == "ours":
-        log.error("%s:", job.name, exc_info=error)
-    return JobOutcome(job.id, "failed", str(error), fault)
+    if isinstance(error, InputError):
+        return JobOutcome(job.id, "failed", str(error), "input")
+    log.error("%s:", job.name, exc_info=error)
+    return JobOutcome(job.id, "failed", str(error), "ours")
 
 
 def _wait_until_saved(job: FoldJob) -> None:
@@ -80,7 +80,7 @@ def _wait_until_saved(job: FoldJob) -> None:
 def _signals_as_interrupt() -> Iterator[None]:
     """SIGTERM and SIGHUP behave as Ctrl-C; SIGHUP stays ignored under nohup."""
 
-    def interrupt(*_) -> None:
+    def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
     names = ["SIGTERM"] + (["SIGHUP"] if os.name == "posix" else [])

@@ -13,11 +13,10 @@ def bootstrap_interval(values: Sequence[float]) -> tuple[float, float]:
     """95 % percentile bootstrap interval of the mean, with a fixed seed; (nan, nan) below two values."""
     from scipy.stats import bootstrap
 
-    values = np.asarray(values, float)
     if len(values) < 2:
         return float("nan"), float("nan")
     interval = bootstrap(
-        (values,),
+        (np.asarray(values, float),),
         np.mean,
         n_resamples=BOOTSTRAP_RESAMPLES,
         batch=1000,

@@ -171,7 +171,8 @@ ZOOM, ZOOM_FACTORS = "zoom", (1.05, 1.1, 1.2, 1.3, 1.4)
 def in_plane(spacing_mm: Sequence[float]) -> tuple[int, int]:
     """The two spatial axes of a slice."""
     across = int(np.argmax(spacing_mm)) if len(spacing_mm) == 3 else None
-    return tuple(axis for axis in range(len(spacing_mm)) if axis != across)
+    first, second = (axis for axis in range(len(spacing_mm)) if axis != across)
+    return first, second
 
 
 def _enlargement(image: np.ndarray, spacing_mm: Sequence[float]) -> float:

@@ -10,6 +10,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -32,7 +33,7 @@ POLICY = (
 
 EMPTY_IN_BOTH, EMPTY_IN_ONE = "empty_in_both", "empty_in_one"
 
-Row = Mapping[str, float | None]  # the metrics of one class of a case; NaN or None where a metric is undefined
+Row = Mapping[str, float]  # the metrics of one class of a case; NaN where a metric is undefined
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,10 @@ class Units:
 
     def __post_init__(self) -> None:
         if not 0 <= self.nsd_tolerance < math.inf:
-            raise InputError(f"tolerance: expected a distance of at least 0, found {self.tolerance}.")
+            raise InputError("tolerance", "a distance of at least 0", str(self.tolerance))
 
     @property
-    def distance(self) -> str:
+    def distance(self) -> Literal["mm", "voxels"]:
         return "mm" if self.spacing_known else "voxels"
 
     @property
@@ -161,13 +162,13 @@ def surface_distances(prediction: np.ndarray, reference: np.ndarray, spacing: Se
     from monai.metrics.utils import get_edge_surface_distance
 
     box = _bounding_box(prediction | reference)
-    masks = [torch.from_numpy(np.ascontiguousarray(mask[box])) for mask in (prediction, reference)]
+    predicted, true = (torch.from_numpy(np.ascontiguousarray(mask[box])) for mask in (prediction, reference))
     found = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # MONAI deprecates an argument that it passes itself
         for between_voxels in (False, True):
             found[between_voxels] = get_edge_surface_distance(
-                *masks, spacing=list(spacing), use_subvoxels=between_voxels, symmetric=True
+                predicted, true, spacing=list(spacing), use_subvoxels=between_voxels, symmetric=True
             )
     (edges, elements, areas), (_, voxels, _) = found[True], found[False]
     return SurfaceDistances(
@@ -191,9 +192,9 @@ def surface_dice(distances: SurfaceDistances, tolerance: float) -> float:
     import torch
 
     directed = (distances.to_reference, distances.to_prediction)
-    near = sum(torch.from_numpy(side.areas[side.elements <= tolerance]).sum() for side in directed)
-    whole = sum(torch.from_numpy(side.areas).sum() for side in directed)
-    return float((near / whole).float())
+    near, back = (torch.from_numpy(side.areas[side.elements <= tolerance]).sum() for side in directed)
+    whole, whole_back = (torch.from_numpy(side.areas).sum() for side in directed)
+    return float(((near + back) / (whole + whole_back)).float())
 
 
 def with_policy(row: Row) -> dict[str, float]:
@@ -213,27 +214,27 @@ def policy_counts(rows: Iterable[Row]) -> dict[str, int]:
 
 
 def _policy_case(row: Row) -> str | None:
-    if _is_undefined(row["dice"]):
+    if math.isnan(row["dice"]):
         return EMPTY_IN_BOTH
-    return EMPTY_IN_ONE if _is_undefined(row.get("hd95", 0.0)) else None
-
-
-def _is_undefined(value: float | None) -> bool:
-    return value is None or math.isnan(value)
+    return EMPTY_IN_ONE if math.isnan(row.get("hd95", 0.0)) else None
 
 
 def _check(prediction: np.ndarray, reference: np.ndarray, labels: Labels) -> None:
     if prediction.shape != reference.shape:
         raise InputError(
-            f"expected a prediction of the reference's shape {reference.shape}, found {prediction.shape}: "
-            "predict on the image that the reference was drawn on."
+            "prediction",
+            f"the reference's shape {reference.shape}",
+            str(prediction.shape),
+            "Predict on the image that the reference was drawn on.",
         )
     for role, array in (("prediction", prediction), ("reference", reference)):
         unknown = sorted(set(np.unique(array).tolist()) - set(labels.valid_values))
         if unknown:
             raise InputError(
-                f"{role}: expected label values {sorted(labels.valid_values)}, found {unknown[:5]}: "
-                "correct the file, or give the dataset (-d) whose labels these are."
+                role,
+                f"label values {sorted(labels.valid_values)}",
+                str(unknown[:5]),
+                "Correct the file, or name the dataset whose labels these are with -d.",
             )
 
 

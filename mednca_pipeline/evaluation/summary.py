@@ -55,10 +55,8 @@ def evaluate_folder(
     predicted, true = label_files(predictions), label_files(references)
     pairs = {case: (predicted[case], true[case]) for case in true if case in predicted}
     if not pairs:
-        raise InputError(
-            f"expected predictions in {predictions} named like the label files in {references}, found "
-            f"{_some(predicted)} there and {_some(true)} here: give the two folders with -p and -l."
-        )
+        expected = f"predictions named like the label files in {references} ({_some(true)})"
+        raise InputError(predictions, expected, _some(predicted), "Name the two folders with -p and -l.")
     tasks = [Task(case, _evaluate_pair, (case, *files, labels, units)) for case, files in pairs.items()]
     cases, failed = {}, {}
     for done, outcome in enumerate(run_in_order(tasks, executor), start=1):
@@ -81,17 +79,18 @@ def label_files(folder: Path) -> dict[str, Path]:
     Probability and variance maps that mednca_predict wrote beside a case's label file are passed over.
     """
     if not folder.is_dir():
-        raise InputError(f"expected a folder of label files, found no folder {folder}.")
-    files = {}
+        raise InputError(folder, "a folder of label files", "no such folder", "Check the path.")
+    files: dict[str, Path] = {}
     for file in sorted(folder.iterdir()):
         case, ending = split_ending(file)
         if file.name.startswith(".") or ending not in WRITABLE:
             continue
         if case in files:
-            raise InputError(f"expected one file per case in {folder}, found {files[case].name} and {file.name}.")
+            found = f"{files[case].name} and {file.name}"
+            raise InputError(folder, "one file per case", found, "Remove one of them.")
         files[case] = file
     if not files:
-        raise InputError(f"expected label files ({', '.join(WRITABLE)}) in {folder}, found none.")
+        raise InputError(folder, f"label files ({', '.join(WRITABLE)})", "none", "Check the path.")
     return {case: file for case, file in sorted(files.items()) if not _is_map(case, files)}
 
 
@@ -103,7 +102,8 @@ def found_labels(*folders: Path) -> Labels:
             values |= set(np.unique(read_labels(file).array).tolist())
     values.discard(0)
     if not values:
-        raise InputError(f"expected labels in {' or '.join(map(str, folders))}, found only background.")
+        remedy = "Name the dataset whose labels these are with -d."
+        raise InputError(" and ".join(map(str, folders)), "labelled voxels", "only background", remedy)
     return Labels.from_dataset_json(
         {"background": 0, **{f"label {value}": value for value in sorted(values)}}, None, source=folders[0]
     )
@@ -135,15 +135,16 @@ def _evaluate_pair(case: str, predicted_file: Path, true_file: Path, labels: Lab
 
 def _is_map(name: str, files: Mapping[str, Path]) -> bool:
     match = _MAP.fullmatch(name)
-    return bool(match) and match[1] in files
+    return match is not None and match[1] in files
 
 
 def _check_geometry(case: str, predicted: Image, true: Image, spacing_known: bool) -> None:
     for difference in differences(predicted.geometry, true.geometry):
-        message = f"{difference.quantity}: expected the reference's {difference.expected}, found {difference.found}"
-        if difference.quantity == "shape" or (difference.quantity == "spacing" and spacing_known):
-            raise InputError(f"{message} (tolerance {difference.tolerance}). Predict on the image of the reference.")
-        _log.warning("%s: %s (compared voxel by voxel)", case, message)
+        quantity, found, expected, tolerance = difference
+        if quantity == "shape" or (quantity == "spacing" and spacing_known):
+            remedy = "Predict on the image that the reference was drawn on."
+            raise InputError(quantity, f"the reference's {expected} (tolerance {tolerance})", found, remedy)
+        _log.warning("%s: the %s is %s, the reference's %s; compared voxel by voxel", case, quantity, found, expected)
 
 
 def _some(files: Mapping[str, Path]) -> str:

@@ -5,11 +5,13 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import ParamSpec, Protocol, TypeVar
 
 from ..runtime.errors import InputError
 from .processes import worker_pool
 
+P = ParamSpec("P")
+T = TypeVar("T")
 CONNECT_S = 15
 LOST_BY_ALL = ("FutureCancelledError", "CommClosedError")  # of distributed
 
@@ -42,14 +44,12 @@ class Cluster(Executor):
         try:
             self._client = Client(address, timeout=CONNECT_S, set_as_default=False)
         except (OSError, ValueError, TypeError) as error:
-            raise InputError(
-                f"--cluster {address}: expected a Dask scheduler there, found none ({error}). Start one with dask "
-                "scheduler, and give the address that it prints."
-            ) from error
+            remedy = "Start one with dask scheduler, and give the address that it prints."
+            raise InputError(f"--cluster {address}", "a Dask scheduler there", f"none ({error})", remedy) from error
         self._executor = self._client.get_executor(pure=False)
 
-    def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Future:
-        return self._executor.submit(function, *arguments)
+    def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        return self._executor.submit(function, *args, **kwargs)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         self._executor.shutdown(wait=wait and not cancel_futures)
@@ -65,8 +65,10 @@ class Cluster(Executor):
 def open_executor(workers: int = 0, cluster: str | None = None) -> Iterator[Executor | None]:
     """The cluster at an address, else so many local processes, else None: this process.
 
-    On the way out, what has not begun never does, and what runs is waited for.
+    On the way out, what has not begun never does, and what runs is waited for. Raises InputError for fewer than 0.
     """
+    if workers < 0:
+        raise InputError("-np", "0 or more worker processes", str(workers))
     executor = Cluster(cluster) if cluster else worker_pool(workers) if workers else None
     try:
         yield executor

@@ -47,7 +47,7 @@ def prepare_worker() -> None:
         threadpool_limits(1)  # for libraries that are loaded already
 
 
-def _exit_later(*_) -> None:
+def _exit_later(*_: object) -> None:
     timer = threading.Timer(TERMINATION_GRACE_S, os._exit, (1,))
     timer.daemon = True  # no reason to stay where the parent closes the pool before
     timer.start()
@@ -55,5 +55,7 @@ def _exit_later(*_) -> None:
 
 def _exit_after_parent() -> None:
     # An idle pool worker never notices by itself that its parent was killed: it holds both ends of its queue's pipe.
-    multiprocessing.parent_process().join()
+    parent = multiprocessing.parent_process()
+    assert parent  # a worker has one
+    parent.join()
     os._exit(1)

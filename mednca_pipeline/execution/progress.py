@@ -1,5 +1,8 @@
 """Progress of work on the terminal."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -16,3 +19,11 @@ def progress_bar(quiet: bool = False) -> Progress:
         console=console,
         disable=quiet or not console.is_terminal,
     )
+
+
+@contextmanager
+def counting(what: str, total: int, quiet: bool) -> Iterator[Callable[[str], None]]:
+    """Shows a bar, and gives the function to call with the name of each of `total` pieces of work as it ends."""
+    with progress_bar(quiet) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda name: bar.advance(task)

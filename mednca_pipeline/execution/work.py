@@ -129,13 +129,9 @@ def _outcome(task: Task, future: Future, left: Sequence[str]) -> Outcome:
     if future.cancelled() or lost_all(failure):
         return Outcome(task, error=_lost(left))
     if lost_one(failure):
-        return Outcome(
-            task,
-            error=InputError(
-                "each worker that tried this was lost, often for lack of memory. Give the workers more of it, or leave "
-                "this one out."
-            ),
-        )
+        found = "that each worker that tried was lost, often for lack of memory"
+        remedy = f"Give the workers more memory, or leave {task.name} out."
+        return Outcome(task, error=InputError(expected="a worker that finishes", found=found, remedy=remedy))
     if failure is not None:
         return Outcome(task, error=failure if isinstance(failure, Exception) else RuntimeError(repr(failure)))
     value, error, text = future.result()
@@ -145,8 +141,10 @@ def _outcome(task: Task, future: Future, left: Sequence[str]) -> Outcome:
 
 
 def _lost(left: Sequence[str]) -> WorkersLost:
-    names = ", ".join(left[:5])
+    names = ", ".join(left[:5]) + (", ..." if len(left) > 5 else "")
     return WorkersLost(
-        f"A worker process was killed, often for lack of memory, or the cluster is gone; {len(left)} are left, {names} "
-        "among them. Run again with fewer workers (-np 1, or -np 0 for none): what is finished is kept."
+        f"{len(left)} unfinished ({names})",
+        "workers for them",
+        "that a worker was killed, often for lack of memory, or that the cluster is gone",
+        "Run again with fewer workers (-np 1, or -np 0 for none): what is finished is kept.",
     )

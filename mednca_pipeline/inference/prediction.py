@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from ..evaluation.postprocessing import Removed, apply_postprocessing
+from ..evaluation.component_removal import Removed, apply_postprocessing
 from ..plans.plans import Plans
 from ..runtime.labels import Labels
 from ..runtime.preprocessing_steps import Frame

@@ -217,7 +217,7 @@ def _integers(array: np.ndarray, path: Path) -> np.ndarray:
             )
             raise InputError(path, "whole numbers as labels", values, remedy)
         array = rounded
-    low, high = (array.min(), array.max()) if array.size else (0, 0)
+    low, high = (float(array.min()), float(array.max())) if array.size else (0.0, 0.0)
     if low < -(2**31) or high >= 2**31:
         raise InputError(path, "labels of at most 32 bits", f"{low:g} to {high:g}", "Renumber them.")
     return np.require(array, np.int16 if low >= -(2**15) and high < 2**15 else np.int32, ["C", "W"])

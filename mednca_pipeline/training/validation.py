@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ..datasets.dataset import Case, load_dataset
+from ..evaluation.component_removal import postprocessed_metrics
 from ..evaluation.metrics import Units, evaluate_case
-from ..evaluation.postprocessing import postprocessed_metrics
 from ..evaluation.summary import make_summary
 from ..inference.calibration import calibrate
 from ..inference.cases import predict_cases

@@ -252,7 +252,7 @@ def test_a_dataset_at_fault_does_not_stop_the_next(root, capsys):
     write_phantom_dataset(root / "raw" / "Dataset003_Other", n_train=3, n_test=0, seed=4, size=(8, 20, 20))
     Workspace(root).splits_file(NAME).write_text('[{"train": ["gone"], "val": ["lost"]}]', encoding="utf-8")
     assert main(["-d", "2", "-d", "3", "--root", str(root), "-np", "0", "--quiet", "--config", "2d"]) == 2
-    assert "gone" in capsys.readouterr().err
+    assert "2 others: gone, lost" in capsys.readouterr().err
     assert len(CaseStore(Workspace(root).preprocessed_folder("Dataset003_Other", "2d")).cases()) == 3
 
 

@@ -23,4 +23,4 @@ def test_command_draws_every_case_and_names_those_without_an_image(tmp_path, cap
     assert main(["-i", paths[0], "-p", paths[1], "-l", paths[2], "-o", paths[3]]) == 2
     assert coloured_pixels(tmp_path / "png" / "a.png") > 200
     assert not (tmp_path / "png" / "b.png").exists()
-    assert "failed: b: expected an image b or b_0000" in capsys.readouterr().err
+    assert f"failed: b: {tmp_path / 'in'}: expected an image b or b_0000, found none." in capsys.readouterr().err

@@ -85,7 +85,7 @@ def test_an_ensemble_is_kept_until_one_of_its_models_was_trained_again(workspace
 
 
 def test_an_ensemble_needs_a_fold_that_all_models_have_finished(workspace):
-    with pytest.raises(InputError, match="--ensemble averages several models, found mednca in --models"):
+    with pytest.raises(InputError, match="--ensemble: expected several models, found mednca"):
         options(workspace, ensemble=True)
     crossvalidate(workspace, options(workspace, models=("mednca",), folds=(0,)))
     result = crossvalidate(workspace, options(workspace, models=BOTH, folds=(1,), ensemble=True))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mednca_pipeline.crossval.postprocessing import choose_postprocessing
+from mednca_pipeline.crossval.choosing_postprocessing import choose_postprocessing
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.labels import Labels
 

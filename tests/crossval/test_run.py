@@ -106,13 +106,13 @@ def test_a_fold_that_was_validated_again_is_not_shown_with_what_was_measured_bef
     shutil.rmtree(folder / "validation")
     result = crossvalidate(workspace, options(workspace))
     shown = [entry.classes["organ"]["dice"] for entry in result.models[0].cases.values()]
-    assert min(shown) == 0.1 and not result.models[0].is_measured
+    assert min(shown) == 0.1 and not result.models[0].measured_with
 
 
 def test_another_count_than_that_of_the_folds_there_is_refused(workspace):
     crossvalidate(workspace, options(workspace, folds=(0,)))
     result = crossvalidate(workspace, options(workspace, iterations=500))
-    assert "321 iterations, --iterations asks for 500" in result.failed["mednca_2d"]
+    assert "a training of 500 iterations, as --iterations asks, found one of 321" in result.failed["mednca_2d"]
     assert len(calls(workspace)) == 1
 
 
@@ -158,7 +158,7 @@ def test_a_choice_of_an_earlier_version_is_measured_again_or_named(workspace):
     old = {"schema": 1, "classes": ["organ"], "evidence": {}, "folds": [0, 1, 2], "cases": 3}
     old["digest"] = make_plans().digest("2d", "mednca")
     write_json(folder / "postprocessing.json", old)
-    assert crossvalidate(workspace, options(workspace)).models[0].is_measured
+    assert crossvalidate(workspace, options(workspace)).models[0].measured_with
     write_json(folder / "postprocessing.json", old)
     shutil.rmtree(folder / "fold_1" / "validation")
     (results,) = crossvalidate(workspace, options(workspace)).models
@@ -177,6 +177,6 @@ def test_mistakes_are_named_before_anything_runs(workspace):
             crossvalidate(workspace, options(workspace, **changes))
     with pytest.raises(InputError, match="Budget 'soon'"):
         options(workspace, budget="soon")
-    with pytest.raises(InputError, match="exclude each other"):
+    with pytest.raises(InputError, match="--budget and --iterations: expected one of them, found both"):
         options(workspace, budget="1min", iterations=5)
     assert calls(workspace) == calls(workspace, "time") == []

@@ -92,9 +92,9 @@ def test_what_is_undefined_is_nan_and_counts_by_the_stated_policy():
     assert dice_by_policy(empty != 0, empty != 0) == 1.0 and dice_by_policy(full != 0, empty != 0) == 0.0
 
 
-def test_null_from_json_and_rows_of_earlier_files_are_understood():
-    assert with_policy({"dice": None, "hd95": None, "nsd": None})["dice"] == 1.0
-    assert with_policy({"dice": 0.0, "hd95": None, "nsd": 0.0, "diagonal": 7.0})["hd95"] == 7.0
+def test_undefined_metrics_and_rows_of_earlier_files_are_understood():
+    assert with_policy({"dice": math.nan, "hd95": math.nan, "nsd": math.nan})["dice"] == 1.0
+    assert with_policy({"dice": 0.0, "hd95": math.nan, "nsd": 0.0, "diagonal": 7.0})["hd95"] == 7.0
     earlier = {"dice": 0.0, "hd95": 55.0, "nsd": 0.0}
     assert with_policy(earlier) == earlier
     assert math.isnan(undefined_as_nan({"organ": {"hd95": None}})["organ"]["hd95"])

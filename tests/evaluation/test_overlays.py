@@ -19,9 +19,9 @@ def test_slices_with_most_foreground_are_taken_in_order():
 
 def test_overlay_is_in_colour_only_where_there_are_labels(tmp_path):
     image, labels = np.random.default_rng(0).normal(size=(1, 6, 20, 20)), np.zeros((6, 20, 20), int)
-    overlay_figure(image, [labels], ["none"], tmp_path / "empty.png", (1, 1, 1))
+    overlay_figure(image, {"none": labels}, tmp_path / "empty.png", (1, 1, 1))
     labels[4, 5:15, 5:15] = 1
-    overlay_figure(image, [labels, labels], ["prediction", "truth"], tmp_path / "full.png", (1, 1, 1), slices=2)
+    overlay_figure(image, {"prediction": labels, "truth": labels}, tmp_path / "full.png", (1, 1, 1), slices=2)
     assert coloured_pixels(tmp_path / "empty.png") == 0
     assert coloured_pixels(tmp_path / "full.png") > 1000
 
@@ -29,7 +29,7 @@ def test_overlay_is_in_colour_only_where_there_are_labels(tmp_path):
 def test_colour_images_stay_in_colour(tmp_path):
     image = np.zeros((3, 16, 16))
     image[0, 4:12, 4:12] = 255
-    overlay_figure(image, [np.zeros((16, 16), int)], ["prediction"], tmp_path / "rgb.png")
+    overlay_figure(image, {"prediction": np.zeros((16, 16), int)}, tmp_path / "rgb.png")
     assert coloured_pixels(tmp_path / "rgb.png") > 1000
 
 

@@ -144,7 +144,7 @@ def test_maps_beside_the_labels_are_no_cases(tmp_path):
 
 def test_nothing_to_compare_is_an_error(folders, tmp_path):
     write(tmp_path / "other" / "z.nii.gz", block(3))
-    with pytest.raises(InputError, match="found z.nii.gz there and a.nii.gz"):
+    with pytest.raises(InputError, match=r"named like the label files in .* \(a.nii.gz, .*\), found z.nii.gz"):
         evaluate_folder(tmp_path / "other", folders[1], LABELS, Units())
 
 

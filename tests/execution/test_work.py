@@ -105,7 +105,7 @@ def test_a_killed_worker_process_is_named_with_what_is_left():
         done, *lost = run(tasks, executor)
     assert done.value == 4 and [outcome.task.name for outcome in lost] == ["bad", "next"]
     assert all(isinstance(outcome.error, WorkersLost) for outcome in lost)
-    assert "2 are left, bad, next among them" in str(lost[0].error)
+    assert lost[0].error.where == "2 unfinished (bad, next)"
     with pytest.raises(InputError, match="-np 1"):
         lost[0].result()
 
@@ -128,7 +128,7 @@ def test_without_its_scheduler_all_that_is_left_is_named(tmp_path):
         lost = list(outcomes)
     assert {outcome.task.name for outcome in lost} == {"long", "next"}
     assert all(isinstance(outcome.error, WorkersLost) for outcome in lost)
-    assert "2 are left" in str(lost[0].error)
+    assert "2 unfinished" in lost[0].error.where
 
 
 def die_once(file):

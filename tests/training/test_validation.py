@@ -6,8 +6,8 @@ import shutil
 import pytest
 
 from mednca_pipeline.cli.train import main as train_main
+from mednca_pipeline.evaluation.component_removal import apply_postprocessing
 from mednca_pipeline.evaluation.metrics import Units, evaluate_case
-from mednca_pipeline.evaluation.postprocessing import apply_postprocessing
 from mednca_pipeline.evaluation.summary import evaluate_folder, label_files
 from mednca_pipeline.models.registry import read_plans
 from mednca_pipeline.results.summary import read_summary

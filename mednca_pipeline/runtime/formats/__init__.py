@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..geometry import Geometry
-from . import dicom, nifti, pillow, sitk
+from . import dicom, nifti, pillow, sitk, tiff
 
 
 class Format(Protocol):
@@ -26,23 +26,29 @@ Writer = Callable[[Path, np.ndarray, Geometry], None]
 _MODULES: dict[str, Format] = {
     ".nii.gz": nifti,
     ".nii": nifti,
+    ".hdr": nifti,
     ".nrrd": sitk,
+    ".nhdr": sitk,
     ".mha": sitk,
     ".mhd": sitk,
     ".png": pillow,
-    ".tif": pillow,
-    ".tiff": pillow,
+    ".tif": tiff,
+    ".tiff": tiff,
     ".bmp": pillow,
     ".jpg": pillow,
     ".jpeg": pillow,
     ".dcm": dicom,
 }
-_LABELS_AS = {".jpg": ".png", ".jpeg": ".png", ".dcm": ".nii.gz"}  # lossy, or a series
-_VOLUMES_AS = {ending: ".tif" for ending, module in _MODULES.items() if module is pillow} | {".tiff": ".tiff"}
+_VOXELS_BESIDE = (".mhd", ".nhdr", ".hdr")  # headers whose voxels lie in another file
+_LABELS_AS = {
+    **{".jpg": ".png", ".jpeg": ".png", ".dcm": ".nii.gz"},  # lossy, or a series
+    **{".nhdr": ".nrrd", ".hdr": ".nii.gz"},  # of two files
+}
+_VOLUMES_AS = {ending: ".tif" for ending, module in _MODULES.items() if module in (pillow, tiff)} | {".tiff": ".tiff"}
 
 SUPPORTED = tuple(_MODULES)  # every ending that can be read, lower case
 WRITABLE = tuple(ending for ending in SUPPORTED if ending not in _LABELS_AS)
-_WRITERS: dict[Format, Writer] = {nifti: nifti.write, sitk: sitk.write, pillow: pillow.write}
+_WRITERS: dict[Format, Writer] = {nifti: nifti.write, sitk: sitk.write, pillow: pillow.write, tiff: tiff.write}
 
 
 def split_ending(path: Path | str) -> tuple[str, str]:
@@ -74,17 +80,19 @@ def is_series(files: list[Path]) -> bool:
 
 
 def stored_files(path: Path) -> list[Path]:
-    """All files in which an image lies: those of a DICOM folder, sorted; an .mhd header and its voxels; else `path`."""
+    """All files in which an image lies: those of a DICOM folder, sorted; a header and its voxels; else `path`."""
     if path.is_dir():
         return sorted(file for file in path.rglob("*") if file.is_file())
-    return [path, *sitk.voxel_files(path)] if path.suffix.lower() == ".mhd" else [path]
+    if path.suffix.lower() not in _VOXELS_BESIDE:
+        return [path]
+    return [path, *(nifti if path.suffix.lower() == ".hdr" else sitk).voxel_files(path)]
 
 
 def read(source: Path | list[Path], as_labels: bool) -> tuple[np.ndarray, Geometry]:
     """(C, z, y, x) or (C, y, x) in LPS, in the type that the file has, and the geometry."""
     if isinstance(source, list):
         return dicom.read_series(source)
-    return _module(source).read(source, as_labels)
+    return _existing(source).read(source, as_labels)
 
 
 def header(source: Path | list[Path]) -> tuple[int, Geometry]:
@@ -92,7 +100,7 @@ def header(source: Path | list[Path]) -> tuple[int, Geometry]:
     if isinstance(source, list):
         array, geometry = dicom.read_series(source)
         return array.shape[0], geometry
-    return _module(source).header(source)
+    return _existing(source).header(source)
 
 
 def writer(path: Path) -> Writer:
@@ -101,6 +109,15 @@ def writer(path: Path) -> Writer:
     if ending not in WRITABLE:
         raise InputError(path, f"an ending that can be written ({', '.join(WRITABLE)})", repr(ending))
     return _WRITERS[_MODULES[ending]]
+
+
+def _existing(path: Path) -> Format:
+    """The module that reads `path`. Raises where there is nothing, and for a pipe, which would wait for ever."""
+    if not path.exists():
+        raise FileNotFoundError(path)
+    if not path.is_dir() and not path.is_file():
+        raise InputError(path, "a file or a folder", "a pipe or a device", "Copy its content into a file.")
+    return _module(path)
 
 
 def _module(path: Path) -> Format:

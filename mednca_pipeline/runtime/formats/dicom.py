@@ -1,9 +1,12 @@
 """DICOM series through SimpleITK's GDCM. Case names come from folders; no tag that names a patient is ever used."""
 
 import logging
+import math
 import os
+import re
+import stat
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,35 +15,52 @@ import numpy as np
 
 from ..errors import InputError
 from ..geometry import Geometry, geometry_from_affine
+from .limits import check_size
 from .sitk import SimpleITK, SitkImage, simpleitk
 
 SPACING_TOLERANCE = 0.01  # relative: a slice may be this far from its even place
 
 _log = logging.getLogger(__name__)
 _POSITION, _ORIENTATION, _FRAMES = "0020|0032", "0020|0037", "0028|0008"
+_INDEX = "DICOMDIR"  # names the files of a disc, and holds no image
+_KIND = re.compile(rb"1\.2\.840\.10008\.5\.1\.4\.1\.1\.([\d.]+)")
+# Kinds of DICOM files without an image: presentation states, reports, radiotherapy plans and structures, waveforms,
+# registrations, documents.
+_NO_IMAGE = (b"11.", b"88.", b"481.", b"9.", b"66", b"104.")
 
 
 @dataclass(frozen=True)
 class Series:
-    """One DICOM series in one folder. `index` counts from 1 within the folder; `name` is made from folder names."""
+    """One DICOM series in one folder. `index` counts from 1 within the folder; `name` is made from folder names.
+
+    problem: why the series cannot be used: files beside it that look like its slices cannot be read.
+    """
 
     uid: str
     folder: Path
     files: tuple[Path, ...]
     name: str
     index: int = 1
+    problem: InputError | None = None
 
     def __str__(self) -> str:
         return f"{self.index}: {self.uid} ({len(self.files)} files, first {self.files[0].name}) in {self.folder}"
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether a file starts as DICOM files do."""
+    """Whether a file starts as DICOM files do, with or without a preamble."""
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would wait for ever
+            return False
         with open(path, "rb") as file:
-            return file.read(132)[128:] == b"DICM"
+            start = file.read(132)
     except OSError:
         return False
+    if start[128:] == b"DICM":
+        return True
+    group, length = start[:2], int.from_bytes(start[4:8], "little")
+    plain = group in (b"\2\0", b"\x08\0") and start[3:4] == b"\0"
+    return plain and (start[4:6].isalpha() and start[4:6].isupper() or 0 < length <= 64)
 
 
 def find_series(folder: Path) -> list[Series]:
@@ -56,12 +76,12 @@ def find_series(folder: Path) -> list[Series]:
         subfolders.sort()
         here = _series_in(Path(place), files)
         parts = Path(place).relative_to(folder).parts or (folder.resolve().name,)
-        for index, (uid, slices) in enumerate(here, start=1):
+        for index, (uid, slices, problem) in enumerate(here, start=1):
             name = "_".join(parts) + (f"_series{index}" if len(here) > 1 else "")
             while name in names:
                 name += "_"
             names.add(name)
-            found.append(Series(uid, Path(place), slices, name, index))
+            found.append(Series(uid, Path(place), slices, name, index, problem))
     return found
 
 
@@ -148,19 +168,49 @@ def _only_series(path: Path) -> list[Path]:
         raise InputError(path, "a DICOM series", "no DICOM file in this folder or below it", "Check the path.")
     if len(found) > 1:
         raise InputError(path, "one DICOM series", f"{len(found)}:\n{_listing(found)}", "Name one of them.")
+    if found[0].problem:
+        raise found[0].problem
     return list(found[0].files)
 
 
-def _series_in(folder: Path, files: list[str]) -> list[tuple[str, tuple[Path, ...]]]:
-    """(uid, files) of each series that lies directly in `folder`, in the order of their first files."""
-    if not any(is_dicom(folder / file) for file in files):
+def _series_in(folder: Path, files: list[str]) -> list[tuple[str, tuple[Path, ...], InputError | None]]:
+    """(uid, files, problem) of each series that lies directly in `folder`, in the order of their first files."""
+    slices = tuple(sorted(folder / file for file in files if is_dicom(folder / file)))
+    if not slices:
         return []
+    gone = [folder / file for file in files if not (folder / file).exists()]
+    if gone:  # GDCM then loses other files as well
+        return [("", slices, _unread(folder, gone, "a link to a file that is not there"))]
     sitk = simpleitk()
     with _quiet(sitk):
         uids = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
         names = {uid: sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), uid) for uid in uids}
-    series = [(uid, tuple(sorted(Path(name) for name in names[uid]))) for uid in uids]
-    return sorted(series, key=lambda item: item[1])
+    taken = {uid: tuple(sorted(Path(name) for name in names[uid])) for uid in uids}
+    left = {folder / file for file in files}.difference(*taken.values())
+    lost = sorted(file for file in left if _looks_like_a_slice(file, taken.values()))
+    problem = _unread(folder, lost, "a damaged, cut off or empty file") if lost else None
+    if not taken:
+        return [("", slices, problem)] if problem else []
+    return sorted(((uid, several, problem) for uid, several in taken.items()), key=lambda item: item[1])
+
+
+def _looks_like_a_slice(file: Path, taken: Iterable[tuple[Path, ...]]) -> bool:
+    """Whether a file that belongs to no series should have been one of the slices beside it."""
+    if file.name.startswith(".") or file.name.upper() == _INDEX:
+        return False
+    if is_dicom(file):
+        with file.open("rb") as opened:
+            kind = _KIND.search(opened.read(4096))
+        return not (kind and kind[1].startswith(_NO_IMAGE))
+    endings = {one.suffix.lower() for several in taken for one in several} | {".dcm", ".ima"}
+    return file.suffix.lower() in endings or file.suffix[1:].isdecimal()
+
+
+def _unread(folder: Path, files: Sequence[Path], what: str) -> InputError:
+    others = f" and {len(files) - 1} more" if len(files) > 1 else ""
+    found = f"{what}, {files[0].name}{others}"
+    remedy = "Export or download the series again, or move these files elsewhere if they do not belong to it."
+    return InputError(folder, "DICOM slices that can be read", found, remedy)
 
 
 def _slices(files: list[Path], case: Path) -> tuple[list[SitkImage], np.ndarray, np.ndarray]:
@@ -174,6 +224,9 @@ def _slices(files: list[Path], case: Path) -> tuple[list[SitkImage], np.ndarray,
         for file in files:
             reader.SetFileName(str(file))
             try:
+                reader.ReadImageInformation()
+                voxels = math.prod(reader.GetSize()) * reader.GetNumberOfComponents()
+                check_size(file, voxels * sitk.GetArrayFromImage(sitk.Image(1, 1, reader.GetPixelID())).itemsize)
                 image = reader.Execute()
             except RuntimeError:  # its text may hold values of tags
                 found = f"that {file.name} cannot be read: it is damaged or truncated"

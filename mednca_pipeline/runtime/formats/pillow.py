@@ -1,5 +1,11 @@
-"""PNG, TIFF, BMP and JPEG (input only) in 2D through Pillow: grey, colour, palettes, alpha dropped, 1 to 32 bits."""
+"""PNG, BMP and JPEG (input only) in 2D through Pillow: grey, colour, palettes, alpha dropped, 1 to 32 bits.
 
+Pictures are turned as EXIF says. TIFF is written here, and read where tiff.py does not know the compression.
+"""
+
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,19 +15,27 @@ from PIL import Image, ImageFile
 from ..errors import InputError
 from ..files import replacing
 from ..geometry import Geometry, plain_geometry
+from .limits import check_size
+from .orientation import TAG, UPRIGHT, as_shown, shape_as_shown
 
 _GREY = ("1", "L", "I", "F", "I;16", "I;16B", "I;16L", "I;16N")
-_BITS_PER_SAMPLE, _PLANAR_CONFIGURATION, _SEPARATE = 258, 284, 2  # TIFF tags, and a value of the second
+_PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0  # a TIFF tag, and one of its values
+_PLANAR_CONFIGURATION, _SEPARATE = 284, 2
+_PNG_START = b"\x89PNG\r\n\x1a\n"
 
 
 def read(path: Path, as_labels: bool = False) -> tuple[np.ndarray, Geometry]:
     """(C, y, x) with 1 or 3 channels in the file's type. Labels: the index of a palette, one of three equal colours."""
-    with Image.open(path) as image:
-        _check_single(image)
+    with _opened(path) as image:
+        _check_checksums(path)
+        white_is_zero = getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == _WHITE_IS_ZERO
         if as_labels and image.mode in ("P", "PA"):
             array = np.asarray(image if image.mode == "P" else image.getchannel(0))
         else:
             array = _pixels(image)
+        if white_is_zero and as_labels == (array.dtype.itemsize == 1):  # Pillow inverts up to 8 bits and no others
+            array = ~array
+        array = as_shown(array, _orientation(image))  # of a PNG this may load the pixels in another form
     channels = np.moveaxis(np.atleast_3d(array), -1, 0)
     if as_labels and (channels == channels[0]).all():
         channels = channels[:1]
@@ -30,9 +44,9 @@ def read(path: Path, as_labels: bool = False) -> tuple[np.ndarray, Geometry]:
 
 def header(path: Path) -> tuple[int, Geometry]:
     """The number of channels and the geometry, from the file's first bytes."""
-    with Image.open(path) as image:
-        _check_single(image)
-        return (1 if _is_grey(image) else 3), plain_geometry((image.height, image.width))
+    with _opened(path) as image:
+        channels = 1 if _is_grey(image) else 3
+        return channels, plain_geometry(shape_as_shown((image.height, image.width), _orientation(image)))
 
 
 def write(path: Path, array: np.ndarray, geometry: Geometry) -> None:
@@ -51,10 +65,42 @@ def write(path: Path, array: np.ndarray, geometry: Geometry) -> None:
         Image.fromarray(upright).save(temporary, **options)
 
 
-def _check_single(image: Image.Image) -> None:
-    frames = getattr(image, "n_frames", 1)
-    if frames > 1:
-        raise InputError("", "one 2D image", f"{frames} pages", "Save stacks as .nii.gz, or each page as a file.")
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """An image of one frame, whose size the file can hold."""
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # check_size judges, by the file's size
+    try:
+        image = Image.open(path)
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
+    with image:
+        frames = getattr(image, "n_frames", 1)
+        if frames > 1:
+            raise InputError("", "one 2D image", f"{frames} pages", "Save stacks as .nii.gz, or each page as a file.")
+        check_size(path, image.width * image.height * len(image.getbands()) // (8 if image.mode == "1" else 1))
+        yield image
+
+
+def _orientation(image: Image.Image) -> int:
+    """How the pixels that Pillow gives are to be turned."""
+    return UPRIGHT if image.format == "TIFF" else image.getexif().get(TAG, UPRIGHT)  # Pillow turns TIFF itself
+
+
+def _check_checksums(path: Path) -> None:
+    """Raises InputError where a chunk of a PNG file is damaged, which Pillow does not notice in all of them."""
+    content = memoryview(path.read_bytes())
+    if content[: len(_PNG_START)] != _PNG_START:
+        return
+    at = len(_PNG_START)
+    while at + 12 <= len(content):
+        length = int.from_bytes(content[at : at + 4], "big")
+        kind, stored = bytes(content[at + 4 : at + 8]), content[at + 8 + length : at + 12 + length]
+        if len(stored) < 4 or zlib.crc32(content[at + 4 : at + 8 + length]) != int.from_bytes(stored, "big"):
+            raise InputError("", "intact PNG data", "a chunk with a wrong checksum", "Copy or export it again.")
+        if kind == b"IEND":
+            return
+        at += 12 + length
+    raise InputError("", "the end of the PNG data", "that the file is cut off", "Copy or export it again.")
 
 
 def _is_grey(image: Image.Image) -> bool:
@@ -75,10 +121,9 @@ def _pixels(image: Image.Image) -> np.ndarray:
     if _is_grey(image):
         return np.asarray(image.convert("RGB") if image.mode in ("P", "PA") else image)[..., 0]
     if image.mode in ("RGB", "RGBA", "RGBX"):
-        tags = getattr(image, "tag_v2", {})
-        if tags.get(_BITS_PER_SAMPLE, (8,))[0] > 8 and tags.get(_PLANAR_CONFIGURATION) == _SEPARATE:
-            raise InputError("", "interleaved colours", "16-bit colour planes", "Save it as PNG or as 8 bit.")
         if ";16" in rawmode:
+            if getattr(image, "tag_v2", {}).get(_PLANAR_CONFIGURATION) == _SEPARATE:
+                raise InputError("", "interleaved colours", "16-bit colour planes", "Save it as PNG or as 8 bit.")
             return _sixteen_bit_colours(image, rawmode)
         return np.asarray(image)[..., :3]
     return np.asarray(image.convert("RGB"))

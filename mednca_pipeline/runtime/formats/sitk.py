@@ -1,7 +1,6 @@
-"""NRRD, MHA and MHD through SimpleITK, which is optional and only imported here when it is needed."""
+"""NRRD, NHDR, MHA and MHD through SimpleITK, which is optional and only imported here when it is needed."""
 
 import os
-import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,9 @@ import numpy as np
 
 from ..errors import InputError
 from ..geometry import Geometry, make_geometry
+from .text_headers import TextHeader, metaimage, nrrd, segment_values
 
-_HEADER_BYTES = 65536
-_DATA_FILE = re.compile(rb"^ElementDataFile *[=:] *(.*?)\s*$", re.MULTILINE)
+SEGMENTATION = ".seg.nrrd"  # how the segmentations of 3D Slicer end
 
 SimpleITK = Any  # the module, which is imported late
 SitkImage = Any  # SimpleITK.Image, or a reader that has read a header
@@ -30,27 +29,31 @@ def simpleitk() -> SimpleITK:
 
 
 def voxel_files(path: Path) -> list[Path]:
-    """The file beside an .mhd header that holds its voxels, as "ElementDataFile" says; [] where there is none."""
+    """The file beside an .mhd or .nhdr header that holds its voxels; [] where the header names none that is there."""
     try:
-        with path.open("rb") as file:
-            found = _DATA_FILE.search(file.read(_HEADER_BYTES))
-        voxels = path.parent / found[1].decode("utf-8", "replace") if found else path
-        return [voxels] if voxels != path and voxels.is_file() else []
-    except OSError:
+        voxels = _checked(path).voxels
+    except (InputError, OSError):
         return []
+    return [voxels] if voxels != path else []
+
+
+def _checked(path: Path) -> TextHeader:
+    """The header of a file. Raises InputError for one that ITK must not see."""
+    return nrrd(path) if path.suffix.lower() in (".nrrd", ".nhdr") else metaimage(path)
 
 
 def read(path: Path, as_labels: bool = False) -> tuple[np.ndarray, Geometry]:
     """(C, z, y, x) or (C, y, x) in LPS in the file's type; components or a fourth axis are the channels."""
-    if not path.exists():
-        raise FileNotFoundError(path)
-    return from_simpleitk(simpleitk().ReadImage(str(path)))
+    sitk = simpleitk()
+    if path.name.lower().endswith(SEGMENTATION):
+        segment_values(path)  # raises where segments overlap
+    _checked(path)
+    return from_simpleitk(sitk.ReadImage(str(path)))
 
 
 def header(path: Path) -> tuple[int, Geometry]:
     """The number of channels and the geometry, without the voxels."""
-    if not path.exists():
-        raise FileNotFoundError(path)
+    _checked(path)
     reader = simpleitk().ImageFileReader()
     reader.SetFileName(str(path))
     reader.ReadImageInformation()

@@ -210,3 +210,50 @@ def test_no_patient_tag_gets_out(tmp_path, caplog, capfd):
     for secret in ("Doe", "Jane", "4711"):
         assert not any(secret in text for text in texts)
         assert secret.encode() not in content
+
+
+def without_preamble(folder):
+    for file in folder.iterdir():
+        file.write_bytes(file.read_bytes()[132:])
+
+
+def test_files_without_a_preamble_are_read(tmp_path):
+    expected = write_series(tmp_path / "series")
+    without_preamble(tmp_path / "series")
+    assert [len(series.files) for series in find_series(tmp_path)] == [4]
+    assert (read_image(tmp_path / "series").array[0] == expected).all()
+
+
+@pytest.mark.parametrize("place", [0, 5, 11])
+@pytest.mark.parametrize("fault", ["cut", "short", "empty", "link"])
+def test_a_slice_that_cannot_be_read_is_not_left_out_without_a_word(tmp_path, fault, place):
+    write_series(tmp_path / "series", positions=range(0, 36, 3))
+    file = sorted((tmp_path / "series").iterdir())[place]
+    content = file.read_bytes()
+    file.unlink()
+    if fault == "link":
+        file.symlink_to(tmp_path / "nowhere")
+    else:
+        file.write_bytes({"cut": content[:-8], "short": content[:200], "empty": b""}[fault])
+    with pytest.raises(InputError, match=rf"series.*{file.name}"):
+        read_image(tmp_path / "series")
+    assert all(series.problem for series in find_series(tmp_path))
+
+
+def test_what_is_no_slice_may_lie_beside_a_series(tmp_path):
+    expected = write_series(tmp_path / "series")
+    (tmp_path / "series" / "notes.txt").write_text("x", encoding="utf-8")
+    (tmp_path / "series" / "DICOMDIR").write_bytes(bytes(128) + b"DICM")
+    report = bytes(128) + b"DICM" + b"\2\0\2\0UI\x1e\x001.2.840.10008.5.1.4.1.1.88.33\0"
+    (tmp_path / "series" / "report.dcm").write_bytes(report)
+    assert (read_image(tmp_path / "series").array[0] == expected).all()
+    assert [series.problem for series in find_series(tmp_path)] == [None]
+
+
+def test_an_image_whose_zero_is_white_is_read_as_it_is_shown(tmp_path):
+    image = sitk.GetImageFromArray(np.arange(20, dtype=np.uint16).reshape(1, 4, 5))
+    image.SetMetaData("0028|0004", "MONOCHROME2")
+    sitk.WriteImage(image, str(tmp_path / "dark.dcm"))
+    dark = (tmp_path / "dark.dcm").read_bytes()
+    (tmp_path / "white.dcm").write_bytes(dark.replace(b"MONOCHROME2 ", b"MONOCHROME1 "))
+    assert (read_image(tmp_path / "white.dcm").array == 65535 - read_image(tmp_path / "dark.dcm").array).all()

@@ -74,10 +74,11 @@ def postprocessed_metrics(
 def _check(components: Mapping[str, int], labels_def: Labels) -> None:
     unknown = set(components) - set(labels_def.names)
     if unknown:
-        raise InputError(f"postprocessing: expected classes of {labels_def.names}, found {sorted(unknown)}.")
+        known = ", ".join(labels_def.names)
+        raise InputError("postprocessing", f"some of the classes {known}", ", ".join(sorted(unknown)))
     for name, number in components.items():
         if not isinstance(number, int) or number < 1:
-            raise InputError(f"postprocessing: expected at least 1 component of {name}, found {number!r}.")
+            raise InputError("postprocessing", f"at least 1 component of {name}", repr(number))
 
 
 def _label_without(value: int, index: int, labels_def: Labels) -> int:

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ..evaluation.component_removal import apply_postprocessing, postprocessed_metrics
 from ..evaluation.metrics import dice_by_policy
-from ..evaluation.postprocessing import apply_postprocessing, postprocessed_metrics
 from ..evaluation.summary import label_files
 from ..plans.plans import Plans
 from ..results.postprocessing import Postprocessing, raw_sha256
@@ -28,15 +28,18 @@ def update_postprocessing(results: ModelResults, references: Mapping[str, Path],
     references: label files by case. Raises InputError where a validation case's label file is missing.
     """
     newest = max(result.folder.summary_file.stat().st_mtime_ns for result in results.folds)
-    if _is_up_to_date(results, plans) and results.folder.postprocessing_file.stat().st_mtime_ns > newest:
-        return results.postprocessing
+    stored = _fitting(results, plans)
+    if stored and results.folder.postprocessing_file.stat().st_mtime_ns > newest:
+        return stored
     predictions: dict[str, Path] = {}
     for result in results.folds:
         predictions |= label_files(result.folder.validation)
     cases = results.validated
     missing = sorted(set(cases) - set(predictions))
     if missing:
-        raise InputError(f"expected a label file of every validation case, found none of {', '.join(missing[:5])}")
+        found = f"none of {', '.join(missing[:5])}"
+        remedy = "Validate the fold again with mednca_train --val."
+        raise InputError(results.folder.path, "a label file of every validation case", found, remedy)
     log.info("%s: choosing the postprocessing on %d out-of-fold cases", results.name, len(cases))
     predictions = {case: predictions[case] for case in cases}
     components, evidence = choose_postprocessing(predictions, references, plans.labels, plans.components)
@@ -47,7 +50,7 @@ def update_postprocessing(results: ModelResults, references: Mapping[str, Path],
         for case, path in predictions.items()
     }
     folds = tuple(result.fold for result in results.folds)
-    chosen = Postprocessing(components, evidence, folds, results.folds[0].run.digest, metrics, raw_sha256(cases))
+    chosen = Postprocessing(components, evidence, folds, results.folds[0].run.digest or "", metrics, raw_sha256(cases))
     results.folder.write_postprocessing(chosen)
     return chosen
 
@@ -68,7 +71,7 @@ def choose_postprocessing(
     planned = planned or {}
     if set(predictions) - set(references):
         lacking = ", ".join(sorted(set(predictions) - set(references))[:5])
-        raise InputError(f"postprocessing: expected a reference for every prediction, found none for {lacking}.")
+        raise InputError("postprocessing", "a reference for every prediction", f"none for {lacking}")
     chosen: dict[str, int] = {}
     evidence = {}
     before = _mean_dice(predictions, references, labels_def, chosen)
@@ -89,13 +92,13 @@ def choose_postprocessing(
     return chosen, evidence
 
 
-def _is_up_to_date(results: ModelResults, plans: Plans) -> bool:
-    """Whether the stored choice is of these folds, and was made among what the plan proposes now."""
-    stored = results.postprocessing
-    if stored is None or not results.is_measured or stored.folds != tuple(result.fold for result in results.folds):
-        return False
+def _fitting(results: ModelResults, plans: Plans) -> Postprocessing | None:
+    """The stored choice if it is of these folds, and was made among what the plan proposes now."""
+    stored = results.measured_with
+    if stored is None or stored.folds != tuple(result.fold for result in results.folds):
+        return None
     tried = {name: entry["components"] for name, entry in stored.evidence.items()}
-    return tried == {name: plans.components.get(name, 1) for name in plans.labels.names}
+    return stored if tried == {name: plans.components.get(name, 1) for name in plans.labels.names} else None
 
 
 def _mean_dice(

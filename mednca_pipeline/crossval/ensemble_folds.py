@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from ..evaluation.provenance import commit
 from ..inference.combination import Combination
@@ -16,6 +17,7 @@ from ..training.validation import validate
 from ..workspace import Workspace
 from .collect import FoldResult, collect_results, members_of, run_digests
 
+Number = TypeVar("Number", int, float)
 log = logging.getLogger(__name__)
 
 
@@ -37,12 +39,13 @@ def update_ensemble(workspace: Workspace, plans: Plans, splits: Sequence[Fold], 
     models = [found for found in collect_results(results, splits, plans) if found.name in names]
     complete = [fold for fold in range(len(splits)) if len(members_of(models, fold)) == len(names)]
     if not complete:
-        raise InputError(f"--ensemble: expected a fold that {' and '.join(names)} have finished, found none.")
+        remedy = "Run the same command again: it tries again what is missing."
+        raise InputError("--ensemble", f"a fold that {' and '.join(names)} have finished", "none", remedy)
     record = ModelRecord(plans.dataset, members=names)
     target = ModelFolder.of(results, record)
     for number in complete:
         members, folder = members_of(models, number), target.fold(number)
-        if folder.is_validated() and folder.run().members == run_digests(members):
+        if folder.is_validated() and (run := folder.run()) and run.members == run_digests(members):
             log.info("%s fold %d is finished", " + ".join(names), number)
             continue
         folders = {model.name: model.folder.path for model in models}
@@ -58,7 +61,6 @@ def update_ensemble(workspace: Workspace, plans: Plans, splits: Sequence[Fold], 
 def _run_record(members: Mapping[str, FoldResult], number: int, fold: Fold, command: str) -> RunRecord:
     """What the comparison reads of a fold. Parameters, file and training are sums: all models are needed to predict."""
     runs = [result.run for result in members.values()]
-    totals = {name: _total(runs, name) for name in ("parameters", "file_bytes", "training_minutes")}
     peaks = [run.peak_memory_bytes for run in runs if run.peak_memory_bytes is not None]
     return RunRecord(
         finished=True,
@@ -68,10 +70,12 @@ def _run_record(members: Mapping[str, FoldResult], number: int, fold: Fold, comm
         fold=number,
         split=fold.digest,
         peak_memory_bytes=max(peaks, default=None),
-        **totals,
+        parameters=_total([run.parameters for run in runs]),
+        file_bytes=_total([run.file_bytes for run in runs]),
+        training_minutes=_total([run.training_minutes for run in runs]),
     )
 
 
-def _total(runs: Sequence[RunRecord], name: str) -> float | None:
-    values = [getattr(run, name) for run in runs]
-    return None if None in values else sum(values)
+def _total(values: Sequence[Number | None]) -> Number | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mednca_pipeline.evaluation.postprocessing import Removed, apply_postprocessing, postprocessed_metrics
+from mednca_pipeline.evaluation.component_removal import Removed, apply_postprocessing, postprocessed_metrics
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.labels import Labels
 
