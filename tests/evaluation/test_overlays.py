@@ -40,6 +40,6 @@ def test_slices_lie_across_the_coarsest_axis_and_are_axial_for_equals(tmp_path, 
     for across in range(3):
         labels = np.zeros((12, 12, 12), int)
         labels[(slice(None),) * across + (5,)] = 1
-        overlay_figure(np.zeros((1, 12, 12, 12)), [labels], ["plane"], tmp_path / f"{across}.png", spacing)
+        overlay_figure(np.zeros((1, 12, 12, 12)), {"plane": labels}, tmp_path / f"{across}.png", spacing)
         coloured.append(coloured_pixels(tmp_path / f"{across}.png"))
     assert coloured.index(max(coloured)) == axis and max(coloured) > 3 * sorted(coloured)[1]
