@@ -18,13 +18,18 @@ Write = Callable[[Path], None]
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line says. Only `pairs` uses more than the source. series: as `choose_series` takes them."""
+    """What the command line says. Only `pairs` uses more than the source. series: as `choose_series` takes them.
+
+    labels: {value: name} of the label values that are written. channels: names of the images' channels.
+    """
 
     source: Path
     masks: Path | None = None
     threshold: float | None = None
     mapping: Mapping[int, int] | None = None
     series: tuple[str, ...] = ()
+    labels: Mapping[int, str] | None = None
+    channels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

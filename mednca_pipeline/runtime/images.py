@@ -80,14 +80,16 @@ class Header:
         return self.geometry.direction
 
 
-def read_image(paths: Path | str | Sequence[Path | str]) -> Image:
+def read_image(paths: Path | str | Sequence[Path | str], stored: bool = False) -> Image:
     """Reads one image as float32, channels first.
 
     paths: a file; several files of one shape, whose channels are stacked in order; or a DICOM series as its folder or
         the list of its files. A 4D file and an RGB file give several channels; an alpha channel is dropped.
+    stored: gives the values as the file stores them, as for labels, and not as a viewer shows them: a picture whose
+        zero is white is not inverted, and a palette is not looked up.
     Raises InputError naming the file when it is missing, unreadable, truncated, or of a format that is not supported.
     """
-    parts = [_read(source, False) for source in _sources(paths)]
+    parts = [_read(source, stored) for source in _sources(paths)]
     geometry = parts[0][1]
     for (_, other), source in zip(parts[1:], _sources(paths)[1:], strict=True):
         _check_channel(other, geometry, source)
