@@ -274,7 +274,7 @@ def imported_names(tree: ast.AST) -> set[str]:
 
 @pytest.mark.parametrize("path", SOURCES, ids=page_id)
 def test_code_unpickles_and_compiles_nothing_and_opens_no_connection(path):
-    """Promises of README and docs/known-faults.md (16, 17, 19): no torch.compile, no pickle, no network, no /dev/shm."""
+    """README and docs/known-faults.md (16, 17, 19) promise: no torch.compile, no pickle, no network, no /dev/shm."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     forbidden = {"pickle", "dill", "joblib", "urllib.request", "http.client", "requests", "socket"}
     forbidden |= {"torch.multiprocessing", "torch.utils.data", "multiprocessing.shared_memory"}
