@@ -184,14 +184,14 @@ def mean_dice(predictor, cases: Sequence) -> float:
     """Of the merged foreground, over the cases."""
     from statistics import mean
 
+    from benchmarks.scans import read_scan
     from mednca_pipeline.evaluation.metrics import dice_by_policy
-    from mednca_pipeline.runtime.images import read_image, read_labels
 
     found, labels = [], predictor.plans.labels
     for case in cases:
-        image, reference = read_image(case.images), read_labels(case.label).array[0]
-        predicted = predictor.predict(image.array, image.spacing_mm).labels
-        found.append(dice_by_policy(labels.foreground(predicted), labels.foreground(reference)))
+        scan = read_scan(case)
+        predicted = predictor.predict(scan.array, scan.spacing_mm).labels
+        found.append(dice_by_policy(labels.foreground(predicted), labels.foreground(scan.labels)))
     return mean(found)
 
 

@@ -15,6 +15,7 @@ from statistics import mean
 
 import numpy as np
 
+from benchmarks.scans import read_scan
 from mednca_pipeline.datasets.dataset import load_dataset
 from mednca_pipeline.evaluation.metrics import Units, evaluate_case, with_policy
 from mednca_pipeline.evaluation.provenance import provenance
@@ -23,7 +24,6 @@ from mednca_pipeline.inference import light
 from mednca_pipeline.inference.predictor import Predictor
 from mednca_pipeline.results.model_folder import ModelFolder
 from mednca_pipeline.runtime.files import write_text
-from mednca_pipeline.runtime.images import read_image, read_labels
 from mednca_pipeline.runtime.outline import Outline
 from mednca_pipeline.runtime.quality import FOREGROUND
 from mednca_pipeline.workspace import Workspace
@@ -71,10 +71,10 @@ def measure(folder: Path, root: Path, outline: Outline | None) -> Found:
     raw = {case.name: case for case in load_dataset(Workspace(root).raw_folder(predictor.plans.dataset)).training}
     found = Found([], [], [])
     for name in ModelFolder(folder).fold(0).summary().cases:
-        image, reference = read_image(raw[name].images), read_labels(raw[name].label)
-        prediction = predictor.predict(image.array, image.spacing_mm)
+        scan = read_scan(raw[name])
+        prediction = predictor.predict(scan.array, scan.spacing_mm)
         labels, units = predictor.plans.labels, Units(predictor.plans.spacing_known)
-        of_classes = evaluate_case(prediction.labels, reference.array[0], reference.spacing_mm, labels, units)
+        of_classes = evaluate_case(prediction.labels, scan.labels, scan.spacing_mm, labels, units)
         metrics = with_policy(of_classes[FOREGROUND])
         found.dice.append(metrics["dice"])
         found.hd95.append(metrics["hd95"])

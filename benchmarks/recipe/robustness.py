@@ -20,6 +20,7 @@ from statistics import mean
 
 import numpy as np
 
+from benchmarks.scans import read_scan
 from mednca_pipeline.datasets.dataset import Case, load_dataset
 from mednca_pipeline.evaluation.artefacts import ZOOM, artefact_rng, distorted
 from mednca_pipeline.evaluation.metrics import dice_by_policy
@@ -30,7 +31,6 @@ from mednca_pipeline.planning.augmentation import artefact_kinds
 from mednca_pipeline.plans.splits import read_splits
 from mednca_pipeline.results.fold_folder import FoldFolder
 from mednca_pipeline.results.model_folder import ModelFolder, ModelRecord
-from mednca_pipeline.runtime.images import read_image, read_labels
 from mednca_pipeline.runtime.labels import Labels
 from mednca_pipeline.workspace import Workspace
 
@@ -100,12 +100,12 @@ def measure(predictor: Predictor, cases: Sequence[Case], severities: Sequence[in
     names = (*artefact_kinds(predictor.plans.channel_names).value, ZOOM)
     clean, found = [], {name: {severity: [] for severity in severities} for name in names}
     for case in cases:
-        image, reference = read_image(case.images), read_labels(case.label).array[0]
-        clean.append(class_dice(predictor.predict(image.array, image.spacing_mm).labels, reference, labels))
+        scan = read_scan(case)
+        clean.append(class_dice(predictor.predict(scan.array, scan.spacing_mm).labels, scan.labels, labels))
         for name in names:
             for severity in severities:
-                scan = distorted(name, severity, image.array, image.spacing_mm, artefact_rng(case.name, name))
-                found[name][severity].append(class_dice(predictor.predict(*scan).labels, reference, labels))
+                given = distorted(name, severity, scan.array, scan.spacing_mm, artefact_rng(case.name, name))
+                found[name][severity].append(class_dice(predictor.predict(*given).labels, scan.labels, labels))
     rows = {name: {severity: mean(values) for severity, values in row.items()} for name, row in found.items()}
     return Robustness(len(cases), mean(clean), rows)
 

@@ -140,7 +140,7 @@ def measured(study: Study, what: str, members: Sequence[Member]) -> dict[str, An
 def segmentation(study: Study, index: int, probabilities: np.ndarray) -> np.ndarray:
     """Labels (z, y, x) of a held-out case from its probabilities (K, z, y, x) in the cropped image."""
     case, plans, axial = study.cases[index], study.job.plans, study.views["axial"].preprocessing
-    _, frame = preprocess_image(case.image, case.spacing_mm, axial)
+    _, frame = preprocess_image(case.array, case.spacing_mm, axial)
     labels = restore_labels(probabilities, frame, plans.labels)
     return apply_postprocessing(labels, plans.components, plans.labels)[0]
 

@@ -8,7 +8,6 @@ import pytest
 from mednca_pipeline.datasets.case_checks import check_arrays
 from mednca_pipeline.datasets.check import check_dataset
 from mednca_pipeline.datasets.dataset import load_dataset
-from mednca_pipeline.execution.executors import open_executor
 from mednca_pipeline.fingerprint.extract import extract_fingerprint
 from mednca_pipeline.runtime.images import read_image, read_labels, write_labels
 
@@ -284,12 +283,11 @@ def test_colour_needs_three_channel_names(tmp_path):
     assert _check(folder).findings == ()
 
 
-def test_workers_find_the_same(folder):
+def test_workers_find_the_same(folder, workers):
     save(folder / "labelsTr" / "a.nii.gz", np.zeros(SHAPE_XYZ, np.uint8))
     (folder / "imagesTr" / "b_0000.nii.gz").write_bytes(b"nonsense")
     seen = []
-    with open_executor(2) as executor:
-        assert _check(folder, executor=executor, progress=seen.append) == _check(folder)
+    assert _check(folder, executor=workers, progress=seen.append) == _check(folder)
     assert sorted(seen) == ["a", "b", "c"]
 
 

@@ -7,7 +7,6 @@ import pytest
 
 from mednca_pipeline.datasets.check import check_dataset
 from mednca_pipeline.datasets.dataset import load_dataset
-from mednca_pipeline.execution.executors import open_executor
 from mednca_pipeline.fingerprint import extract
 from mednca_pipeline.fingerprint.extract import check_and_extract, extract_fingerprint, raw_sha256
 from mednca_pipeline.fingerprint.fingerprint import read_fingerprint, write_fingerprint
@@ -42,10 +41,9 @@ def test_fingerprint_measures_the_files(folder, fingerprint):
     assert len(fingerprint.foreground) == len(dataset.channel_names)
 
 
-def test_workers_and_order_change_nothing(folder, fingerprint):
+def test_workers_and_order_change_nothing(folder, fingerprint, workers):
     seen = []
-    with open_executor(2) as executor:
-        report, parallel = check_and_extract(load_dataset(folder), executor, seen.append)
+    report, parallel = check_and_extract(load_dataset(folder), workers, seen.append)
     assert parallel == fingerprint
     dataset = load_dataset(folder)
     assert sorted(seen) == sorted(case.name for case in (*dataset.training, *dataset.test))

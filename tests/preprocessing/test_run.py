@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from mednca_pipeline.datasets.dataset import Case
-from mednca_pipeline.execution.executors import open_executor
 from mednca_pipeline.preprocessing.run import preprocess_dataset, preprocessing_digest
 from mednca_pipeline.preprocessing.store import CaseStore
 from mednca_pipeline.runtime.errors import InputError
@@ -146,11 +145,11 @@ def test_bad_cases_are_named_and_do_not_stop_the_others(cases, tmp_path):
     assert CaseStore(tmp_path / "out").cases() == ["fall_2"]
 
 
-def test_workers_do_the_same_and_pass_on_the_real_traceback(cases, tmp_path):
+def test_workers_do_the_same_and_pass_on_the_real_traceback(cases, tmp_path, workers):
     _run(cases, tmp_path / "alone")
     _save(np.zeros((5, 5, 5), np.uint8), cases[1].label)
-    with pytest.raises(InputError, match="1 of 3 cases") as caught, open_executor(2) as executor:
-        _run(cases, tmp_path / "together", executor=executor)
+    with pytest.raises(InputError, match="1 of 3 cases") as caught:
+        _run(cases, tmp_path / "together", executor=workers)
     text = "".join(traceback.format_exception(caught.value))
     assert "in preprocess_case" in text and "fall_1" in str(caught.value)
     alone, together = CaseStore(tmp_path / "alone"), CaseStore(tmp_path / "together")

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from mednca_pipeline.runtime.cropping import Crop
-from mednca_pipeline.runtime.labels import Labels
 from mednca_pipeline.runtime.normalisation import Normalise
 from mednca_pipeline.runtime.padding import Pad
 from mednca_pipeline.runtime.permuting import Permute
@@ -23,7 +22,8 @@ from mednca_pipeline.runtime.preprocessing_steps import Frame
 from mednca_pipeline.runtime.records import from_dict
 from mednca_pipeline.runtime.resampling import LINEAR, NEAREST, Resample
 
-LABELS = Labels(("left", "right"), ((1,), (2,)))
+from .boxes import LABELS, image_and_labels
+
 ORDERS = tuple(permutations(range(3)))
 
 EXACT_STEPS = [
@@ -73,19 +73,6 @@ def test_normalising_leaves_labels_and_probabilities_alone():
     labels = np.ones((2, 2), np.uint8)
     assert step.forward_labels(labels) is labels
     assert step.inverse(labels) is labels
-
-
-def image_and_labels(shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """An image (1, *shape) in a border of zeros, one voxel wide, and two boxes as its labels (*shape)."""
-    image = np.zeros((1, *shape), np.float32)
-    inside = (0, *(slice(1, -1) for _ in shape))
-    image[inside] = np.random.default_rng(0).uniform(1, 2, image[inside].shape)
-    labels = np.zeros(shape, np.uint8)
-    middle = shape[-1] // 2
-    box = tuple(slice(size // 4, size - size // 4) for size in shape[:-1])
-    labels[(*box, slice(shape[-1] // 4, middle))] = 1
-    labels[(*box, slice(middle, shape[-1] - shape[-1] // 4))] = 2
-    return image, labels
 
 
 WAYS = [  # shape of the image, its spacing, axis order, target spacing

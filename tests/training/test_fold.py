@@ -4,10 +4,7 @@ import csv
 import dataclasses
 import json
 import math
-import os
 import shutil
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -100,10 +97,8 @@ def test_force_leaves_nothing_of_the_former_training(uninterrupted, root, monkey
 
 def test_two_trainings_never_write_into_one_fold(root, capsys):
     with FoldFolder(fold_folder(root)).only_writer():
-        command = [sys.executable, "-m", "mednca_pipeline.cli.train", *arguments(root, "--iterations", "1")]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-        other = subprocess.run(command, env=environment, capture_output=True, text=True, encoding="utf-8")
-    assert other.returncode == 2 and "Another process" in other.stderr
+        assert train_main(arguments(root, "--iterations", "1")) == 2
+    assert "Another process" in capsys.readouterr().err
     assert [path.name for path in fold_folder(root).iterdir() if path.name != ".lock"] == []
 
 
