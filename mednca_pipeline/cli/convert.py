@@ -27,30 +27,24 @@ def main(argv: list[str] | None = None) -> int:
         "Writes a dataset in nnU-Net's raw format to raw/DatasetNNN_Name. The source does not change.",
         EXAMPLES,
     )
-    parser.add_argument(
-        "converter", choices=CONVERTERS, help="what the source is; pairs: a folder of images and a folder of masks"
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add("converter", choices=CONVERTERS, help="what the source is; pairs: a folder of images and a folder of masks")
+    add(
         "-i",
         required=True,
         metavar="SOURCE",
         help="downloaded folder; with pairs: folder of images, or of DICOM subfolders",
     )
-    parser.add_argument("-d", required=True, type=int, metavar="NUMBER", help="number of the new dataset")
-    parser.add_argument("--name", help="name of the new dataset (default: the source's name; required with pairs)")
-    parser.add_argument("--force", action="store_true", help="overwrite an existing dataset")
+    add("-d", required=True, type=int, metavar="NUMBER", help="number of the new dataset")
+    add("--name", help="name of the new dataset (default: the source's name; required with pairs)")
+    add("--force", action="store_true", help="overwrite an existing dataset")
     pairs = parser.add_argument_group("options for pairs only")
     pairs.add_argument("-l", metavar="MASKS", help="folder of masks, which are named after their images")
     pairs.add_argument("--threshold", type=float, metavar="T", help="make mask values above T label 1")
     pairs.add_argument(
         "--map", nargs="+", metavar="FROM:TO", help="mask values and their labels: 255:1 makes 255 label 1"
     )
-    pairs.add_argument(
-        "--series",
-        nargs="+",
-        metavar="UID",
-        help="UIDs or numbers of the DICOM series to take if a folder holds several, or all",
-    )
+    pairs.add_argument("--series", nargs="+", metavar="UID", help="UIDs or numbers of the DICOM series to take, or all")
     return run_command(parser, _convert, argv)
 
 

@@ -11,8 +11,6 @@ from ..runtime.labels import Labels
 from .channels import group_channels
 from .description import Description, read_description
 
-__all__ = ["Case", "Dataset", "group_channels", "label_files", "load_dataset", "visible_files"]
-
 
 @dataclass(frozen=True)
 class Case:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..datasets.description import PICTURES
 from ..execution.work import Task, WorkersLost, run_in_order
 from ..results.summary import CaseResult, Metrics, Summary, SummaryUnits
 from ..runtime.errors import InputError
@@ -18,7 +19,6 @@ from ..runtime.images import Image, read_labels
 from ..runtime.labels import Labels
 from .metrics import METRICS, Units, evaluate_case, policy_counts, with_policy
 
-_PIXELS = (".png", ".tif", ".tiff", ".bmp")  # formats that say nothing reliable about millimetres
 _MAP = re.compile(r"(.+?)(?:_variance|_probabilities_.+)")
 
 _log = logging.getLogger(__name__)
@@ -111,7 +111,7 @@ def found_labels(*folders: Path) -> Labels:
 
 def have_spacing(folder: Path) -> bool:
     """Whether the label files in `folder` are of formats that store a spacing."""
-    return not any(split_ending(file)[1] in _PIXELS for file in label_files(folder).values())
+    return not any(split_ending(file)[1] in PICTURES for file in label_files(folder).values())
 
 
 def _averages(cases: Sequence[Metrics], prefix: str = "") -> dict[str, Any]:

@@ -37,9 +37,8 @@ def _shuffled_parts(units: list[tuple[str, ...]], n_folds: int) -> list[set[str]
         return [{units[index][0] for index in part} for _, part in shuffled]
     order = np.random.default_rng(SEED).permutation(len(units))
     parts: list[set[str]] = [set() for _ in range(n_folds)]
-    for index in sorted(
-        order, key=lambda index: -len(units[index])
-    ):  # stable: the largest first, each to the smallest fold
+    largest_first = sorted(order, key=lambda index: -len(units[index]))  # stable
+    for index in largest_first:
         min(parts, key=len).update(units[index])
     return parts
 

@@ -59,7 +59,6 @@ class Planned:
     on what was kept from before.
     """
 
-    dataset: Dataset
     report: Report | None
     plans: Plans | None = None
     configs: tuple[ConfigName, ...] = ()
@@ -82,7 +81,7 @@ def plan_dataset(
     """
     report, fingerprint = _fingerprint(workspace, dataset, options.force, executor, progress)
     if fingerprint is None:
-        return Planned(dataset, report)
+        return Planned(report)
     notes: list[str] = []
     if report is None:
         notes.append("Raw data unchanged since they were checked; mednca_check shows the findings again.")
@@ -107,7 +106,7 @@ def plan_dataset(
     folds = _splits(workspace, fingerprint, options, notes)
     write_fingerprint(workspace.fingerprint_file(dataset.name), fingerprint)
     write_plans(workspace.plans_file(dataset.name), plans)
-    return Planned(dataset, report, plans, configs, folds, tuple(notes))
+    return Planned(report, plans, configs, folds, tuple(notes))
 
 
 def default_memory_bytes() -> int:
