@@ -82,7 +82,7 @@ def _options(arguments: argparse.Namespace) -> "Options":
     flags = ("-l", "--threshold", "--map", "--series")
     given = " ".join(flag for flag in flags if getattr(arguments, flag.lstrip("-")) is not None)
     if given and arguments.converter != "pairs":
-        remedy = "Leave out what only pairs takes."
+        remedy = f"Leave out {given}, or convert with pairs."
         raise InputError(f"mednca_convert {arguments.converter}", "no option of pairs", given, remedy)
     masks = Path(arguments.l).expanduser() if arguments.l else None
     mapping, series = _mapping(arguments.map), tuple(arguments.series or ())

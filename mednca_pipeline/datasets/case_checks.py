@@ -134,7 +134,9 @@ def _read(reader: Callable[[Path], Image], case: Case, file: Path, findings: lis
         findings.append(from_error(case.name, file, error))
     except MemoryError:
         found = f"an image too large for this machine's memory ({file.stat().st_size / 1e6:.0f} MB on disk)"
-        remedy = "Check it with a viewer: a damaged header may name a wrong size. Else crop it, or leave this case out."
+        remedy = (
+            "Check it with a viewer: a damaged header may name a wrong size. Otherwise crop it, or leave this case out."
+        )
         findings.append(Finding(FATAL, case.name, file, found, "an image that fits into memory", remedy))
     return None
 
@@ -170,7 +172,7 @@ def _check_intensities(case: Case, image: Image) -> Iterator[Finding]:
     for index, value in constant:
         remedy = "Export the image again, or leave this case out."
         if severity == WARNING:
-            remedy = "Nothing, if this channel is missing on purpose; else export it again."
+            remedy = "Do nothing if the channel is missing on purpose; otherwise export it again."
         found = f"the value {value:g} everywhere{_which(case, image, index)}"
         yield Finding(severity, case.name, _channel_file(case, index), found, "an image that varies", remedy)
 
@@ -185,7 +187,7 @@ def _check_labels(case: Case, file: Path, array: np.ndarray, labels: Labels) -> 
         yield Finding(FATAL, case.name, file, found, expected, _label_remedy(unknown, labels))
     elif values <= {0, labels.ignore}:
         found = "only background" if labels.ignore not in values else "only background and ignored voxels"
-        remedy = "Nothing, if there is nothing to see in this image; else label it."
+        remedy = "Do nothing if the image shows none of the classes; otherwise label it."
         yield Finding(NOTE, case.name, file, found, "some foreground (empty labels are allowed)", remedy)
 
 

@@ -78,7 +78,7 @@ def _odd_axes(checks: Sequence[CaseCheck], files: dict[str, Path]) -> Iterator[F
     for check in checks:
         if check.ndim not in (0, usual):
             expected = f"{usual} axes, as {counts[usual]} other cases have"
-            remedy = "Leave this case out, or make a dataset of its own of such images."
+            remedy = "Leave this case out, or make a separate dataset of such images."
             yield Finding(FATAL, check.name, files[check.name], f"{check.ndim} axes", expected, remedy)
 
 
@@ -106,7 +106,7 @@ def _twins(checks: Sequence[CaseCheck], files: dict[str, Path]) -> Iterator[Find
         if not others:
             continue
         severity, found = NOTE, f"the same image as {', '.join(others)}"
-        remedy = "Nothing: they share a fold. Remove the copies if they are there by mistake."
+        remedy = "Do nothing, as they share a fold, or remove the copies if they are there by mistake."
         if len({check.label_sha256 for check in group}) > 1:
             severity, found = WARNING, f"{found}, with another label"
             remedy = "Keep one of them: their labels differ. Until then they share a fold."

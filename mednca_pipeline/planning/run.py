@@ -93,16 +93,15 @@ def plan_dataset(
         overrides["memory"] = f"{options.memory_bytes}B"
     memory = parse_memory(overrides["memory"]) if "memory" in overrides else default_memory_bytes()
     unchanged = ", ".join(sorted(key for key in kept if overrides[key] == kept[key]))
-    kept_note = f"Kept from your earlier planning: {unchanged}. --force plans without them."
     try:
         plans = make_plans(fingerprint, overrides, memory)
     except InputError as error:
         if unchanged:
-            remedy = f"{error.remedy} {kept_note}".strip()
+            remedy = f"{error.remedy} Add --force to plan without your earlier choices: {unchanged}.".strip()
             raise InputError(error.where, error.expected, error.found, remedy) from error
         raise
     if unchanged:
-        notes.append(kept_note)
+        notes.append(f"Kept from your earlier planning: {unchanged}. --force plans without them.")
     folds = _splits(workspace, fingerprint, options, notes)
     write_fingerprint(workspace.fingerprint_file(dataset.name), fingerprint)
     write_plans(workspace.plans_file(dataset.name), plans)
