@@ -95,23 +95,19 @@ def _labels(arguments: argparse.Namespace, predictions: Path, references: Path) 
 def _conclude(summary: "Summary", file: Path, quiet: bool) -> int:
     from rich.console import Console
 
+    from ..runtime.listing import listed
     from .tables import summary_table
 
     if not quiet:
         Console().print(summary_table(summary))
         print(f"Written: {file}")
-        if summary.unmatched:
-            print(f"note: predictions without a label file: {_listed(summary.unmatched)}")
+        if found := summary.unmatched:
+            print(f"note: predictions without a label file: {len(found)} ({listed(found, _NAMED)})")
     for case, reason in (summary.failed or {}).items():
         print(f"failed: {case}: {reason}", file=sys.stderr)
     if summary.missing:
-        print(f"without a prediction: {_listed(summary.missing)}", file=sys.stderr)
+        print(f"without a prediction: {len(summary.missing)} ({listed(summary.missing, _NAMED)})", file=sys.stderr)
     return INPUT_FAULT if summary.failed or summary.missing else DONE
-
-
-def _listed(cases: tuple[str, ...]) -> str:
-    more = f" and {len(cases) - _NAMED} more" if len(cases) > _NAMED else ""
-    return f"{len(cases)} ({', '.join(cases[:_NAMED])}{more})"
 
 
 if __name__ == "__main__":

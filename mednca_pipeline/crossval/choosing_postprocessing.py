@@ -15,6 +15,7 @@ from ..results.postprocessing import Postprocessing, raw_sha256
 from ..runtime.errors import InputError
 from ..runtime.images import read_labels
 from ..runtime.labels import Labels
+from ..runtime.listing import listed
 from ..runtime.quality import FOREGROUND
 from .collect import ModelResults
 
@@ -37,7 +38,7 @@ def update_postprocessing(results: ModelResults, references: Mapping[str, Path],
     cases = results.validated
     missing = sorted(set(cases) - set(predictions))
     if missing:
-        found = f"none of {', '.join(missing[:5])}"
+        found = f"none of {listed(missing)}"
         remedy = "Validate the fold again with mednca_train --val."
         raise InputError(results.folder.path, "a label file of every validation case", found, remedy)
     log.info("%s: choosing the postprocessing on %d out-of-fold cases", results.name, len(cases))
@@ -69,9 +70,8 @@ def choose_postprocessing(
     chosen. Raises InputError when a prediction has no reference.
     """
     planned = planned or {}
-    if set(predictions) - set(references):
-        lacking = ", ".join(sorted(set(predictions) - set(references))[:5])
-        raise InputError("postprocessing", "a reference for every prediction", f"none for {lacking}")
+    if lacking := sorted(set(predictions) - set(references)):
+        raise InputError("postprocessing", "a reference for every prediction", f"none for {listed(lacking)}")
     chosen: dict[str, int] = {}
     evidence = {}
     before = _mean_dice(predictions, references, labels_def, chosen)

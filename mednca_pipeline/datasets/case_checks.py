@@ -11,6 +11,7 @@ from ..runtime.errors import InputError
 from ..runtime.geometry import Geometry, differences
 from ..runtime.images import Image, read_image, read_labels
 from ..runtime.labels import Labels
+from ..runtime.listing import listed
 from .dataset import Case, Dataset
 from .findings import FATAL, NOTE, WARNING, Finding, from_error
 
@@ -182,8 +183,7 @@ def _check_labels(case: Case, file: Path, array: np.ndarray, labels: Labels) -> 
     unknown = sorted(values - labels.valid_values)
     if unknown:
         expected = f"only {', '.join(str(value) for value in sorted(labels.valid_values))}, as in dataset.json"
-        found = f"label value{'s' * (len(unknown) > 1)} {', '.join(str(value) for value in unknown[:8])}"
-        found += ", ..." if len(unknown) > 8 else ""
+        found = f"label value{'s' * (len(unknown) > 1)} {listed(unknown, 8)}"
         yield Finding(FATAL, case.name, file, found, expected, _label_remedy(unknown, labels))
     elif values <= {0, labels.ignore}:
         found = "only background" if labels.ignore not in values else "only background and ignored voxels"

@@ -21,6 +21,7 @@ from ..plans.plans import ConfigName, Plans, write_plans
 from ..plans.splits import Fold, add_groups, groups_in, joined_groups, read_splits, unused_cases, write_splits
 from ..runtime.errors import InputError
 from ..runtime.files import read_json, write_json
+from ..runtime.listing import listed
 from ..workspace import Workspace
 from .folds import DEFAULT_FOLDS, make_folds, read_groups
 from .memory import DEFAULT_BYTES, parse_memory
@@ -199,7 +200,7 @@ def _splits(workspace: Workspace, fingerprint: Fingerprint, options: PlanOptions
         unused = unused_cases(folds, names)
         if unused:
             notes.append(
-                f"{len(unused)} of {len(names)} cases are in no fold of {path} ({', '.join(unused[:5])}): they are "
+                f"{len(unused)} of {len(names)} cases are in no fold of {path} ({listed(unused)}): they are "
                 "never trained on. Delete the file for new folds of all cases."
             )
         return folds
