@@ -13,6 +13,7 @@ from mednca_pipeline.runtime.formats.sitk import SEGMENTATION
 from mednca_pipeline.runtime.geometry import Geometry, offset_in
 from mednca_pipeline.runtime.images import Image as LabelImage
 from mednca_pipeline.runtime.images import read_header, read_image, read_labels, to_grey, write_labels, write_volume
+from mednca_pipeline.runtime.listing import listed
 
 Source = Path | tuple[Path, ...]  # a file, or the files of a DICOM series
 
@@ -70,9 +71,8 @@ def write_mapped_labels(source: Path, mapping: Mapping[int, int] | None, referen
         pairs = {0: 0, **mapping}
         unknown = sorted(set(np.unique(array).tolist()) - set(pairs))
         if unknown:
-            known = ", ".join(str(value) for value in pairs)
-            values = ", ".join(str(value) for value in unknown[:8])
-            raise InputError(source, f"only the values {known}", f"also {values}", "Add them to --map.")
+            known, found = listed(list(pairs), 20), f"also {listed(unknown, 8)}"
+            raise InputError(source, f"only the values {known}", found, "Add them to --map.")
         array = np.select([array == value for value in pairs], list(pairs.values())).astype(np.int32)
     write_labels(target, array, geometry)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.images import SUPPORTED, split_ending, stored_files
+from mednca_pipeline.runtime.listing import listed
 
 
 def existing_folder(path: Path, what: str) -> Path:
@@ -55,6 +56,5 @@ def case_name(text: str) -> str:
 def count(files: Sequence[Path | str], what: str) -> str:
     """ "3 images (a.png, b.png, c.png)", with at most three names."""
     names = [file.name if isinstance(file, Path) else file for file in files]
-    shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
     plural = what if len(names) == 1 else f"{what[:-1]}ies" if what.endswith("y") else f"{what}s"
-    return f"{len(names)} {plural} ({shown})"
+    return f"{len(names)} {plural} ({listed(names, 3)})"

@@ -28,18 +28,17 @@ def main(argv: list[str] | None = None) -> int:
         "Writes a dataset in nnU-Net's raw format to raw/DatasetNNN_Name. The source does not change.",
         EXAMPLES,
     )
-    parser.add_argument(
-        "converter", choices=CONVERTERS, help="what the source is; pairs: a folder of images and a folder of masks"
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add("converter", choices=CONVERTERS, help="what the source is; pairs: a folder of images and a folder of masks")
+    add(
         "-i",
         required=True,
         metavar="SOURCE",
         help="downloaded folder; with pairs: folder of images, or of DICOM subfolders",
     )
-    parser.add_argument("-d", required=True, type=int, metavar="NUMBER", help="number of the new dataset")
-    parser.add_argument("--name", help="name of the new dataset (default: the source's name; required with pairs)")
-    parser.add_argument("--force", action="store_true", help="overwrite an existing dataset")
+    add("-d", required=True, type=int, metavar="NUMBER", help="number of the new dataset")
+    add("--name", help="name of the new dataset (default: the source's name; required with pairs)")
+    add("--force", action="store_true", help="overwrite an existing dataset")
     pairs = parser.add_argument_group("options for pairs only")
     pairs.add_argument("-l", metavar="MASKS", help="folder of masks, which are named after their images")
     pairs.add_argument("--threshold", type=float, metavar="T", help="make mask values above T label 1")
@@ -93,7 +92,7 @@ def _options(arguments: argparse.Namespace) -> "Options":
     flags = ("-l", "--threshold", "--map", "--labels", "--channel", "--series")
     given = " ".join(flag for flag in flags if getattr(arguments, flag.lstrip("-")) is not None)
     if given and arguments.converter != "pairs":
-        remedy = "Leave out what only pairs takes."
+        remedy = f"Leave out {given}, or convert with pairs."
         raise InputError(f"mednca_convert {arguments.converter}", "no option of pairs", given, remedy)
     mapping = None
     if arguments.map is not None:

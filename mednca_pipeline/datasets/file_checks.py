@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..runtime.images import SUPPORTED, output_ending, split_ending
+from ..runtime.listing import listed
 from .dataset import Case, Dataset, label_files, visible_files
 from .findings import FATAL, WARNING, Finding, Severity
 
@@ -67,7 +68,8 @@ def _channel_files(case: Case, dataset: Dataset, severity: Severity) -> Iterator
             f"add _0000 to each name: {_renamed(case.images[-1])}."
         )
         file = case.images[-1].with_name(extra[0]) if extra else case.images[-1]
-        yield Finding(severity, case.name, file, f"{len(present)} files: {_list(present)}", _channels(dataset), remedy)
+        found = f"{len(present)} files: {listed(present, 4)}"
+        yield Finding(severity, case.name, file, found, _channels(dataset), remedy)
 
 
 def _absence(file: Path) -> str:
@@ -107,10 +109,6 @@ def _channels(dataset: Dataset) -> str:
 def _renamed(file: Path) -> str:
     stem, ending = split_ending(file)
     return f"{stem}_0000{ending}"
-
-
-def _list(names: list[str]) -> str:
-    return ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
 
 
 def _lower(names: list[str]) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..datasets.dataset import group_channels
+from ..datasets.channels import group_channels
 from ..runtime.errors import InputError
 from ..runtime.formats.dicom import Series, choose_series, find_series, is_dicom
 from ..runtime.images import SUPPORTED, output_ending, split_ending

@@ -26,11 +26,6 @@ def test_a_link_to_a_file_that_is_not_there_is_fatal(tmp_path, folder):
     (found,) = check_files(load_dataset(raw))
     assert (found.severity, found.case, found.file) == ("fatal", "b", file)
     assert found.found == "a link to a file that is not there"
-        "fatal",
-        "b",
-        file,
-        "a link to a file that is not there",
-    )
 
 
 def test_a_link_that_leads_somewhere_is_a_file_like_others(tmp_path):

@@ -139,6 +139,12 @@ def die_once(file):
     kill_oneself()
 
 
+def test_a_negative_number_of_workers_is_refused():
+    with pytest.raises(InputError) as caught, open_executor(-1):
+        pass
+    assert (caught.value.where, caught.value.found) == ("-np", "-1")
+
+
 def test_a_cluster_that_is_not_there_is_said(monkeypatch):
     pytest.importorskip("distributed", reason="Dask is not installed (the extra cluster)")
     from mednca_pipeline.execution import executors

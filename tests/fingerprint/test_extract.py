@@ -69,7 +69,8 @@ def test_identical_images_are_grouped(tmp_path):
     labels[2].write_bytes(labels[0].read_bytes())
     report, found = check_and_extract(load_dataset(folder))
     twins = (found.cases[0].name, found.cases[2].name)
-    assert found.identical_images() == (twins,) == report.identical
+    assert found.identical_images() == (twins,)
+    assert [(found.case, found.found) for found in report.findings] == [(twins[0], f"the same image as {twins[1]}")]
 
 
 def test_raw_digest_changes_with_any_file(tmp_path):
