@@ -43,7 +43,7 @@ def predict_case(
     """
     start = time.perf_counter()
     if case.problem:
-        raise InputError(case.problem)
+        raise case.problem
     image, notes = _read(predictor, case.files)
     prediction = _predict(predictor, image, case.files, save_variance)
     maps = map_files(predictor, case, save_probabilities, save_variance)
@@ -117,7 +117,7 @@ def _predict(predictor: ImagePredictor, image: Image, files: Sequence[Path], wit
     try:
         return predictor.predict(image.array, image.spacing_mm, with_variance)
     except InputError as error:
-        raise InputError(f"{', '.join(str(file) for file in files[:4])}: {error}") from error
+        raise error.at(", ".join(map(str, files[:4]))) from error
 
 
 def _summary_scores(prediction: Prediction) -> dict[str, Any] | None:

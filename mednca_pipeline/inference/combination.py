@@ -25,7 +25,7 @@ class Combination:
 
     def __init__(self, predictors: Sequence[Predictor], postprocess: bool = True) -> None:
         if not predictors:
-            raise InputError("Expected models to combine, found none.")
+            raise InputError("models", "at least one", "none")
         self.predictors, self.plans = tuple(predictors), predictors[0].plans
         for other in self.predictors[1:]:
             _check_same_outputs(self.predictors[0], other)
@@ -87,8 +87,10 @@ def _check_same_outputs(first: Predictor, other: Predictor) -> None:
         expected, found = describe(first.plans), describe(other.plans)
         if expected != found:
             raise InputError(
-                f"{other.title}: expected the {what} {expected}, as of {first.title}, found {found}. Only models of "
-                "one dataset can be averaged: leave one of the two out."
+                other.title,
+                f"the {what} {expected}, as of {first.title}",
+                found,
+                "Leave one of the two out: only models of one dataset can be averaged.",
             )
 
 

@@ -177,27 +177,21 @@ class Predictor:
         channels = self.plans.channel_names
         axes = len(self.plans.training_range.extent_mm)
         if array.ndim != axes + 1 or len(spacing_mm) != axes:
-            raise InputError(
-                f"Expected a {axes}D image, as {self.plans.dataset} was trained on, found an array of shape "
-                f"{tuple(array.shape)} (channels first) with spacing {tuple(spacing_mm)}."
-            )
+            found = f"an array of shape {tuple(array.shape)} (channels first) with spacing {tuple(spacing_mm)}"
+            raise InputError("", f"a {axes}D image, as {self.plans.dataset} was trained on", found)
         if array.shape[0] != len(channels):
-            count = f"{len(channels)} channel{'s' * (len(channels) > 1)}"
-            advice = "Give the image that has this channel alone."
+            count = f"{len(channels)} channel{'s' * (len(channels) > 1)} ({', '.join(channels)})"
+            remedy = "Give the image that has this channel alone."
             if len(channels) > 1:
-                advice = (
+                remedy = (
                     f"Give the channels in this order: one file for each, named case_0000 to "
                     f"case_{len(channels) - 1:04d}, or one file or array that holds them all."
                 )
-            raise InputError(
-                f"Expected {count} ({', '.join(channels)}), as {self.plans.dataset} was trained on, "
-                f"found {array.shape[0]}. {advice}"
-            )
+            expected = f"{count}, as {self.plans.dataset} was trained on"
+            raise InputError("", expected, str(array.shape[0]), remedy)
         if not np.isfinite(array).all():
-            raise InputError(
-                f"Expected finite intensities, found {int((~np.isfinite(array)).sum())} NaN or infinite voxels. "
-                "Replace them, or export the image again."
-            )
+            found = f"{np.count_nonzero(~np.isfinite(array))} NaN or infinite voxels"
+            raise InputError("", "finite intensities", found, "Replace them, or export the image again.")
 
 
 def describe_kept(components: Mapping[str, int]) -> str:

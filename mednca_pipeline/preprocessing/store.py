@@ -79,9 +79,12 @@ class CaseStore:
         """Raises InputError unless all `cases` were preprocessed with the plan and labels of this digest."""
         bad = [case for case in cases if not self.is_made_with(case, digest)]
         if bad:
+            names = f"{', '.join(bad[:5])}{', ...' if len(bad) > 5 else ''}"
             raise InputError(
-                f"{self.folder}: {len(bad)} cases were not preprocessed with the present plan ({', '.join(bad[:5])}"
-                f"{', ...' if len(bad) > 5 else ''}). Run mednca_plan_and_preprocess for this dataset again."
+                self.folder,
+                "cases preprocessed with the present plan",
+                f"{len(bad)} cases that were not ({names})",
+                "Run mednca_plan_and_preprocess for this dataset again.",
             )
 
     def is_made_with(self, case: str, digest: str) -> bool:
@@ -121,8 +124,10 @@ class CaseStore:
             return blosc2.open(str(path), mode="r", **MMAP)
         except (OSError, RuntimeError, ValueError) as error:
             raise InputError(
-                f"Case {case}: the preprocessed file {path} is missing or damaged ({error}). "
-                "Run mednca_plan_and_preprocess with --force for this dataset."
+                path,
+                f"the preprocessed case {case}",
+                f"that the file is missing or damaged ({error})",
+                "Run mednca_plan_and_preprocess with --force for this dataset.",
             ) from error
 
 

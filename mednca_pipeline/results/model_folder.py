@@ -34,8 +34,10 @@ class ModelRecord:
     def __post_init__(self) -> None:
         if bool(self.members) == bool(self.model and self.config):
             raise InputError(
-                f"model.json: expected either a model and its config, or members, found model {self.model!r}, config "
-                f"{self.config!r} and members {self.members}. Correct it, or delete it."
+                "model.json",
+                "either a model and its config, or members",
+                f"model {self.model!r}, config {self.config!r} and members {self.members}",
+                "Correct it, or delete it.",
             )
 
     @property
@@ -121,9 +123,10 @@ class ModelFolder:
         for what, foreign in (("plans", plans), ("splits", cases if splits else [])):
             if foreign:
                 raise InputError(
-                    f"{self.path} holds {', '.join(f'fold_{name}' for name in foreign)} trained with other {what} than "
-                    f"the present {what}.json. Folds of different {what} are never mixed: move that folder away, or "
-                    "plan as before."
+                    self.path,
+                    f"folds trained with the present {what}.json",
+                    f"{', '.join(f'fold_{name}' for name in foreign)} trained with other {what}",
+                    f"Move that folder away, or plan as before: folds of different {what} are never mixed.",
                 )
 
     def postprocessing(self, digest: str) -> Postprocessing | None:

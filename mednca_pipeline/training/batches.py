@@ -54,7 +54,8 @@ class BatchRecipe:
 
     def __post_init__(self):
         if not self.cases:
-            raise InputError(f"No training cases in {self.store}: the fold's training list is empty.")
+            remedy = "Name cases in the fold's training list, in splits.json."
+            raise InputError(self.store, "cases to train on", "none", remedy)
         if not {len(self.image_size), len(self.patch), len(self.factor)} == {self.dim}:
             raise ValueError(f"image_size, patch and factor need {self.dim} entries: {self}")
         if any(window > size for window, size in zip(self.patch, self.image_size, strict=True)):

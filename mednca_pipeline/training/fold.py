@@ -64,9 +64,15 @@ def revalidate(workspace: Workspace, options: TrainingOptions) -> None:
     """Predicts and measures the validation cases of a trained fold again."""
     job = prepare(workspace, options)
     if not job.fold.val:
-        raise InputError("--val: the fold 'all' was trained on every case, so none is left to validate on.")
+        raise InputError(
+            "--val",
+            "a fold with validation cases",
+            "fold 'all', which was trained on every case",
+            "Choose a numbered fold.",
+        )
     if not job.folder.weights.exists():
-        raise InputError(f"{job.folder.weights} does not exist: train this fold before validating it.")
+        remedy = "Train this fold before validating it."
+        raise InputError(job.folder.weights, "the weights of a trained fold", "no such file", remedy)
     with job.folder.only_writer():
         validate_fold(workspace, job)
 
@@ -141,8 +147,9 @@ def start_state(job: Job) -> TrainingState:
         load_checkpoint(job.folder.checkpoint, state, job.identity)
         if options.iterations and options.iterations < state.iteration:
             raise InputError(
-                f"--iterations {options.iterations}: {job.folder.path} has done {state.iteration} already. Give more, "
-                "or start again with --force."
+                f"--iterations {options.iterations}",
+                f"at least the {state.iteration} that {job.folder.path} has done already",
+                remedy="Give more, or start again with --force.",
             )
         if options.iterations and options.iterations != state.iterations:
             log.info("Schedule changed from %d to %d iterations.", state.iterations, options.iterations)
@@ -150,9 +157,8 @@ def start_state(job: Job) -> TrainingState:
             save_checkpoint(job.folder.checkpoint, state, job.identity)
         return state
     if job.folder.state() in ("resumable", "running") and not options.force:
-        raise InputError(
-            f"{job.folder.path} holds an unfinished training. Go on with --continue, or start again with --force."
-        )
+        remedy = "Go on with --continue, or start again with --force."
+        raise InputError(job.folder.path, found="an unfinished training", remedy=remedy)
     if options.pretrained:
         load_weights(options.pretrained, model)
         load_weights(options.pretrained, state.ema)

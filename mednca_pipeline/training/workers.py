@@ -42,14 +42,15 @@ class BatchSource:
             return self._waiting.popleft().result()
         except BrokenProcessPool as error:
             raise InputError(
-                "A background worker of the augmentation was killed, often for lack of memory. "
-                "Train with fewer workers, or with none: --workers 0."
+                "augmentation",
+                found="that a background worker was killed, often for lack of memory",
+                remedy="Train with fewer workers, or with none: --workers 0.",
             ) from error
 
     def __enter__(self) -> "BatchSource":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -137,7 +137,7 @@ def test_digest_of_what_was_preprocessed_before_still_holds():
 def test_bad_cases_are_named_and_do_not_stop_the_others(cases, tmp_path):
     cases[0].images[0].write_bytes(b"no image")
     _save(np.zeros((5, 5, 5), np.uint8), cases[1].label)
-    with pytest.raises(InputError, match="2 of 3 cases could not") as caught:
+    with pytest.raises(InputError, match="2 of 3 cases that could not") as caught:
         _run(cases, tmp_path / "out")
     message = str(caught.value)
     assert "fall_0: " in message and "fall_1: " in message and "fall_2: " not in message

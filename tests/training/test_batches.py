@@ -195,14 +195,16 @@ def test_case_without_foreground_is_sampled_all_the_same(tmp_path):
 
 def test_errors_name_the_case(recipe):
     (recipe.store / "a.image.b2nd").unlink()
-    with pytest.raises(InputError, match=r"Case a: .*a\.image\.b2nd is missing or damaged"):
+    with pytest.raises(
+        InputError, match=r"a\.image\.b2nd: expected the preprocessed case a, found .*missing or damaged"
+    ):
         make_batch(replace(recipe, cases=("a",)), 0)
     with pytest.raises(InputError, match="no-such-case.properties.json: expected a JSON file, found no such file"):
         make_batch(replace(recipe, cases=("no-such-case",)), 0)
 
 
 def test_impossible_recipes_are_refused(recipe):
-    with pytest.raises(InputError, match="No training cases"):
+    with pytest.raises(InputError, match="expected cases to train on, found none"):
         replace(recipe, cases=())
     with pytest.raises(ValueError, match="larger than image_size"):
         replace(recipe, patch=(32, 8))
