@@ -26,7 +26,7 @@ def calibrate(folder: ModelFolder) -> Threshold | None:
                 scores.append(_number(case.score(FOREGROUND)))
                 dice.append(with_policy(case.classes[FOREGROUND])["dice"])
     threshold = learn_threshold(scores, dice)
-    numbers = tuple(fold.name for fold in folds)
+    numbers = tuple(int(fold.name) for fold in folds)
     folder.write_quality(QualityRecord(digest, numbers, threshold) if threshold else None)
     return threshold
 

@@ -10,7 +10,7 @@ from ..plans.plans import Plans
 from ..runtime.ensemble import Moments
 from ..runtime.errors import InputError
 from ..runtime.labels import Labels
-from .prediction import Maps, ModelMaps, Prediction, segment
+from .prediction import ModelMaps, Prediction, segment
 from .predictor import Predictor, describe_kept
 
 
@@ -38,7 +38,7 @@ class Combination:
             each.predict_maps(array, spacing_mm, with_variance, scored=each is self._scorer) for each in self.predictors
         )
         quality = next((maps.quality for maps in members if maps.quality), {})
-        threshold = self._scorer and self._scorer.threshold
+        threshold = self._scorer.threshold if self._scorer else None
         return segment(_MeanMaps(members, quality), self.plans.labels, self.components, threshold)
 
     @property
@@ -55,7 +55,7 @@ class Combination:
 
 
 @dataclass(frozen=True)
-class _MeanMaps(Maps):
+class _MeanMaps:
     """Each model's maps stay in its preprocessed space; in the image's geometry there is one output at a time."""
 
     members: tuple[ModelMaps, ...]

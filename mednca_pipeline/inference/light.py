@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 
@@ -55,7 +55,7 @@ class LightNetwork:
 
     @classmethod
     def from_weights(cls, weights: Path, plans: Plans, model: str, config: str) -> "LightNetwork":
-        return cls(weights, plans, config, plans.config(config).model(model))
+        return cls(weights, plans, config, cast(NCAPlan, plans.config(config).model(model)))
 
     def see(self, image: np.ndarray) -> Iterator[Seen]:
         for part in parts(image, self.format):

@@ -23,9 +23,11 @@ def output_names(plans: Plans) -> tuple[str, ...]:
 
 
 class Maps(Protocol):
-    """Probabilities of one image. quality: class or "foreground" -> quality score; empty where none was asked for."""
+    """Probabilities of one image."""
 
-    quality: dict[str, float]
+    @property
+    def quality(self) -> dict[str, float]:
+        """Class or "foreground" -> quality score; empty where none was asked for."""
 
     def probability_maps(self) -> Iterator[tuple[str, np.ndarray]]:
         """Name and float32 probabilities (z, y, x) or (y, x) of each output, one at a time; the background first."""
@@ -105,7 +107,7 @@ def segment(maps: Maps, labels: Labels, components: Mapping[str, int], threshold
     """Reads the segmentation from the maps, keeps `components` of its classes, and flags it."""
     segmentation, removed = apply_postprocessing(maps.decode(labels), components, labels)
     score, empty = maps.quality.get(FOREGROUND, math.nan), not labels.foreground(segmentation).any()
-    flagged = flag(score, threshold and threshold.value, empty=empty, scored=bool(maps.quality))
+    flagged = flag(score, threshold.value if threshold else None, empty=empty, scored=bool(maps.quality))
     return Prediction(segmentation, flagged, maps, removed)
 
 

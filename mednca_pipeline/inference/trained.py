@@ -28,7 +28,7 @@ def trained_models(workspace: Workspace, dataset: str) -> list[TrainedModel]:
     models = []
     for folder in model_folders(workspace.results_folder(dataset)):
         record, folds = folder.record(), folder.trained_folds()
-        if folds and not record.members:
+        if folds and record and not record.members:
             models.append(TrainedModel(dataset, record.model, record.config, folder, folds))
     return models
 

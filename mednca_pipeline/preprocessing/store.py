@@ -67,13 +67,11 @@ class CaseStore:
     def properties(self, case: str) -> CaseProperties:
         """Raises InputError when the case was not preprocessed, or by another version."""
         data = read_json(self._properties_file(case), schema=SCHEMA)
-        # Thousands of plain integers: not worth a recursive conversion.
-        plain = {
-            name: {output: tuple(values) for output, values in data.pop(name).items()} for name in ("slices", "voxels")
-        }
-        sources = tuple(tuple(source) for source in data.pop("sources"))
-        frame = from_dict(Frame, data.pop("frame"))
-        return CaseProperties(sources=sources, frame=frame, shape=tuple(data.pop("shape")), **plain, **data)
+        data["frame"] = from_dict(Frame, data["frame"])
+        data["shape"], data["sources"] = tuple(data["shape"]), tuple(map(tuple, data["sources"]))
+        for name in ("slices", "voxels"):  # thousands of plain integers: not worth a recursive conversion
+            data[name] = {output: tuple(values) for output, values in data[name].items()}
+        return CaseProperties(**data)
 
     def require(self, cases: Iterable[str], digest: str) -> None:
         """Raises InputError unless all `cases` were preprocessed with the plan and labels of this digest."""

@@ -105,6 +105,7 @@ class ModelFolder:
 
     def begin(self, record: ModelRecord, plans: Plans, run: RunRecord) -> None:
         """Begins the training of run.fold: says which model this is, and removes what a former training left."""
+        assert run.fold is not None  # which only files of earlier versions lack
         self.path.mkdir(parents=True, exist_ok=True)
         self.write_record(record)
         write_plans(self.plans_file, plans)
@@ -117,7 +118,7 @@ class ModelFolder:
         """
         folds = [fold for fold in self.folds() if fold.name != besides]
         runs = {fold.name: run for fold in folds if (run := fold.run())}
-        expected = dict(enumerate(splits))
+        expected: dict[FoldName, str] = dict(enumerate(splits))
         plans = [name for name, run in runs.items() if run.digest != digest]
         cases = [name for name, run in runs.items() if name != "all" and run.split != expected.get(name)]
         for what, foreign in (("plans", plans), ("splits", cases if splits else [])):

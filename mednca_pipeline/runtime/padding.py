@@ -2,8 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
+
+from .cropping import inside
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Volume = TypeVar("Volume", np.ndarray, "Tensor")
 
 
 @dataclass(frozen=True)
@@ -38,10 +46,9 @@ class Pad:
         """(..., *shape) -> (..., *padded_shape)."""
         return self.forward(labels)
 
-    def inverse(self, volume: np.ndarray, outside: float = 0.0) -> np.ndarray:
-        """(..., *padded_shape), also of another framework -> the view (..., *shape)."""
-        inside = (slice(start, start + size) for start, size in zip(self.starts, self.shape, strict=True))
-        return volume[(..., *inside)]
+    def inverse(self, volume: Volume, outside: float = 0.0) -> Volume:
+        """(..., *padded_shape) -> the view (..., *shape)."""
+        return volume[inside((start, start + size) for start, size in zip(self.starts, self.shape, strict=True))]
 
 
 def padded_shape(shape: Sequence[int], minimum: Sequence[int], multiple: int | Sequence[int]) -> tuple[int, ...]:

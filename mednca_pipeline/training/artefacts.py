@@ -19,7 +19,7 @@ class ArtefactRecipe:
 
     rate: float
     kinds: tuple[str, ...]
-    spacing_mm: tuple[float, float, float]
+    spacing_mm: tuple[float, ...]
     standardised: bool
 
     def __post_init__(self) -> None:

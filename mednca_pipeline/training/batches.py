@@ -52,7 +52,7 @@ class BatchRecipe:
     position: tuple[float, ...] = ()
     transforms: "Transforms" = field(default_factory=lambda: planned_transforms)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not self.cases:
             remedy = "Name cases in the fold's training list, in splits.json."
             raise InputError(self.store, "cases to train on", "none", remedy)
@@ -73,6 +73,9 @@ def planned_transforms(recipe: BatchRecipe) -> AbstractTransform | None:
         return None
     slices = 2 * recipe.adjacent_slices + 1
     return training_transforms(recipe.image_size, recipe.mirror_axes, recipe.augmentation, slices)
+
+
+Sample = tuple[np.ndarray, np.ndarray, tuple[int, ...]]  # image (C, *image_size), labels (*image_size), patch's origin
 
 
 class Batch(NamedTuple):
@@ -98,8 +101,8 @@ class Sampler:
         images, labels, origins = zip(*samples, strict=True)
         return Batch(np.stack(images), np.stack(labels), np.array(origins, dtype=np.int64))
 
-    def sample(self, iteration: int, index: int) -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:
-        """One sample: image (C, *image_size), labels (*image_size), origin. Errors carry the case's name."""
+    def sample(self, iteration: int, index: int) -> Sample:
+        """One sample. Errors carry the case's name."""
         recipe = self.recipe
         fold = 0 if recipe.fold == "all" else int(recipe.fold) + 1
         choices, *entropy = np.random.SeedSequence((recipe.seed, fold, iteration, index)).spawn(3)
@@ -115,8 +118,15 @@ class Sampler:
                 f"case {case} (iteration {iteration}, sample {index}): {type(error).__name__}: {error}"
             ) from error
 
-    def _sample(self, case: str, forced: bool, rng: np.random.Generator, transforms, artefacts):
-        """transforms, artefacts: seed sequences of these."""
+    def _sample(
+        self,
+        case: str,
+        forced: bool,
+        rng: np.random.Generator,
+        transforms: np.random.SeedSequence,
+        artefacts: np.random.SeedSequence,
+    ) -> Sample:
+        """transforms, artefacts: seeds of these."""
         recipe = self.recipe
         properties = self._case_properties(case)
         output = sampling.choose_output(properties, rng) if forced else None
@@ -139,7 +149,9 @@ class Sampler:
         voxel = self._patch_voxel(labels, output, rng)
         return image, labels, sampling.patch_origin(size, recipe.patch, recipe.factor, voxel, rng)
 
-    def _slice_window(self, case, properties, output, rng) -> sampling.Box:
+    def _slice_window(
+        self, case: str, properties: CaseProperties, output: str | None, rng: np.random.Generator
+    ) -> sampling.Box:
         index = sampling.choose_slice(properties, output, rng)
         shape = properties.shape[1:]
         voxel = None
@@ -150,11 +162,13 @@ class Sampler:
             voxel = sampling.random_voxel(sampling.mask_of(labels, output, self.recipe.labels), rng)
         return [[index, index + 1], *sampling.image_window(shape, self.recipe.image_size, voxel, rng)]
 
-    def _volume_window(self, case, properties, output, rng) -> sampling.Box:
+    def _volume_window(
+        self, case: str, properties: CaseProperties, output: str | None, rng: np.random.Generator
+    ) -> sampling.Box:
         voxel = None if output is None else sampling.choose_voxel(properties, output, rng)
         return sampling.image_window(properties.shape, self.recipe.image_size, voxel, rng)
 
-    def _patch_voxel(self, labels, output, rng) -> tuple[int, ...] | None:
+    def _patch_voxel(self, labels: np.ndarray, output: str | None, rng: np.random.Generator) -> tuple[int, ...] | None:
         """A voxel at the outline of `output` to put the patch around: prediction computes fine levels only there.
 
         Of any foreground where augmentation moved the output out of sight.
@@ -162,9 +176,8 @@ class Sampler:
         if output is None or self.recipe.patch == self.recipe.image_size:
             return None
         for wanted in (output, None):
-            voxel = sampling.random_voxel(
-                sampling.outline_of(sampling.mask_of(labels, wanted, self.recipe.labels)), rng
-            )
+            outline = sampling.outline_of(sampling.mask_of(labels, wanted, self.recipe.labels))
+            voxel = sampling.random_voxel(outline, rng)
             if voxel is not None:
                 return voxel
         return None

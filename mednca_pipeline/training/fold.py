@@ -103,9 +103,10 @@ def as_begun(job: Job) -> Job:
         return job
     if options.budget_s or options.pretrained:
         log.warning("--continue goes on with its own schedule and weights: --budget and --pretrained do nothing.")
-    threads = options.threads or (run.threads if run.threads <= cores() else None)
-    if options.seed != run.seed:
-        log.info("Going on with seed %d, as the training began.", run.seed)
+    threads = options.threads or (run.threads if run.threads and run.threads <= cores() else None)
+    seed = options.seed if run.seed is None else run.seed
+    if options.seed != seed:
+        log.info("Going on with seed %d, as the training began.", seed)
     anew = job.folder.state() == "timing"
     if anew:
         log.info("No iteration was done yet: beginning as first asked.")
@@ -116,21 +117,21 @@ def as_begun(job: Job) -> Job:
         resume=not anew,
         iterations=iterations,
         budget_s=None if iterations else run.budget_s,
-        pretrained=run.pretrained and Path(run.pretrained),
-        seed=run.seed,
+        pretrained=Path(run.pretrained) if run.pretrained else None,
+        seed=seed,
         threads=threads,
         command=run.command if again else f"{run.command}; {options.command}",
     )
-    recipe = dataclasses.replace(job.recipe, seed=run.seed)
+    recipe = dataclasses.replace(job.recipe, seed=seed)
     return dataclasses.replace(job, options=options, recipe=recipe, device=_device_as_begun(job, run.device))
 
 
-def _device_as_begun(job: Job, begun: str) -> torch.device:
+def _device_as_begun(job: Job, begun: str | None) -> torch.device:
     """The device of the first command, unless --device names another or this machine has no such device."""
-    if job.options.device != "auto" or begun == str(job.device):
+    if job.options.device != "auto" or begun in (None, str(job.device)):
         return job.device
     try:
-        return choose_device(begun)
+        return choose_device(str(begun))
     except InputError:
         log.warning("The training began on %s, which is not here: going on on %s, to other bits.", begun, job.device)
         return job.device
@@ -222,7 +223,13 @@ def scoring_batch(job: Job) -> Batch:
     return make_batch(dataclasses.replace(plain, cases=cases), 0)
 
 
-def _train_and_validate(workspace: Workspace, job: Job, state: TrainingState, on_epoch: Callable, on_case) -> None:
+def _train_and_validate(
+    workspace: Workspace,
+    job: Job,
+    state: TrainingState,
+    on_epoch: Callable[[TrainingState], None],
+    on_case: Callable[[str], None] | None,
+) -> None:
     if not job.options.resume:
         begin(job, state)
     log.info("%s: %s", job.title, job.options.command)
@@ -252,4 +259,4 @@ def _train_and_validate(workspace: Workspace, job: Job, state: TrainingState, on
 
 def _extends(options: TrainingOptions, run: RunRecord) -> bool:
     """Whether the user asks to go on with a finished training for more iterations."""
-    return options.resume and options.iterations is not None and options.iterations > run.iterations
+    return options.resume and options.iterations is not None and options.iterations > (run.iterations or 0)

@@ -101,7 +101,7 @@ def prepare(workspace: Workspace, options: TrainingOptions, method: Method = DEF
 
 
 def batch_recipe(
-    store: Path, plans: Plans, config: ConfigPlan, plan: ModelPlan, cases: tuple[str, ...], options
+    store: Path, plans: Plans, config: ConfigPlan, plan: ModelPlan, cases: tuple[str, ...], options: TrainingOptions
 ) -> BatchRecipe:
     """The batches of a model: whole images, with the place of the finest patch."""
     patch, factor = plan.window(config.image_size)

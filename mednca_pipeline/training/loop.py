@@ -48,7 +48,7 @@ def train(
     device, plan, labels = next(state.model.parameters()).device, job.plan.training, job.plans.labels
     checkpoint = job.folder.checkpoint
     length = epoch_length(state.iterations)
-    if state.good is None:
+    if not state.good:
         state.mark_good()
     with stop_signals() as stopped:
         while state.iteration < state.iterations:

@@ -2,7 +2,10 @@
 
 import time
 
+from rich.progress import TaskID
+
 from ..execution.progress import progress_bar
+from .state import TrainingState
 
 
 class EpochPrinter:
@@ -12,17 +15,17 @@ class EpochPrinter:
         self._bar = progress_bar(quiet)
         self._lines = not quiet and not self._bar.console.is_terminal
         self._interval_s, self._last = interval_s, 0.0
-        self._task = None
+        self._task: TaskID | None = None
         self._cases = 0
 
     def __enter__(self) -> "EpochPrinter":
         self._bar.start()
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def epoch(self, state) -> None:
+    def epoch(self, state: TrainingState) -> None:
         """Called with the training's state after each epoch."""
         row = state.rows[-1]
         dice = " ".join(f"{row[name]:.3f}" for name in row if name.startswith("dice_"))

@@ -27,7 +27,7 @@ class TrainingState:
     guard: Guard = field(default_factory=Guard)
     epoch_sums: dict[str, float] = field(default_factory=dict)
     rows: list[dict[str, float]] = field(default_factory=list)
-    good: dict[str, Any] | None = None  # snapshot of the last good state, to go back to
+    good: dict[str, Any] = field(default_factory=dict)  # snapshot of the last good state, to go back to
 
     def mark_good(self) -> None:
         self.good = self.snapshot()

@@ -16,7 +16,6 @@ from tiny_model import SHAPE, SPACING, make_image, make_plans, save_model, two_d
 from mednca_pipeline.cli.predict import main
 from mednca_pipeline.inference.cases import predict_cases
 from mednca_pipeline.inference.predictor import Predictor
-from mednca_pipeline.runtime.files import write_json
 from mednca_pipeline.runtime.images import read_image
 
 
@@ -216,11 +215,8 @@ def test_validation_cases_are_written_with_their_scores(workspace, tmp_path):
     done = []
     result = predict_cases(predictor, [Case("a", (source,), None)], tmp_path / "validation", done.append)
     assert done == ["a"] and voxels(tmp_path / "validation" / "a.nii.gz").shape == SHAPE[::-1]
-    assert set(result["a"]["quality"]["score"]) == {"anterior", "posterior", "foreground"}
-    assert result["a"]["seconds"] > 0
-    write_json(tmp_path / "summary.json", result)
-    kept = predict_cases(predictor, [Case("a", (source,), None)], tmp_path / "validation", overwrite=False)
-    assert kept == {"a": {"seconds": None, "quality": None}}
+    assert set(result["a"].quality["score"]) == {"anterior", "posterior", "foreground"}
+    assert result["a"].file == tmp_path / "validation" / "a.nii.gz" and result["a"].seconds > 0
 
 
 def test_help_imports_no_torch():
