@@ -97,7 +97,7 @@ def _one_dataset(workspace, dataset, options: "PlanOptions", executor: "Executor
     """Whether the dataset could be planned: its check found nothing fatal."""
     from ..execution.progress import progress_bar
     from ..planning.run import plan_dataset
-    from ..preprocessing.run import preprocess_dataset
+    from ..preprocessing.run import Target, preprocess_dataset
     from .findings import print_report
 
     with progress_bar(quiet) as bar:
@@ -115,9 +115,7 @@ def _one_dataset(workspace, dataset, options: "PlanOptions", executor: "Executor
             task = bar.add_task(f"Preprocessing {config}", total=len(dataset.training))
             done = preprocess_dataset(
                 dataset,
-                planned.plans,
-                config,
-                folder,
+                Target.planned(planned.plans, config, folder),
                 executor,
                 progress=lambda name, bar=bar, task=task: bar.advance(task),
                 force=options.force,

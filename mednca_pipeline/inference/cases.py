@@ -27,8 +27,8 @@ from ..runtime.images import (
 )
 from .inputs import InputCase
 from .prediction import ImagePredictor, Prediction, output_names
+from .quality_table import Row, volume_unit
 from .ranges import range_warnings
-from .table import Row, volume_unit
 
 log = logging.getLogger(__name__)
 _ODD = re.compile(r"[^\w.-]+")  # in a class's name, and not wanted in a file's

@@ -7,9 +7,9 @@ from operator import itemgetter
 import numpy as np
 
 from ..plans.plans import Plans
-from ..runtime.ensemble import Moments
 from ..runtime.errors import InputError
 from ..runtime.labels import Labels
+from ..runtime.moments import Moments
 from .prediction import ModelMaps, Prediction, segment
 from .predictor import Predictor, describe_kept
 

@@ -11,8 +11,9 @@ import numpy as np
 from ..plans.model_plans import NCAPlan
 from ..plans.plans import Plans
 from ..runtime.fire_masks import fires_at
-from ..runtime.folding import light_nca, read_weights
+from ..runtime.folding import Architecture, light_nca, read_weights
 from ..runtime.grid import SeenImage
+from ..runtime.labels import Labels
 from ..runtime.light_nca import level_by_level, pyramid
 from ..runtime.network_input import parts
 from ..runtime.padding import Pad
@@ -28,6 +29,12 @@ class Seen(NamedTuple):
     first: int
 
 
+def architecture(plan: NCAPlan, n_image: int, labels: Labels) -> Architecture:
+    levels = tuple((level.factor, level.steps) for level in plan.levels)
+    cell = (plan.fire_rate, plan.border, plan.norm)
+    return Architecture(levels, plan.channels, n_image, labels.n_outputs, *cell, labels.has_regions)
+
+
 class LightNetwork:
     """Predicts at the outline. Raises InputError for weights that do not fit the plan.
 
@@ -40,18 +47,8 @@ class LightNetwork:
         self.plan, self.random = plan, plan.fire_rate < 1
         self.computed: tuple[float, ...] = ()
         self.format = input_format(plans.config(config), plan, plan.levels[0].factor)
-        self.nca = light_nca(
-            read_weights(weights),
-            [(level.factor, level.steps) for level in plan.levels],
-            channels=plan.channels,
-            n_image=plans.input_channels(plan),
-            n_outputs=plans.labels.n_outputs,
-            fire_rate=plan.fire_rate,
-            border=plan.border,
-            norm=plan.norm,
-            sigmoid=plans.labels.has_regions,
-            source=weights,
-        )
+        form = architecture(plan, plans.input_channels(plan), plans.labels)
+        self.nca = light_nca(read_weights(weights), form, weights)
 
     @classmethod
     def from_weights(cls, weights: Path, plans: Plans, model: str, config: str) -> "LightNetwork":

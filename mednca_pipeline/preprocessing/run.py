@@ -41,6 +41,11 @@ class Target:
     labels: Labels
     dim: int
 
+    @classmethod
+    def planned(cls, plans: Plans, config: str, folder: Path) -> "Target":
+        chosen = plans.config(config)
+        return cls(folder, chosen.preprocessing, plans.labels, chosen.dim)
+
     @property
     def digest(self) -> str:
         return preprocessing_digest(self.plan, self.labels)
@@ -48,23 +53,19 @@ class Target:
 
 def preprocess_dataset(
     dataset: Dataset,
-    plans: Plans,
-    config: str,
-    folder: Path,
+    target: Target,
     executor: Executor | None = None,
     progress: Callable[[str], None] = lambda name: None,
     force: bool = False,
 ) -> Preprocessed:
-    """Preprocesses all training cases of `dataset` into `folder` (see CaseStore). What is there of others is deleted.
+    """Preprocesses all training cases of `dataset`. Stored cases that the dataset no longer has are deleted.
 
     Cases already made with the same plan, labels and raw files are skipped unless `force`. The executor's workers, or
     this process without one, share the work; `progress` is called with every case's name as it is done or skipped.
     A failing case does not stop the others; in the end an InputError names all that failed, caused by the first
     failure with its own traceback.
     """
-    chosen = plans.config(config)
-    target = Target(Path(folder), chosen.preprocessing, plans.labels, chosen.dim)
-    digest, store = target.digest, CaseStore(folder)
+    digest, store = target.digest, CaseStore(target.folder)
     _delete_removed(store, dataset)
     skipped = [case for case in dataset.training if not force and is_current(store, case, digest)]
     done = {case.name for case in skipped}
@@ -80,7 +81,7 @@ def preprocess_dataset(
                 log.error("Preprocessing %s failed:", name, exc_info=error)
         progress(name)
     if failures:
-        _raise_failures(failures, dataset, Path(folder))
+        _raise_failures(failures, dataset, target.folder)
     return Preprocessed(tuple(task.name for task in tasks), tuple(case.name for case in skipped))
 
 

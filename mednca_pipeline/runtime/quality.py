@@ -9,7 +9,7 @@ takes the standard deviation of several random runs. One run beside the expected
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 
@@ -17,7 +17,6 @@ from .labels import Labels
 
 FOREGROUND = "foreground"
 Flag = Literal["ok", "review", "empty", "uncalibrated", "not available"]
-FLAGS: tuple[Flag, ...] = get_args(Flag)
 
 
 @dataclass(frozen=True)

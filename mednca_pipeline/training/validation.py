@@ -9,6 +9,7 @@ from ..evaluation.postprocessing import postprocessed_metrics
 from ..evaluation.summary import make_summary
 from ..inference.calibration import calibrate
 from ..inference.cases import PredictedCase, predict_cases
+from ..inference.options import PredictionOptions
 from ..inference.prediction import ImagePredictor
 from ..inference.predictor import Predictor
 from ..plans.plans import Plans, describe_components
@@ -29,7 +30,7 @@ def validate_fold(workspace: Workspace, job: Job, on_case: Callable[[str], None]
     fold's folder, and the quality thresholds of all finished folds into the model's.
     """
     predictor = Predictor.from_folder(
-        job.model_folder.path, folds=[job.folder.name], device=job.options.device, postprocess=False
+        job.model_folder.path, [job.folder.name], PredictionOptions(device=job.options.device, postprocess=False)
     )
     validate(workspace, job.plans, predictor, job.folder, job.fold.val, on_case)
     calibrate(job.model_folder)

@@ -15,6 +15,7 @@ from tiny_model import SHAPE, SPACING, make_image, make_plans, save_model, two_d
 
 from mednca_pipeline.cli.predict import main
 from mednca_pipeline.inference.cases import predict_cases
+from mednca_pipeline.inference.options import PredictionOptions
 from mednca_pipeline.inference.predictor import Predictor
 from mednca_pipeline.runtime.images import read_image
 
@@ -128,7 +129,9 @@ def test_maps_are_those_of_the_predictor(workspace, tmp_path):
     predict(workspace, source, tmp_path / "out", "--save_probabilities", "--save_variance", "--runs", "4")
     image = read_image(source)
     folder = workspace / "results" / "Dataset004_Tiny" / "mednca_2d"
-    prediction = Predictor.from_folder(folder, runs=4).predict(image.array, image.spacing_mm, with_variance=True)
+    prediction = Predictor.from_folder(folder, options=PredictionOptions(runs=4)).predict(
+        image.array, image.spacing_mm, with_variance=True
+    )
     for index, name in enumerate(("background", "anterior", "posterior")):
         written = read_image(tmp_path / "out" / f"a_probabilities_{name}.nii.gz")
         np.testing.assert_allclose(written.array[0], prediction.probabilities[index], atol=1e-5)

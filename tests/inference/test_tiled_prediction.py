@@ -7,6 +7,7 @@ from tiny_model import SPACING, make_plans, save_model
 
 from mednca_pipeline.inference import torch_nca
 from mednca_pipeline.inference.network import Asked
+from mednca_pipeline.inference.options import PredictionOptions
 from mednca_pipeline.inference.predictor import Predictor
 from mednca_pipeline.runtime.fire_masks import fire_masks
 from mednca_pipeline.runtime.quality import Deviation
@@ -76,10 +77,12 @@ def test_the_quality_score_of_an_image_in_tiles_is_the_whole_images(tmp_path, mo
     """Its threshold is learned from images that run whole, and at the outline."""
     folder = save_model(tmp_path, make_plans(), model, folds=(0,))
     image = np.random.default_rng(0).standard_normal((1, SLICES, 40, 36)).astype(np.float32)
-    whole = Predictor.from_folder(folder, everywhere=True).predict(image, SPACING)
+    whole = Predictor.from_folder(folder, options=PredictionOptions(everywhere=True)).predict(image, SPACING)
     monkeypatch.setattr(torch_nca, "TILE_CELLS", {2: 200, 3: 200})
     for runs in (0, 2):
-        tiled = Predictor.from_folder(folder, everywhere=True, runs=runs).predict(image, SPACING)
+        tiled = Predictor.from_folder(folder, options=PredictionOptions(everywhere=True, runs=runs)).predict(
+            image, SPACING
+        )
         if not runs:
             assert tiled.quality == pytest.approx(whole.quality, rel=1e-4)
         assert set(tiled.quality) == set(whole.quality)

@@ -10,7 +10,7 @@ from dicom_series import write_series
 
 from mednca_pipeline.datasets.dataset import Case
 from mednca_pipeline.execution.executors import open_executor
-from mednca_pipeline.preprocessing.run import preprocess_dataset, preprocessing_digest
+from mednca_pipeline.preprocessing.run import Target, preprocess_dataset, preprocessing_digest
 from mednca_pipeline.preprocessing.store import CaseStore
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.images import read_image, write_labels
@@ -46,7 +46,7 @@ def _plans(plan=PLAN, dim=2, labels=LABELS):
 
 
 def _run(cases, folder, plan=PLAN, **options):
-    return preprocess_dataset(_dataset(*cases), _plans(plan), "2d", folder, **options)
+    return preprocess_dataset(_dataset(*cases), Target.planned(_plans(plan), "2d", folder), **options)
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from mednca_pipeline.runtime.ensemble import Moments
 from mednca_pipeline.runtime.labels import Labels
+from mednca_pipeline.runtime.moments import Moments
 from mednca_pipeline.runtime.quality import Deviation, Threshold, flag, learn_threshold
 
 CLASSES = Labels(("a", "b"), ((1,), (2,)))

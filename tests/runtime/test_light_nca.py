@@ -12,6 +12,7 @@ from mednca_pipeline.plans.model_plans import LevelPlan, NCAPlan, TrainingPlan
 from mednca_pipeline.runtime import light_nca
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.fire_masks import fire_masks, fires_at
+from mednca_pipeline.runtime.folding import Architecture
 from mednca_pipeline.runtime.folding import light_nca as folded
 from mednca_pipeline.runtime.light_nca import level_by_level, pyramid
 from mednca_pipeline.runtime.outline import Outline
@@ -54,11 +55,10 @@ def make_image(size, seed=0):
 def light(network):
     plan = network.plan
     weights = {name: value.numpy() for name, value in network.state_dict().items()}
-    form = {"fire_rate": plan.fire_rate, "border": plan.border, "norm": plan.norm, "sigmoid": network.sigmoid}
-    levels = [(level.factor, level.steps) for level in plan.levels]
-    return folded(
-        weights, levels, channels=plan.channels, n_image=network.n_image, n_outputs=3, source="memory", **form
-    )
+    levels = tuple((level.factor, level.steps) for level in plan.levels)
+    cell = {"fire_rate": plan.fire_rate, "border": plan.border, "norm": plan.norm, "sigmoid": network.sigmoid}
+    form = Architecture(levels, plan.channels, network.n_image, n_outputs=3, **cell)
+    return folded(weights, form, "memory")
 
 
 def both(network, image, outline, runs=()):
