@@ -75,9 +75,7 @@ class TorchNetwork:
 
     def _batch(self, seen: Part) -> Tensor:
         """(B, channels, *spatial): the slices of a 2D network, or the one volume of a 3D network."""
-        return self._to_device(seen.array[None] if self.format.dim == 3 else seen.array.swapaxes(0, 1))
-
-    def _to_device(self, array: np.ndarray) -> Tensor:
+        array = seen.array[None] if self.format.dim == 3 else seen.array.swapaxes(0, 1)
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.torch_device)
 
     def _activate(self, logits: Tensor) -> Tensor:

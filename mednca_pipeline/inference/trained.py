@@ -14,22 +14,20 @@ from ..workspace import Workspace
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A model's folder with at least one finished fold."""
+    """A model's folder."""
 
-    dataset: str
     model: str
     config: str
     folder: ModelFolder
-    folds: tuple[FoldName, ...]
 
 
 def trained_models(workspace: Workspace, dataset: str) -> list[TrainedModel]:
     """Every trained model of a dataset (its full name), sorted by folder name."""
     models = []
     for folder in model_folders(workspace.results_folder(dataset)):
-        record, folds = folder.record(), folder.trained_folds()
-        if folds and record and not record.members:
-            models.append(TrainedModel(dataset, record.model, record.config, folder, folds))
+        record = folder.record()
+        if record and not record.members and folder.trained_folds():
+            models.append(TrainedModel(record.model, record.config, folder))
     return models
 
 
@@ -106,8 +104,7 @@ def _named(workspace: Workspace, dataset: str | None, name: str, config: str | N
 
 def _model_at(folder: ModelFolder) -> TrainedModel:
     record = model_record(folder)
-    dataset = read_plans(folder.plans_file).dataset
-    return TrainedModel(dataset, record.model, record.config, folder, folder.trained_folds())
+    return TrainedModel(record.model, record.config, folder)
 
 
 def choose_folds(folder: ModelFolder, folds: Sequence[FoldName] | None) -> tuple[FoldName, ...]:

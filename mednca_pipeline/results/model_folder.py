@@ -8,13 +8,14 @@ from pathlib import Path
 from ..plans.plans import Plans, write_plans
 from ..runtime.errors import InputError
 from ..runtime.files import read_json, write_json
+from ..runtime.quality import Threshold
 from ..runtime.records import from_dict
 from .fold_folder import FoldFolder, FoldName
 from .postprocessing import Postprocessing, read_postprocessing
-from .quality import QualityRecord, read_quality
 from .run_record import RunRecord
 
 SCHEMA = 1
+QUALITY_SCHEMA = 2  # 1: thresholds of the standard deviation of random runs
 _FOLD = re.compile(r"fold_(\d+|all)")
 
 
@@ -44,6 +45,16 @@ class ModelRecord:
     def name(self) -> str:
         """Of the folder where training puts it."""
         return "+".join(self.members) or f"{self.model}_{self.config}"
+
+
+@dataclass(frozen=True)
+class QualityRecord:
+    """quality.json: from which quality score on a prediction asks for a review. digest: of the plans of `folds`."""
+
+    digest: str | None
+    folds: tuple[int, ...]
+    threshold: Threshold
+    schema: int = QUALITY_SCHEMA
 
 
 @dataclass(frozen=True)
@@ -138,8 +149,11 @@ class ModelFolder:
         write_json(self.postprocessing_file, chosen)
 
     def quality(self) -> QualityRecord | None:
-        """As read_quality."""
-        return read_quality(self.quality_file)
+        """None where nothing was learned, or for an earlier form of the score. Raises InputError for a damaged file."""
+        stored = read_json(self.quality_file) if self.quality_file.is_file() else {}
+        if stored.get("schema") != QUALITY_SCHEMA:
+            return None
+        return from_dict(QualityRecord, stored, str(self.quality_file))
 
     def write_quality(self, record: QualityRecord | None) -> None:
         """None removes the file."""

@@ -27,7 +27,9 @@ class Pad:
     @classmethod
     def to(cls, shape: Sequence[int], minimum: Sequence[int], multiple: int | Sequence[int] = 1) -> "Pad":
         """To the smallest shape of at least `shape` and `minimum` whose sizes are whole multiples of `multiple`."""
-        return cls(tuple(shape), padded_shape(shape, minimum, multiple))
+        multiples = [multiple] * len(minimum) if isinstance(multiple, int) else multiple
+        sizes = zip(shape, minimum, multiples, strict=True)
+        return cls(tuple(shape), tuple(-(-max(size, least) // factor) * factor for size, least, factor in sizes))
 
     @property
     def starts(self) -> tuple[int, ...]:
@@ -49,11 +51,3 @@ class Pad:
     def inverse(self, volume: Volume, outside: float = 0.0) -> Volume:
         """(..., *padded_shape) -> the view (..., *shape)."""
         return volume[inside((start, start + size) for start, size in zip(self.starts, self.shape, strict=True))]
-
-
-def padded_shape(shape: Sequence[int], minimum: Sequence[int], multiple: int | Sequence[int]) -> tuple[int, ...]:
-    """The smallest shape of at least `shape` and `minimum` whose sizes are whole multiples of `multiple`."""
-    multiples = [multiple] * len(minimum) if isinstance(multiple, int) else multiple
-    return tuple(
-        -(-max(size, least) // factor) * factor for size, least, factor in zip(shape, minimum, multiples, strict=True)
-    )

@@ -63,6 +63,11 @@ class BatchRecipe:
         if self.dim == 3 and self.adjacent_slices:
             raise ValueError("adjacent_slices are for 2D samples: a 3D sample has its neighbours")
 
+    def seed_of(self, iteration: int, *index: int) -> np.random.SeedSequence:
+        """The randomness of an iteration, or of one of its samples."""
+        fold = 0 if self.fold == "all" else int(self.fold) + 1
+        return np.random.SeedSequence((self.seed, fold, iteration, *index))
+
 
 Transforms = Callable[[BatchRecipe], AbstractTransform | None]
 
@@ -104,8 +109,7 @@ class Sampler:
     def sample(self, iteration: int, index: int) -> Sample:
         """One sample. Errors carry the case's name."""
         recipe = self.recipe
-        fold = 0 if recipe.fold == "all" else int(recipe.fold) + 1
-        choices, *entropy = np.random.SeedSequence((recipe.seed, fold, iteration, index)).spawn(3)
+        choices, *entropy = recipe.seed_of(iteration, index).spawn(3)
         rng = np.random.default_rng(choices)
         case = recipe.cases[rng.integers(len(recipe.cases))]
         forced = sampling.shows_foreground(iteration * recipe.batch_size + index, recipe.foreground_share)
@@ -128,12 +132,12 @@ class Sampler:
     ) -> Sample:
         """transforms, artefacts: seeds of these."""
         recipe = self.recipe
-        properties = self._case_properties(case)
+        if case not in self._properties:
+            self._properties[case] = self._store.properties(case)
+        properties = self._properties[case]
         output = sampling.choose_output(properties, rng) if forced else None
-        window = self._slice_window if recipe.dim == 2 else self._volume_window
-        box = window(case, properties, output, rng)  # over (S, H, W)
-        size = recipe.image_size
-        adjacent = recipe.adjacent_slices
+        box = self._window(case, properties, output, rng)
+        size, adjacent = recipe.image_size, recipe.adjacent_slices
         seen = [[box[0][0] - adjacent, box[0][1] + adjacent], *box[1:]]
         image = crop_and_pad_nd(self._store.image(case), seen, pad_mode="edge")
         labels = crop_and_pad_nd(self._store.labels(case), box, pad_mode="edge").astype(np.int16).reshape(size)
@@ -149,24 +153,20 @@ class Sampler:
         voxel = self._patch_voxel(labels, output, rng)
         return image, labels, sampling.patch_origin(size, recipe.patch, recipe.factor, voxel, rng)
 
-    def _slice_window(
+    def _window(
         self, case: str, properties: CaseProperties, output: str | None, rng: np.random.Generator
     ) -> sampling.Box:
+        """Over (S, H, W): a slice in 2D."""
+        size, voxel = self.recipe.image_size, None
+        if self.recipe.dim == 3:
+            voxel = None if output is None else sampling.choose_voxel(properties, output, rng)
+            return sampling.image_window(properties.shape, size, voxel, rng)
         index = sampling.choose_slice(properties, output, rng)
         shape = properties.shape[1:]
-        voxel = None
-        if output is not None and any(
-            extent > size for extent, size in zip(shape, self.recipe.image_size, strict=True)
-        ):
+        if output is not None and any(extent > wanted for extent, wanted in zip(shape, size, strict=True)):
             labels = self._store.labels(case)[index]  # decompresses this slice only
             voxel = sampling.random_voxel(sampling.mask_of(labels, output, self.recipe.labels), rng)
-        return [[index, index + 1], *sampling.image_window(shape, self.recipe.image_size, voxel, rng)]
-
-    def _volume_window(
-        self, case: str, properties: CaseProperties, output: str | None, rng: np.random.Generator
-    ) -> sampling.Box:
-        voxel = None if output is None else sampling.choose_voxel(properties, output, rng)
-        return sampling.image_window(properties.shape, self.recipe.image_size, voxel, rng)
+        return [[index, index + 1], *sampling.image_window(shape, size, voxel, rng)]
 
     def _patch_voxel(self, labels: np.ndarray, output: str | None, rng: np.random.Generator) -> tuple[int, ...] | None:
         """A voxel at the outline of `output` to put the patch around: prediction computes fine levels only there.
@@ -181,13 +181,3 @@ class Sampler:
             if voxel is not None:
                 return voxel
         return None
-
-    def _case_properties(self, case: str) -> CaseProperties:
-        if case not in self._properties:
-            self._properties[case] = self._store.properties(case)
-        return self._properties[case]
-
-
-def make_batch(recipe: BatchRecipe, iteration: int) -> Batch:
-    """The batch of one iteration. For many of them a BatchSource is faster: it keeps what can be kept."""
-    return Sampler(recipe).batch(iteration)

@@ -18,7 +18,7 @@ from ..results.fold_folder import FoldFolder
 from ..results.run_record import RunRecord
 from ..runtime.errors import InputError
 from ..workspace import Workspace
-from .batches import Batch, make_batch
+from .batches import Batch, Sampler
 from .checkpoint import load_checkpoint, save_checkpoint
 from .job import Job, prepare
 from .loop import mask_generator, train
@@ -86,11 +86,6 @@ def time_fold(workspace: Workspace, options: TrainingOptions) -> int:
 
 def use_threads(job: Job) -> None:
     torch.set_num_threads(job.options.threads or max(1, cores() - job.workers))
-
-
-def budget_of(job: Job) -> float:
-    """In seconds; without a --budget the plan's."""
-    return job.options.budget_s or job.plan.training.minutes["cuda" if job.device.type == "cuda" else "cpu"] * 60
 
 
 def as_begun(job: Job) -> Job:
@@ -199,7 +194,8 @@ def time_iterations(job: Job, budget_s: float) -> int:
 
 def timed_iterations(job: Job) -> int:
     """As many as fit the budget; without one, as many as fit the plan's minutes, or fewer where images are few."""
-    iterations = time_iterations(job, budget_of(job))
+    minutes = job.plan.training.minutes["cuda" if job.device.type == "cuda" else "cpu"]
+    iterations = time_iterations(job, job.options.budget_s or minutes * 60)
     if job.options.budget_s:
         return iterations
     store, training = CaseStore(job.recipe.store), job.plan.training
@@ -220,7 +216,7 @@ def scoring_batch(job: Job) -> Batch:
     plain = dataclasses.replace(
         job.recipe, batch_size=samples, augmentation=0.0, mirror_axes=(), artefacts=None, seed=0
     )
-    return make_batch(dataclasses.replace(plain, cases=cases), 0)
+    return Sampler(dataclasses.replace(plain, cases=cases)).batch(0)
 
 
 def _train_and_validate(

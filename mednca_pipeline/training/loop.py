@@ -85,8 +85,7 @@ def train(
 
 def mask_generator(recipe: BatchRecipe, iteration: int, device: torch.device) -> torch.Generator:
     """The generator of an iteration's fire masks: it depends on seed, fold and iteration alone."""
-    fold = 0 if recipe.fold == "all" else int(recipe.fold) + 1
-    key = np.random.SeedSequence((recipe.seed, fold, iteration)).generate_state(1, np.uint64)[0]
+    key = recipe.seed_of(iteration).generate_state(1, np.uint64)[0]
     return torch.Generator(device).manual_seed(int(key))
 
 

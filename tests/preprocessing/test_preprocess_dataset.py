@@ -66,7 +66,7 @@ def test_stored_case_is_the_preprocessed_image(cases, tmp_path):
     np.testing.assert_array_equal(labels, nib.load(cases[1].label).get_fdata().transpose(2, 1, 0))
     assert properties.slices == {"front": (2, 3), "back": (3, 4)}
     assert len(properties.voxels["front"]) == 18  # 3 x 3 x 2
-    assert properties.frame.original_shape == (6, 10, 12)
+    assert properties.frame.crop.shape == (6, 10, 12)
     store.require(["fall_0", "fall_1", "fall_2"], preprocessing_digest(PLAN, LABELS))
 
 
