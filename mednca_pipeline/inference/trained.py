@@ -98,13 +98,10 @@ def _named(workspace: Workspace, dataset: str | None, name: str, config: str | N
     if model in MODELS:
         return find_model(workspace, dataset, model, own_config)
     if Path(name).expanduser().is_dir() or len(Path(name).parts) > 1:
-        return _model_at(ModelFolder(Path(name).expanduser().absolute()))
+        folder = ModelFolder(Path(name).expanduser().absolute())
+        record = model_record(folder)
+        return TrainedModel(record.model, record.config, folder)
     return find_model(workspace, dataset, name, config)  # says what there is
-
-
-def _model_at(folder: ModelFolder) -> TrainedModel:
-    record = model_record(folder)
-    return TrainedModel(record.model, record.config, folder)
 
 
 def choose_folds(folder: ModelFolder, folds: Sequence[FoldName] | None) -> tuple[FoldName, ...]:
