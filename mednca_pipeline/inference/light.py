@@ -10,7 +10,7 @@ import numpy as np
 
 from ..plans.model_plans import NCAPlan
 from ..plans.plans import Plans
-from ..runtime.fire_masks import fires_at
+from ..runtime.fire_masks import RandomRun, fires_at
 from ..runtime.folding import Architecture, light_nca, read_weights
 from ..runtime.grid import SeenImage
 from ..runtime.labels import Labels
@@ -65,7 +65,8 @@ class LightNetwork:
         compared = self.random and asked.quality
         count = asked.runs or int(compared)
         levels = quality_levels(self.plan)
-        fires = [partial(self._fires, asked.seed, run, seen) for run in range(count)]
+        runs = (RandomRun(asked.seed, number, self.plan.fire_rate) for number in range(count))
+        fires = [partial(self._fires, run, seen) for run in runs]
         outcomes = level_by_level(self.nca, seen.levels, self.plan.outline, fires, None if asked.runs else levels)
         for number, outcome in enumerate(outcomes, start=1):
             if compared and number == levels:
@@ -76,7 +77,7 @@ class LightNetwork:
             probabilities = outcome.probabilities(run)
             yield seen.pad.inverse(probabilities[:, 0] if self.format.dim == 3 else probabilities)
 
-    def _fires(self, seed: int, run: int, seen: Seen, level: int, steps: int, cells: np.ndarray) -> np.ndarray:
+    def _fires(self, run: RandomRun, seen: Seen, level: int, steps: int, cells: np.ndarray) -> np.ndarray:
         """cells: indices in the part's grid, whose slices are some of the volume's."""
         first = 0 if self.format.dim == 3 else seen.first * math.prod(seen.levels[level].shape[1:])
-        return fires_at(seed, run, level, steps, cells + first, self.plan.fire_rate)
+        return fires_at(run, level, range(steps), cells + first)

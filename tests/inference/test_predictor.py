@@ -18,7 +18,7 @@ from mednca_pipeline.inference.torch_nca import TorchNCA
 from mednca_pipeline.results.postprocessing import Postprocessing
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.files import write_json
-from mednca_pipeline.runtime.fire_masks import fire_masks
+from mednca_pipeline.runtime.fire_masks import RandomRun, fire_masks
 from mednca_pipeline.runtime.outline import Outline
 from mednca_pipeline.runtime.preprocessing import preprocess_image
 from mednca_pipeline.runtime.quality import Deviation
@@ -147,14 +147,14 @@ def test_random_runs_draw_the_specified_masks(tmp_path, config, model, monkeypat
     for seen in network.see(np.ones((1, 5, 16, 16), np.float32)):
         if model == "mednca":
             cells = np.arange(math.prod(seen.levels[1].shape))
-            drawn.append(network._fires(7, 3, seen, 1, 2, cells).reshape(2, *seen.levels[1].shape))
+            drawn.append(network._fires(RandomRun(7, 3, 0.5), seen, 1, 2, cells).reshape(2, *seen.levels[1].shape))
         else:
             masks = network.masks(7, 3, seen)
             drawn.append(masks(1, 2, (16, 16) if config == "2d" else (6, 16, 16)).numpy())
     grid = (5, 16, 16) if config == "2d" else (6, 16, 16)
     assert len(drawn) == (3 if config == "2d" else 1)
     masks = np.concatenate(drawn, axis=1)
-    np.testing.assert_array_equal(masks.reshape(2, *grid), fire_masks(7, 3, 1, 2, grid, 0.5))
+    np.testing.assert_array_equal(masks.reshape(2, *grid), fire_masks(RandomRun(7, 3, 0.5), 1, range(2), grid))
 
 
 @pytest.mark.parametrize("model", ["mednca", "mednca_paper"])

@@ -9,7 +9,7 @@ from mednca_pipeline.inference import torch_nca
 from mednca_pipeline.inference.network import Asked
 from mednca_pipeline.inference.options import PredictionOptions
 from mednca_pipeline.inference.predictor import Predictor
-from mednca_pipeline.runtime.fire_masks import fire_masks
+from mednca_pipeline.runtime.fire_masks import RandomRun, fire_masks
 from mednca_pipeline.runtime.quality import Deviation
 
 SEED, RUN, STEPS = 7, 0, 2  # STEPS: of the tiny model's finest level
@@ -59,10 +59,10 @@ def test_tiles_draw_their_part_of_the_whole_masks_and_give_the_whole_result(tmp_
     np.testing.assert_array_equal(tiled.argmax(axis=0), whole.argmax(axis=0))
 
     if config == "2d":
-        masks = fire_masks(SEED, RUN, 1, STEPS, (SLICES, *PADDED), 0.5)[:, :, None]
+        masks = fire_masks(RandomRun(SEED, RUN, 0.5), 1, range(STEPS), (SLICES, *PADDED))[:, :, None]
         expected = [masks[:, :2], masks[:, 2:4], masks[:, 4:]]  # (steps, B, 1, *PADDED) of each batch of slices
     else:
-        expected = [fire_masks(SEED, RUN, 1, STEPS, (6, *PADDED), 0.5)[:, None, None]]
+        expected = [fire_masks(RandomRun(SEED, RUN, 0.5), 1, range(STEPS), (6, *PADDED))[:, None, None]]
     for draws, masks in zip(recorded, expected, strict=True):
         seen = np.zeros(masks.shape[3:], dtype=int)
         for grid, box, drawn in draws:
