@@ -231,6 +231,7 @@ def one_size(root: Path, weights: Path, side: int) -> dict:
     from PIL import Image
 
     from mednca_pipeline.datasets.dataset import load_dataset
+    from mednca_pipeline.inference.options import PredictionOptions
     from mednca_pipeline.inference.predictor import Predictor
     from mednca_pipeline.plans.splits import read_splits
     from mednca_pipeline.workspace import Workspace
@@ -246,7 +247,7 @@ def one_size(root: Path, weights: Path, side: int) -> dict:
         for case in names:
             with Image.open(raw[case].images[0]) as picture:
                 picture.resize((side, side), Image.Resampling.BICUBIC).save(pictures / f"{case}.png")
-        predictor = Predictor.from_folder(model, [0], "cpu", quality=False)
+        predictor = Predictor.from_folder(model, [0], PredictionOptions(device="cpu", quality=False))
         out = Path(scratch) / "out"
         out.mkdir()
         seconds = []

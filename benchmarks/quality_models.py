@@ -10,6 +10,7 @@ import numpy as np
 from benchmarks import quality_scores as scores_of
 from benchmarks.scans import Scan
 from mednca_pipeline.inference.network import Asked, Network
+from mednca_pipeline.inference.options import PredictionOptions
 from mednca_pipeline.inference.predictor import Predictor
 from mednca_pipeline.runtime.preprocessing import preprocess_image
 from mednca_pipeline.runtime.quality import FOREGROUND, Deviation
@@ -38,9 +39,13 @@ class Single:
     """One fold, whose candidates are computed from the passes that they share. everywhere: the fold on every cell."""
 
     def __init__(self, folder: Path, fold: int = 0) -> None:
-        self.plain = Predictor.from_folder(folder, [fold], "cpu", quality=False, postprocess=False)
-        self.predictor = Predictor.from_folder(folder, [fold], "cpu", postprocess=False)
-        self.everywhere = Predictor.from_folder(folder, [fold], "cpu", everywhere=True).networks[fold]
+        self.plain = Predictor.from_folder(
+            folder, [fold], PredictionOptions(device="cpu", quality=False, postprocess=False)
+        )
+        self.predictor = Predictor.from_folder(folder, [fold], PredictionOptions(device="cpu", postprocess=False))
+        self.everywhere = Predictor.from_folder(
+            folder, [fold], PredictionOptions(device="cpu", everywhere=True)
+        ).networks[fold]
         self.network, self.labels = self.predictor.networks[fold], self.predictor.plans.labels
 
     def judge(self, scan: PreprocessedScan, every_cell: bool) -> tuple[np.ndarray, dict[str, float]]:
@@ -97,9 +102,13 @@ class Folds:
     """The mean of several folds. Where they are predicted anyway, their disagreement costs what comparing them does."""
 
     def __init__(self, folder: Path) -> None:
-        self.plain = Predictor.from_folder(folder, None, "cpu", quality=False, postprocess=False)
-        self.predictor = Predictor.from_folder(folder, None, "cpu", postprocess=False)
-        self.first = Predictor.from_folder(folder, [next(iter(self.predictor.networks))], "cpu", postprocess=False)
+        self.plain = Predictor.from_folder(
+            folder, None, PredictionOptions(device="cpu", quality=False, postprocess=False)
+        )
+        self.predictor = Predictor.from_folder(folder, None, PredictionOptions(device="cpu", postprocess=False))
+        self.first = Predictor.from_folder(
+            folder, [next(iter(self.predictor.networks))], PredictionOptions(device="cpu", postprocess=False)
+        )
         self.labels = self.predictor.plans.labels
 
     def judge(self, scan: PreprocessedScan, every_cell: bool = False) -> tuple[np.ndarray, dict[str, float]]:

@@ -179,7 +179,7 @@ def test_memory_of_a_process_is_stated_as_in_the_code():
 
 
 def test_tutorial_shows_the_decisions_of_the_committed_plan():
-    plans = read_plans(ROOT / "plans" / "Dataset004_Hippocampus" / "plans.json")
+    plans = read_plans(ROOT / "plans" / "reference" / "Dataset004_Hippocampus" / "plans.json")
     decided = [(made.name, made.value, made.because) for made in plans.decisions if made.config == "2d"]
     text = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
     shown = re.findall(r"^\| ([^|-]+) \| ([^|]+) \| ([^|]+) \|$", text, flags=re.MULTILINE)[1:]

@@ -21,6 +21,7 @@ from mednca_pipeline.evaluation.metrics import Units, evaluate_case, with_policy
 from mednca_pipeline.evaluation.provenance import provenance
 from mednca_pipeline.execution.libraries import wait_briefly
 from mednca_pipeline.inference import light
+from mednca_pipeline.inference.options import PredictionOptions
 from mednca_pipeline.inference.predictor import Predictor
 from mednca_pipeline.results.model_folder import ModelFolder
 from mednca_pipeline.runtime.files import write_text
@@ -64,7 +65,7 @@ def main() -> None:
 
 
 def measure(folder: Path, root: Path, outline: Outline | None) -> Found:
-    predictor = Predictor.from_folder(folder, [0], "cpu", quality=False)
+    predictor = Predictor.from_folder(folder, [0], PredictionOptions(device="cpu", quality=False))
     network = predictor.networks[0]
     assert isinstance(network, light.LightNetwork)
     network.plan = replace(network.plan, outline=outline)

@@ -26,6 +26,7 @@ from mednca_pipeline.evaluation.artefacts import ZOOM, artefact_rng, distorted
 from mednca_pipeline.evaluation.metrics import dice_by_policy
 from mednca_pipeline.evaluation.provenance import commit
 from mednca_pipeline.execution.libraries import wait_briefly
+from mednca_pipeline.inference.options import PredictionOptions
 from mednca_pipeline.inference.predictor import Predictor
 from mednca_pipeline.planning.augmentation import artefact_kinds
 from mednca_pipeline.plans.splits import read_splits
@@ -79,13 +80,13 @@ def load(fold: Path, scratch: Path) -> Predictor:
     """The predictor of one fold, from a model's folder or from recorded weights, which lie without their plans."""
     if ModelFolder(fold.parent).plans_file.exists():
         return Predictor.from_folder(
-            fold.parent, folds=[fold.name.removeprefix("fold_")], quality=False, postprocess=False
+            fold.parent, [fold.name.removeprefix("fold_")], PredictionOptions(quality=False, postprocess=False)
         )
     run = FoldFolder(fold).run()
     folder = ModelFolder.of(scratch, ModelRecord(run.dataset, run.model, run.config))
     shutil.copytree(fold, folder.fold(0).path)
     shutil.copy(Workspace(ROOT).plans_file(run.dataset), folder.plans_file)
-    return Predictor.from_folder(folder.path, folds=[0], quality=False, postprocess=False)
+    return Predictor.from_folder(folder.path, [0], PredictionOptions(quality=False, postprocess=False))
 
 
 def spread(names: Sequence[str], count: int) -> list[str]:

@@ -15,12 +15,13 @@ from benchmarks.scans import LabelledScan, read_scan
 from mednca_pipeline.datasets.dataset import load_dataset
 from mednca_pipeline.evaluation.provenance import commit
 from mednca_pipeline.fingerprint.fingerprint import read_fingerprint
+from mednca_pipeline.inference.light import architecture
 from mednca_pipeline.inference.network import input_format
 from mednca_pipeline.models.mednca import MedNCA
 from mednca_pipeline.models.weights import save_weights
 from mednca_pipeline.planning.sizes import image_size, preprocessed_shapes, typical_large_shape
 from mednca_pipeline.plans.model_plans import NCAPlan
-from mednca_pipeline.preprocessing.run import preprocess_dataset
+from mednca_pipeline.preprocessing.run import Target, preprocess_dataset
 from mednca_pipeline.runtime.files import read_json, write_json
 from mednca_pipeline.runtime.folding import light_nca, read_weights
 from mednca_pipeline.runtime.light_nca import LightNCA, level_by_level, pyramid
@@ -70,7 +71,7 @@ class Study:
         plan = replace(self.plan, position=tuple(sides[axis] for axis in order))
         config = replace(config, preprocessing=preprocessing, image_size=size).with_model("mednca", plan)
         plans = replace(self.job.plans, configs={config.name: config})
-        preprocess_dataset(self.dataset, plans, config.name, store)
+        preprocess_dataset(self.dataset, Target.planned(plans, config.name, store))
         recipe = replace(self.job.recipe, store=store, image_size=size, position=plan.position)
         return View(name, preprocessing, recipe, input_format(config, plan))
 
@@ -89,18 +90,7 @@ class Study:
             record = {"commit": commit(), "cpu_minutes": (time.process_time() - began) / 60}
             write_json(file.with_suffix(".json"), record)
             save_weights(file, ema)
-        network = light_nca(
-            read_weights(file),
-            [(level.factor, level.steps) for level in plan.levels],
-            channels=plan.channels,
-            n_image=n_image,
-            n_outputs=labels.n_outputs,
-            fire_rate=plan.fire_rate,
-            border=plan.border,
-            norm=plan.norm,
-            sigmoid=labels.has_regions,
-            source=file,
-        )
+        network = light_nca(read_weights(file), architecture(plan, n_image, labels), file)
         return network, read_json(file.with_suffix(".json"))
 
     def _train(self, network: MedNCA, views: Sequence[View], seed: int) -> torch.nn.Module:

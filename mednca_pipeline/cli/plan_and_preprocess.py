@@ -117,7 +117,7 @@ def _one_dataset(
     """Whether the dataset could be planned: its check found nothing fatal."""
     from ..execution.progress import counting
     from ..planning.run import plan_dataset
-    from ..preprocessing.run import preprocess_dataset
+    from ..preprocessing.run import Target, preprocess_dataset
     from .findings import print_report
 
     with counting(f"Reading {dataset.name}", len(dataset.training) + len(dataset.test), quiet) as step:
@@ -132,7 +132,8 @@ def _one_dataset(
     for config in planned.configs:
         folder = workspace.preprocessed_folder(dataset.name, config)
         with counting(f"Preprocessing {config}", len(dataset.training), quiet) as step:
-            done = preprocess_dataset(dataset, plans, config, folder, executor, progress=step, force=options.force)
+            target = Target.planned(plans, config, folder)
+            done = preprocess_dataset(dataset, target, executor, progress=step, force=options.force)
         if not quiet:
             print(f"Preprocessed {config}: {len(done.written)} cases, {len(done.skipped)} were finished; in {folder}")
     return True

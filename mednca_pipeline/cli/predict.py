@@ -74,7 +74,7 @@ def _predict(arguments: argparse.Namespace) -> int:
     from ..execution.progress import counting
     from ..inference.batch import predict_inputs
     from ..inference.inputs import check_output_folder, find_inputs
-    from ..inference.report import write_report
+    from ..inference.run_report import write_report
     from ..inference.trained import find_models
     from ..models.registry import read_plans
     from ..runtime.errors import InputError
@@ -121,10 +121,10 @@ def _settings(arguments: argparse.Namespace, trained: "list[TrainedModel]") -> "
         )
     folds = each[0][: 1 if arguments.fast else None] if arguments.folds or len(trained) == 1 else None
     return Settings(
-        tuple(model.folder.path for model in trained),
-        folds,
-        arguments.device,
-        arguments.runs,
+        model_folders=tuple(model.folder.path for model in trained),
+        folds=folds,
+        device=arguments.device,
+        runs=arguments.runs,
         quality=not (arguments.fast or arguments.no_quality),
         seed=arguments.seed,
         postprocess=not arguments.no_postprocess,

@@ -58,26 +58,12 @@ class Header:
     geometry: Geometry
 
     @property
-    def ndim(self) -> int:
-        return self.geometry.ndim
-
-    @property
     def shape(self) -> tuple[int, ...]:
         return self.geometry.shape
 
     @property
     def spacing_mm(self) -> tuple[float, ...]:
         return self.geometry.spacing_mm
-
-    @property
-    def origin(self) -> np.ndarray:
-        """(3,): LPS mm of the array's first voxel."""
-        return self.geometry.origin
-
-    @property
-    def direction(self) -> np.ndarray:
-        """(3, ndim): unit vectors of the array axes in LPS."""
-        return self.geometry.direction
 
 
 def read_image(paths: Path | str | Sequence[Path | str], stored: bool = False) -> Image:

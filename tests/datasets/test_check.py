@@ -8,7 +8,7 @@ import pytest
 from mednca_pipeline.datasets.case_checks import check_arrays
 from mednca_pipeline.datasets.check import check_dataset
 from mednca_pipeline.datasets.dataset import load_dataset
-from mednca_pipeline.fingerprint.extract import extract_fingerprint
+from mednca_pipeline.fingerprint.extract import check_and_extract
 from mednca_pipeline.runtime.images import read_image, read_labels, write_labels
 
 from ..dicom_series import write_series
@@ -105,7 +105,7 @@ def test_an_explicit_path_to_a_dicom_folder(tmp_path):
     cases = {"a": {"images": ["../scans/patient.1"], "label": "../mask.nii.gz"}}
     dataset = load_dataset(describe(tmp_path / "d", dataset=cases, numTraining=1))
     assert check_dataset(dataset).findings == ()
-    (found,) = extract_fingerprint(dataset).cases
+    (found,) = check_and_extract(dataset)[1].cases
     assert (found.shape, found.spacing_mm) == ((4, 4, 5), (3.0, 0.25, 0.5))
     assert found.image[0].maximum == expected.max()
     assert {name: seen.extent for name, seen in found.classes.items()} == {"head": (2, 2, 1), "tail": (2, 2, 2)}

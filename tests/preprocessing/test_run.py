@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mednca_pipeline.datasets.dataset import Case
-from mednca_pipeline.preprocessing.run import preprocess_dataset, preprocessing_digest
+from mednca_pipeline.preprocessing.run import Target, preprocess_dataset, preprocessing_digest
 from mednca_pipeline.preprocessing.store import CaseStore
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.images import read_image, write_labels
@@ -46,7 +46,7 @@ def _plans(plan=PLAN, dim=2, labels=LABELS):
 
 
 def _run(cases, folder, plan=PLAN, **options):
-    return preprocess_dataset(_dataset(*cases), _plans(plan), "2d", folder, **options)
+    return preprocess_dataset(_dataset(*cases), Target.planned(_plans(plan), "2d", folder), **options)
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_stored_case_is_the_preprocessed_image(cases, tmp_path):
     np.testing.assert_array_equal(labels, nib.load(cases[1].label).get_fdata().transpose(2, 1, 0))
     assert properties.slices == {"front": (2, 3), "back": (3, 4)}
     assert len(properties.voxels["front"]) == 18  # 3 x 3 x 2
-    assert properties.frame.original_shape == (6, 10, 12)
+    assert properties.frame.crop.shape == (6, 10, 12)
     store.require(["fall_0", "fall_1", "fall_2"], preprocessing_digest(PLAN, LABELS))
 
 
@@ -137,7 +137,7 @@ def test_digest_of_what_was_preprocessed_before_still_holds():
 def test_bad_cases_are_named_and_do_not_stop_the_others(cases, tmp_path):
     cases[0].images[0].write_bytes(b"no image")
     _save(np.zeros((5, 5, 5), np.uint8), cases[1].label)
-    with pytest.raises(InputError, match="2 of 3 cases could not") as caught:
+    with pytest.raises(InputError, match="2 of 3 cases that could not") as caught:
         _run(cases, tmp_path / "out")
     message = str(caught.value)
     assert "fall_0: " in message and "fall_1: " in message and "fall_2: " not in message

@@ -15,8 +15,6 @@ from mednca_pipeline.runtime.preprocessing import (
     frame_of,
     preprocess_image,
     preprocess_labels,
-    restore_labels,
-    restore_volume,
 )
 from mednca_pipeline.runtime.preprocessing_steps import Frame
 from mednca_pipeline.runtime.resampling import CUBIC, LINEAR, Resample
@@ -47,7 +45,7 @@ def test_2d_configuration_slices_along_the_planned_axis_and_keeps_it():
     preprocessed, frame = preprocess_image(array, (1.0, 1.0, 5.0), PLAN_2D_OF_3D)
     assert preprocessed.shape == (1, 4, 2, 3)
     assert np.array_equal(preprocessed[0], array[0].transpose(2, 0, 1))
-    assert np.array_equal(restore_volume(preprocessed[0], frame), array[0])
+    assert np.array_equal(frame.restore(preprocessed[0]), array[0])
 
 
 def test_2d_images_have_one_slice():
@@ -56,7 +54,7 @@ def test_2d_images_have_one_slice():
     preprocessed, frame = preprocess_image(array, (0.5, 1.0), plan)
     assert preprocessed.shape == (3, 1, 5, 10)
     assert preprocessed == pytest.approx(1, abs=1e-5)
-    assert restore_volume(preprocessed[0], frame).shape == (10, 20)
+    assert frame.restore(preprocessed[0]).shape == (10, 20)
 
 
 def test_regions_and_ignore_pass_through():
@@ -68,18 +66,18 @@ def test_regions_and_ignore_pass_through():
     preprocessed = preprocess_labels(labels, frame, regions)
     assert preprocessed[15, 8, 8] == 3
     assert preprocessed[7, 7, 7] == 2
-    restored = restore_labels(regions.encode(preprocessed), frame, regions)
+    restored = frame.restore_labels(regions.encode(preprocessed), regions)
     assert np.array_equal(restored, np.where(labels == 3, 0, labels))
 
 
 def test_what_was_cropped_away_is_background():
     image, _ = image_and_labels(SHAPE)
     _, frame = preprocess_image(image, (1.0, 1.0, 1.0), PLAN_3D)
-    everywhere = np.stack([np.full(frame.preprocessed_shape, p, np.float32) for p in (0.1, 0.8, 0.1)])
-    restored = restore_labels(everywhere, frame, LABELS)
+    everywhere = np.stack([np.full(frame.resample.resampled_shape, p, np.float32) for p in (0.1, 0.8, 0.1)])
+    restored = frame.restore_labels(everywhere, LABELS)
     assert np.array_equal(restored == 1, image[0] != 0)
-    assert restore_volume(everywhere[0], frame, outside=1.0)[0, 0, 0] == 1
-    assert restore_volume(everywhere[0], frame)[0, 0, 0] == 0
+    assert frame.restore(everywhere[0], outside=1.0)[0, 0, 0] == 1
+    assert frame.restore(everywhere[0])[0, 0, 0] == 0
 
 
 def test_permuted_and_flipped_images_give_permuted_and_flipped_results():
@@ -98,8 +96,8 @@ def test_permuted_and_flipped_images_give_permuted_and_flipped_results():
     assert found == pytest.approx(turn(expected), abs=1e-4)
     found_labels = preprocess_labels(turn(labels), turned_frame, LABELS)
     assert np.array_equal(found_labels, turn(expected_labels))
-    restored = restore_labels(LABELS.encode(found_labels), turned_frame, LABELS)
-    assert np.array_equal(restored, turn(restore_labels(LABELS.encode(expected_labels), frame, LABELS)))
+    restored = turned_frame.restore_labels(LABELS.encode(found_labels), LABELS)
+    assert np.array_equal(restored, turn(frame.restore_labels(LABELS.encode(expected_labels), LABELS)))
 
 
 def test_an_axis_order_is_the_same_as_turning_the_array():
@@ -117,7 +115,7 @@ def test_many_classes_are_restored_two_maps_at_a_time():
     probabilities = np.random.default_rng(0).random((24, 8, 8, 8)).astype(np.float32)
     one_map = 4 * 64**3
     tracemalloc.start()
-    restored = restore_labels(probabilities, frame, classes)
+    restored = frame.restore_labels(probabilities, classes)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert restored.max() > 10

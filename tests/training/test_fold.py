@@ -54,7 +54,7 @@ def test_a_finished_fold_is_said_to_be_and_kept(uninterrupted, capsys):
 
 def test_continue_with_nothing_to_continue_is_an_error(root, capsys):
     assert train_main(arguments(root, "--continue")) == 2
-    assert "Nothing to continue" in capsys.readouterr().err
+    assert "expected the checkpoint of a training to continue" in capsys.readouterr().err
 
 
 def test_a_finished_training_can_be_extended(root):
@@ -73,7 +73,7 @@ def test_continue_without_a_checkpoint_never_restarts_what_had_begun(root, monke
         assert train_main(arguments(root, "--iterations", "6")) == 130
     (fold_folder(root) / "checkpoint.pt").unlink()
     assert train_main(arguments(root, "--continue")) == 2
-    assert "Nothing to continue" in capsys.readouterr().err
+    assert "expected the checkpoint of a training to continue" in capsys.readouterr().err
     assert (fold_folder(root) / "training.csv").exists()
 
 
@@ -84,7 +84,7 @@ def test_an_unfinished_training_is_neither_restarted_nor_shortened_unasked(root,
     assert train_main(arguments(root)) == 2
     assert "--continue" in capsys.readouterr().err
     assert train_main(arguments(root, "--continue", "--iterations", "2")) == 2
-    assert "has done 3 already" in capsys.readouterr().err
+    assert "expected at least the 3 that" in capsys.readouterr().err
 
 
 def test_force_leaves_nothing_of_the_former_training(uninterrupted, root, monkeypatch):
@@ -111,7 +111,7 @@ def test_fold_all_trains_on_every_case_and_validates_none(root, capsys):
     assert json.loads((folder / "run.json").read_text(encoding="utf-8"))["finished"]
     assert (folder / "final.safetensors").is_file() and not (folder / "summary.json").exists()
     assert train_main([*everything, "--val"]) == 2
-    assert "none is left to validate on" in capsys.readouterr().err
+    assert "expected a fold with validation cases" in capsys.readouterr().err
 
 
 def test_budget_is_turned_into_iterations_once(root, monkeypatch, capsys):
