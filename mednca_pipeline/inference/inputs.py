@@ -9,7 +9,8 @@ from pathlib import Path
 from ..datasets.channels import group_channels
 from ..runtime.errors import InputError
 from ..runtime.formats.dicom import Series, choose_series, find_series, is_dicom
-from ..runtime.images import SUPPORTED, output_ending, split_ending
+from ..runtime.images import SUPPORTED, output_ending, split_ending, stored_files
+from ..runtime.listing import listed
 
 DICOM = ".dcm"
 _CHANNEL = re.compile(r"(.+)_\d{4}")
@@ -42,13 +43,18 @@ def find_inputs(path: Path | str, n_channels: int, series: Sequence[str] = ()) -
     if path.is_file():
         cases, notes = _from_files(_siblings(path, n_channels), n_channels)
     elif path.is_dir():
-        cases, notes = _from_files(sorted(file for file in path.iterdir() if _is_image(file)), n_channels)
-        cases += _from_series(find_series(path), series)
+        entries = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
+        cases, notes = _from_files([entry for entry in entries if _is_image(entry)], n_channels)
+        found = find_series(path)
+        cases += _from_series(found, series)
+        notes += _left_out(entries, cases, found)
     else:
         raise InputError(f"-i {path}", "a folder of images or one file", "nothing there", "Check the path.")
     if not cases:
         expected = f"images ({', '.join(SUPPORTED)}) in this folder, or DICOM series in it or below it"
-        raise InputError(f"-i {path}", expected, "none", "Check the path.")
+        endings = sorted({split_ending(entry)[1] or "no ending" for entry in path.iterdir() if not entry.is_dir()})
+        there = f"files with {listed(endings)}" if endings else "no file in it"
+        raise InputError(f"-i {path}", expected, there, "Check the path, or convert the images.")
     return _without_collisions(sorted(cases, key=lambda case: (case.name, case.ending))), notes
 
 
@@ -62,7 +68,20 @@ def check_output_folder(source: Path, cases: Sequence[InputCase], out: Path) -> 
 
 def _is_image(file: Path) -> bool:
     ending = split_ending(file)[1]
-    return file.is_file() and not file.name.startswith(".") and ending in SUPPORTED and ending != DICOM
+    return ending in SUPPORTED and ending != DICOM and not file.is_dir()
+
+
+def _left_out(entries: Sequence[Path], cases: Sequence[InputCase], found: Sequence[Series]) -> list[str]:
+    """A note on what is in a folder and is no input, or []."""
+    taken = {file for case in cases if case.ending != DICOM for image in case.files for file in stored_files(image)}
+    taken |= {file for series in found for file in series.files}
+    folders = [series.folder for series in found]
+    others = [
+        entry.name
+        for entry in entries
+        if entry not in taken and not any(folder.is_relative_to(entry) for folder in folders)
+    ]
+    return [f"left out, because they are no images that can be read: {listed(others)}."] if others else []
 
 
 def _siblings(file: Path, n_channels: int) -> list[Path]:
@@ -86,9 +105,18 @@ def _from_files(files: Sequence[Path], n_channels: int) -> tuple[list[InputCase]
             cases += [InputCase(split_ending(file)[0], (file,), DICOM) for file in some]
             continue
         grouped, more = group_channels(some, ending, n_channels)
-        cases += [InputCase(name, tuple(paths), ending) for name, paths in grouped]
+        cases += [InputCase(name, tuple(paths), ending, _absence(paths)) for name, paths in grouped]
         notes += more
     return cases, notes
+
+
+def _absence(files: Sequence[Path]) -> InputError | None:
+    """The problem of a case with a file that is a link to nowhere, as git-annex and DataLad leave them."""
+    for file in files:
+        if not file.exists():
+            remedy = "Fetch the file (git annex get, datalad get), or remove the link."
+            return InputError(file, "an image", "a link to a file that is not there", remedy)
+    return None
 
 
 def _ending(file: Path) -> str:
@@ -115,7 +143,8 @@ def _from_series(found: Sequence[Series], choices: Sequence[str]) -> list[InputC
             cases += [InputCase(series.name, series.files, DICOM) for series in chosen]
         except InputError as error:
             name = several[0].name.removesuffix("_series1")
-            cases.append(InputCase(name, several[0].files, DICOM, problem=error.at(folder)))
+            problem = error if error.where else error.at(folder)
+            cases.append(InputCase(name, several[0].files, DICOM, problem))
     return cases
 
 

@@ -99,7 +99,7 @@ def test_colour_image_in_one_file(tmp_path):
 
 
 def test_nothing_there(tmp_path):
-    with pytest.raises(InputError, match="found none"):
+    with pytest.raises(InputError, match=r"found files with \.txt"):
         find_inputs(touch(tmp_path / "empty", "notes.txt"), 1)
     with pytest.raises(InputError, match="found .txt"):
         find_inputs(tmp_path / "empty" / "notes.txt", 1)
@@ -108,3 +108,41 @@ def test_nothing_there(tmp_path):
 def test_images_of_several_channels_stay_one_case_for_a_model_of_one_channel(tmp_path):
     cases, _ = find_inputs(touch(tmp_path, *(f"{name}_{k:04d}.nii.gz" for name in "ab" for k in range(2))), 1)
     assert [(case.name, len(case.files)) for case in cases] == [("a", 2), ("b", 2)]  # refused when predicted
+
+
+def test_what_is_left_out_is_noted(tmp_path):
+    """The voxels beside a header belong to their image, and so do folders with DICOM series."""
+    touch(tmp_path, "a.nii.gz", "b.nii", "notes.txt", "model.pth", "pair.hdr", "pair.img", "loose.img")
+    touch(tmp_path / "subject1", "scan.nii.gz")
+    write_series(tmp_path / "subject2" / "study", 1)
+    cases, notes = find_inputs(tmp_path, 1)
+    assert names(cases) == ["a", "b", "pair", "subject2_study"]
+    assert notes[-1].endswith("no images that can be read: loose.img, model.pth, notes.txt, subject1.")
+
+
+def test_a_link_to_nowhere_is_the_problem_of_its_case(tmp_path):
+    touch(tmp_path, "a_0000.nii.gz", "b_0000.nii.gz", "b_0001.nii.gz", "a_0001.nii.gz")
+    (tmp_path / "b_0001.nii.gz").unlink()
+    (tmp_path / "b_0001.nii.gz").symlink_to(tmp_path / ".git" / "annex" / "objects" / "b")
+    (first, second), _ = find_inputs(tmp_path, 2)
+    assert first.problem is None and second.problem.where == str(tmp_path / "b_0001.nii.gz")
+    assert "link" in second.problem.found
+
+
+@pytest.mark.parametrize("fault", ["damaged", "links"])
+def test_a_folder_whose_slices_are_all_lost_is_a_case_with_a_problem(tmp_path, fault):
+    touch(tmp_path, "a.nii.gz")
+    touch(tmp_path / "patient", "1.dcm", "2.dcm")
+    if fault == "links":
+        for file in (tmp_path / "patient").iterdir():
+            file.unlink()
+            file.symlink_to(tmp_path / "nowhere")
+    (first, second), notes = find_inputs(tmp_path, 1)
+    assert (first.problem, second.name) == (None, "patient") and notes[-1:] != ["left out"]
+    assert second.problem.where == str(tmp_path / "patient") and "1.dcm and 1 more" in second.problem.found
+
+
+def test_no_images_names_the_endings_that_are_there(tmp_path):
+    touch(tmp_path, "a.czi", "b.svs")
+    with pytest.raises(InputError, match=r"found files with \.czi, \.svs"):
+        find_inputs(tmp_path, 1)

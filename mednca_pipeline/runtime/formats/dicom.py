@@ -181,7 +181,8 @@ def _series_in(folder: Path, files: list[str]) -> list[tuple[str, tuple[Path, ..
     """(uid, files, problem) of each series that lies directly in `folder`, in the order of their first files."""
     slices = tuple(sorted(folder / file for file in files if is_dicom(folder / file)))
     if not slices:
-        return []
+        named = tuple(sorted(folder / file for file in files if _is_named_dicom(file)))
+        return [("", named, _unread(folder, named, "a link to nowhere or a damaged file"))] if named else []
     gone = [folder / file for file in files if not (folder / file).exists()]
     if gone:  # GDCM then loses other files as well
         return [("", slices, _unread(folder, gone, "a link to a file that is not there"))]
@@ -196,6 +197,10 @@ def _series_in(folder: Path, files: list[str]) -> list[tuple[str, tuple[Path, ..
     if not taken:
         return [("", slices, problem)] if problem else []
     return sorted(((uid, several, problem) for uid, several in taken.items()), key=lambda item: item[1])
+
+
+def _is_named_dicom(name: str) -> bool:
+    return not name.startswith(".") and name.lower().endswith((".dcm", ".ima"))
 
 
 def _looks_like_a_slice(file: Path, taken: Iterable[tuple[Path, ...]]) -> bool:
