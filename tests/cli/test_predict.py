@@ -208,7 +208,7 @@ def test_nothing_to_predict_is_said(workspace, tmp_path, capsys):
     assert predict(workspace, tmp_path / "in", tmp_path / "out") == 2
     assert predict(workspace, tmp_path / "absent", tmp_path / "out") == 2
     errors = capsys.readouterr().err
-    assert "found none" in errors and "absent" in errors
+    assert "found no file in it" in errors and "absent" in errors
 
 
 def test_validation_cases_are_written_with_their_scores(workspace, tmp_path):
