@@ -106,7 +106,7 @@ def preprocess_case(case: Case, target: Target) -> None:
         raise InputError(f"Case {case.name} has no label file; every training case needs one.")
     sources = _sources(case)  # before reading: a file that changes meanwhile is found changed at the next run
     image = read_image(case.images)
-    labels = read_labels(case.label).array[0]
+    labels = read_labels(case.label, on=image.geometry).array[0]
     if labels.shape != image.array.shape[1:]:
         raise InputError(
             f"{case.label}: expected the image's shape {image.array.shape[1:]}, found {labels.shape}. "

@@ -18,7 +18,7 @@ class InputError(Exception):
     def at(self, place: object) -> "InputError":
         """The same error inside of `place`, such as a case."""
         where = f"{place}: {self.where}" if self.where else str(place)
-        return InputError(where, self.expected, self.found, self.remedy)
+        return type(self)(where, self.expected, self.found, self.remedy)
 
     def __str__(self) -> str:
         """ "where: expected this, found that. Do so."; what is not given is left out.

@@ -75,7 +75,8 @@ def _raw_cases(workspace: Workspace, dataset: str, names: Sequence[str]) -> list
 def _measure(case: Case, predictions: Path, plans: Plans, components: Mapping[str, int]) -> dict[str, Metrics]:
     """ "classes" and, where the plan keeps components, "raw"."""
     file = predictions / f"{case.name}{output_ending(split_ending(case.images[0])[1])}"
-    predicted, reference = read_labels(file), read_labels(case.label)
+    predicted = read_labels(file)
+    reference = read_labels(case.label, on=predicted.geometry)
     units = Units(plans.spacing_known)
     raw = evaluate_case(predicted.array[0], reference.array[0], reference.spacing_mm, plans.labels, units)
     if not components:

@@ -158,3 +158,15 @@ def test_workers_do_the_same_and_pass_on_the_real_traceback(cases, tmp_path):
     for case in together.cases():
         np.testing.assert_array_equal(alone.image(case)[:], together.image(case)[:])
         assert alone.properties(case) == together.properties(case)
+
+
+def test_a_label_without_an_orientation_is_stored_as_the_image_lies(cases, tmp_path):
+    _run(cases[:1], tmp_path / "expected")
+    plain = nib.Nifti1Image(np.asarray(nib.load(cases[0].label).dataobj)[::-1], None)
+    nib.save(plain, cases[0].label)  # read by its own header, the first axis would run the other way
+    image = nib.load(cases[0].images[0])
+    nib.save(nib.Nifti1Image(np.asarray(image.dataobj)[::-1], np.diag([1.0, -1.0, 1.0, 1.0])), cases[0].images[0])
+    _run(cases[:1], tmp_path / "found")
+    expected, found = (CaseStore(tmp_path / name) for name in ("expected", "found"))
+    np.testing.assert_array_equal(found.labels("fall_0")[:], expected.labels("fall_0")[:])
+    np.testing.assert_array_equal(found.image("fall_0")[:], expected.image("fall_0")[:])
