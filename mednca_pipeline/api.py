@@ -30,7 +30,7 @@ def plan(dataset: str | int, root: Path | str | None = None, *, workers: int = 0
     """
     from .datasets.dataset import load_dataset
     from .execution.executors import open_executor
-    from .planning.run import PlanOptions, plan_dataset
+    from .planning.run import PlanOptions, memory_asked_for, plan_dataset
     from .preprocessing.run import preprocess_dataset
     from .workspace import open_workspace
 
@@ -44,7 +44,8 @@ def plan(dataset: str | int, root: Path | str | None = None, *, workers: int = 0
             raise InputError(f"{raw.name}: {fatal.file}", fatal.expected, fatal.found, fatal.remedy)
         for config in planned.configs:
             folder = workspace.preprocessed_folder(raw.name, config)
-            preprocess_dataset(raw, planned.plans, config, folder, executor, force=chosen.force)
+            memory = memory_asked_for(planned.plans)
+            preprocess_dataset(raw, planned.plans, config, folder, executor, force=chosen.force, memory_bytes=memory)
     return planned.plans
 
 

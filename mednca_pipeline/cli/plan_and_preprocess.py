@@ -98,8 +98,8 @@ def _plan_and_preprocess(arguments: argparse.Namespace) -> int:
 def _options(arguments: argparse.Namespace) -> "PlanOptions":
     from pathlib import Path
 
-    from ..planning.memory import parse_memory
     from ..planning.run import PlanOptions
+    from ..runtime.memory import parse_memory
 
     flags = {flag: " ".join(values) for flag in FLAG_HELP if (values := getattr(arguments, flag)) is not None}
     return PlanOptions(
@@ -117,7 +117,7 @@ def _one_dataset(
 ) -> bool:
     """Whether the dataset could be planned: its check found nothing fatal."""
     from ..execution.progress import counting
-    from ..planning.run import plan_dataset
+    from ..planning.run import memory_asked_for, plan_dataset
     from ..preprocessing.run import preprocess_dataset
     from .findings import print_report
 
@@ -133,7 +133,9 @@ def _one_dataset(
     for config in planned.configs:
         folder = workspace.preprocessed_folder(dataset.name, config)
         with counting(f"Preprocessing {config}", len(dataset.training), quiet) as step:
-            done = preprocess_dataset(dataset, plans, config, folder, executor, progress=step, force=options.force)
+            done = preprocess_dataset(
+                dataset, plans, config, folder, executor, step, options.force, memory_asked_for(plans)
+            )
         if not quiet:
             print(f"Preprocessed {config}: {len(done.written)} cases, {len(done.skipped)} were finished; in {folder}")
     return True

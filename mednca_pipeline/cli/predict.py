@@ -82,6 +82,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--no-postprocess", action="store_true", help="remove no components")
     parser.add_argument("--overwrite", action="store_true", help="predict finished cases again")
     parser.add_argument("--report", metavar="JSON", help="write versions, device, runtime and outputs to this file")
+    parser.add_argument(
+        "--memory", help="memory that one image may take, such as 4GB; larger ones are refused (default: what is free)"
+    )
     parser.add_argument("-np", type=int, default=0, metavar="N", help="number of worker processes (default: 0)")
     add_cluster(parser)
     argv = sys.argv[1:] if argv is None else argv
@@ -127,6 +130,7 @@ def _settings(arguments: argparse.Namespace, trained: "list[TrainedModel]") -> "
     from ..inference.batch import Settings
     from ..inference.trained import choose_folds
     from ..runtime.errors import InputError
+    from ..runtime.memory import parse_memory
 
     each = [choose_folds(model.folder, arguments.folds) for model in trained]
     single = len(trained) == 1 and (len(each[0]) == 1 or arguments.fast)
@@ -149,6 +153,7 @@ def _settings(arguments: argparse.Namespace, trained: "list[TrainedModel]") -> "
         everywhere=arguments.everywhere,
         save_probabilities=arguments.save_probabilities,
         save_variance=arguments.save_variance,
+        memory_bytes=parse_memory(arguments.memory) if arguments.memory else None,
     )
 
 

@@ -11,23 +11,32 @@ from ..runtime.alignment import Placed, compare, header_doubts
 from ..runtime.errors import InputError
 from ..runtime.images import Image, read_image, read_labels
 from ..runtime.labels import Labels
+from ..runtime.spacing import unit_of
 from .dataset import Case, Dataset
 from .findings import FATAL, NOTE, WARNING, Finding, from_error
 
 
 @dataclass(frozen=True)
 class CaseCheck:
-    """What one case contributes to the report of its dataset. Hashes are "" and `ndim` is 0 where reading failed.
+    """What one case contributes to the report of its dataset. Hashes are "" and tuples () where reading failed.
 
+    shape, spacing_mm: of the image, per LPS array axis. unit: that its header gives the spacing in, if it is not mm.
     image_sha256, label_sha256: hashes of the voxels. present: names of the labels that occur.
     """
 
     name: str
     findings: tuple[Finding, ...]
-    ndim: int = 0
+    shape: tuple[int, ...] = ()
+    spacing_mm: tuple[float, ...] = ()
+    unit: str = ""
     image_sha256: str = ""
     label_sha256: str = ""
     present: tuple[str, ...] = ()
+
+    @property
+    def ndim(self) -> int:
+        """0 where reading failed."""
+        return len(self.shape)
 
 
 @dataclass(frozen=True)
@@ -56,7 +65,9 @@ def check_loaded(case: Case, loaded: LoadedCase, dataset: Dataset) -> CaseCheck:
     return CaseCheck(
         case.name,
         tuple(findings),
-        image.geometry.ndim if image else 0,
+        image.geometry.shape if image else (),
+        image.spacing_mm if image else (),
+        unit_of(image.geometry) if image else "",
         voxels_sha256(image.array) if image else "",
         voxels_sha256(label.array) if label else "",
         present,

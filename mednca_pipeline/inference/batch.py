@@ -24,7 +24,8 @@ FAILED = "failed"  # the flag of an input without output
 class Settings:
     """What is predicted with and saved. Small and hashable: a worker process loads its own predictor from it.
 
-    model_folders: several are averaged. folds: of each; None for all finished ones.
+    model_folders: several are averaged. folds: of each; None for all finished ones. memory_bytes: what an image may
+    take; None: what is free.
     """
 
     model_folders: tuple[Path, ...]
@@ -37,6 +38,7 @@ class Settings:
     everywhere: bool = False
     save_probabilities: bool = False
     save_variance: bool = False
+    memory_bytes: int | None = None
 
     def load(self) -> ImagePredictor:
         predictors = [
@@ -49,6 +51,7 @@ class Settings:
                 self.seed,
                 self.postprocess,
                 self.everywhere,
+                self.memory_bytes,
             )
             for folder in self.model_folders
         ]

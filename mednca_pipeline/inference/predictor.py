@@ -13,13 +13,15 @@ from ..plans.plans import Plans, describe_components
 from ..results.fold_folder import FoldName
 from ..results.model_folder import ModelFolder
 from ..runtime.errors import InputError
-from ..runtime.preprocessing import preprocess_image
+from ..runtime.memory import check_memory
+from ..runtime.preprocessing import frame_of
 from ..runtime.preprocessing_steps import Frame
 from ..runtime.quality import Threshold
 from .calibration import read_threshold
 from .ensemble import predict_ensemble
 from .network import Asked, Network, load_network
 from .prediction import ModelMaps, Prediction, output_names, segment
+from .ranges import check_spacing_range
 from .trained import check_fold, choose_folds, model_record
 
 log = logging.getLogger(__name__)
@@ -39,7 +41,7 @@ class Predictor:
     networks: fold -> network. runs: random runs over all folds, rounded up to the same number per fold; 0 is one
     deterministic pass of each fold by the expected update. quality: score each case. seed: of random runs. everywhere:
     whether `networks` compute every cell, not only those at the outline. components: class -> how many of its largest
-    components are kept; absent: all.
+    components are kept; absent: all. memory_bytes: what an image may take; None: what is free.
     """
 
     def __init__(
@@ -55,12 +57,14 @@ class Predictor:
         everywhere: bool = False,
         components: Mapping[str, int] | None = None,
         threshold: Threshold | None = None,
+        memory_bytes: int | None = None,
     ) -> None:
         self.plans, self.config, self.model, self.networks = plans, config, model, dict(networks)
         self.random = all(network.random for network in self.networks.values())
         per_fold = self._per_fold(runs, len(self.networks))
         self.asked = Asked(per_fold, quality, seed)
         self.everywhere, self.components, self.threshold = everywhere, dict(components or {}), threshold
+        self.memory_bytes = memory_bytes
         if self.random and per_fold * len(self.networks) != runs:
             log.info("%d runs over %d folds: rounded up to %d per fold.", runs, len(self.networks), per_fold)
 
@@ -75,6 +79,7 @@ class Predictor:
         seed: int = 0,
         postprocess: bool = True,
         everywhere: bool = False,
+        memory_bytes: int | None = None,
     ) -> "Predictor":
         """Loads `results/<dataset>/<model>_<config>`, or a copy of it; `folds` None means all finished ones.
 
@@ -100,6 +105,7 @@ class Predictor:
             everywhere=everywhere,
             components=_kept_components(folder, plans, plans.digest(config, model)) if postprocess else None,
             threshold=read_threshold(folder),
+            memory_bytes=memory_bytes,
         )
 
     def predict(self, array: np.ndarray, spacing_mm: Sequence[float], with_variance: bool = False) -> Prediction:
@@ -113,9 +119,15 @@ class Predictor:
 
     def prepare(self, array: np.ndarray, spacing_mm: Sequence[float]) -> PreparedImage:
         """The image preprocessed, to be run several times. Arguments and errors: see `predict`."""
-        self._check(array, spacing_mm)
-        preprocessing = self.plans.config(self.config).preprocessing
-        return PreparedImage(*preprocess_image(array, tuple(spacing_mm), preprocessing))
+        self.check_header(array.shape[0], array.shape[1:], spacing_mm)
+        if not np.isfinite(array).all():
+            count = int((~np.isfinite(array)).sum())
+            remedy = "Replace them, or export the image again."
+            raise InputError("", "finite intensities", f"{count} NaN or infinite voxels", remedy)
+        frame = frame_of(array, spacing_mm, self.plans.config(self.config).preprocessing)
+        outputs = len(output_names(self.plans))
+        check_memory(len(array), array.shape[1:], frame.preprocessed_shape, outputs, self.memory_bytes)
+        return PreparedImage(frame.forward(array), frame)
 
     def run(
         self,
@@ -173,31 +185,44 @@ class Predictor:
         """One line that says what the outputs were made with."""
         return self.title + describe_kept(self.components)
 
-    def _check(self, array: np.ndarray, spacing_mm: Sequence[float]) -> None:
-        channels = self.plans.channel_names
-        axes = len(self.plans.training_range.extent_mm)
-        if array.ndim != axes + 1 or len(spacing_mm) != axes:
-            raise InputError(
-                f"Expected a {axes}D image, as {self.plans.dataset} was trained on, found an array of shape "
-                f"{tuple(array.shape)} (channels first) with spacing {tuple(spacing_mm)}."
-            )
-        if array.shape[0] != len(channels):
-            count = f"{len(channels)} channel{'s' * (len(channels) > 1)}"
+    def check_header(self, channels: int, shape: Sequence[int], spacing_mm: Sequence[float], unit: str = "") -> None:
+        """Raises InputError for an image that does not fit the model, before its voxels are needed.
+
+        shape, spacing_mm: per array axis. unit: that the header gives the spacing in, if it is not mm.
+        """
+        names, axes = self.plans.channel_names, len(self.plans.training_range.extent_mm)
+        if len(shape) != axes or len(spacing_mm) != axes:
+            raise _other_axes(self.plans, shape, spacing_mm)
+        if channels != len(names):
+            count = f"{len(names)} channel{'s' * (len(names) > 1)}"
             advice = "Give the image that has this channel alone."
-            if len(channels) > 1:
+            if len(names) > 1:
                 advice = (
                     f"Give the channels in this order: one file for each, named case_0000 to "
-                    f"case_{len(channels) - 1:04d}, or one file or array that holds them all."
+                    f"case_{len(names) - 1:04d}, or one file or array that holds them all."
                 )
-            raise InputError(
-                f"Expected {count} ({', '.join(channels)}), as {self.plans.dataset} was trained on, "
-                f"found {array.shape[0]}. {advice}"
-            )
-        if not np.isfinite(array).all():
-            raise InputError(
-                f"Expected finite intensities, found {int((~np.isfinite(array)).sum())} NaN or infinite voxels. "
-                "Replace them, or export the image again."
-            )
+            expected = f"{count} ({', '.join(names)}), as {self.plans.dataset} was trained on"
+            raise InputError("", expected, str(channels), advice)
+        check_spacing_range(spacing_mm, self.plans, unit)
+        check_memory(channels, shape, (), 0, self.memory_bytes)
+
+
+_KINDS = {2: ("2D images (y, x)", "one slice"), 3: ("volumes (z, y, x)", "a volume")}
+
+
+def _other_axes(plans: Plans, shape: Sequence[int], spacing_mm: Sequence[float]) -> InputError:
+    axes = len(plans.training_range.extent_mm)
+    expected = f"{_KINDS[axes][0]}, as {plans.dataset} was trained on"
+    if len(shape) == len(spacing_mm) and len(shape) in _KINDS:
+        found = f"{_KINDS[len(shape)][1]} of {' x '.join(map(str, shape))} voxels"
+    else:
+        found = f"{len(shape)} axes of {tuple(shape)} voxels with spacing {tuple(spacing_mm)}"
+    remedy = (
+        "Give the whole volume that the slice belongs to: of a DICOM series its folder, not one of its files."
+        if axes == 3
+        else "Give each slice as an image of its own, or use a model that was trained on volumes."
+    )
+    return InputError("", expected, found, remedy)
 
 
 def describe_kept(components: Mapping[str, int]) -> str:

@@ -21,9 +21,10 @@ from ..plans.plans import ConfigName, Plans, write_plans
 from ..plans.splits import Fold, add_groups, groups_in, joined_groups, read_splits, unused_cases, write_splits
 from ..runtime.errors import InputError
 from ..runtime.files import read_json, write_json
+from ..runtime.memory import parse_memory
 from ..workspace import Workspace
 from .folds import DEFAULT_FOLDS, make_folds, read_groups
-from .memory import DEFAULT_BYTES, parse_memory
+from .memory import DEFAULT_BYTES
 from .overrides import merged
 from .planner import make_plans, possible_configs
 
@@ -116,6 +117,11 @@ def default_memory_bytes() -> int:
         return min(DEFAULT_BYTES, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     except (AttributeError, OSError, ValueError):  # not on Windows
         return DEFAULT_BYTES
+
+
+def memory_asked_for(plans: Plans) -> int | None:
+    """The user's --memory, now or at an earlier planning; None for a default."""
+    return plans.memory_bytes if "memory" in plans.overrides else None
 
 
 def _fingerprint(

@@ -51,6 +51,7 @@ _ENVIRONMENT = {
 }
 
 
+_MEMORY = "Work on fewer cases at once (-np 0), on smaller images, or on a machine with more memory."
 _OURS = ("", "mednca_pipeline", "dataset_conversion")
 _EXTRAS = {"distributed": "cluster", "dask": "cluster"}  # import name -> the extra that brings it; all others: train
 
@@ -58,9 +59,14 @@ _EXTRAS = {"distributed": "cluster", "dask": "cluster"}  # import name -> the ex
 def correctable(error: Exception) -> Exception:
     """A fault of the environment as what the user can correct, with its place and a remedy; any other error as it is.
 
-    Of the environment are faults of the disk or its permissions, and packages that are not installed.
+    Of the environment are faults of the disk or its permissions, too little memory, and packages that are not
+    installed.
     """
-    if isinstance(error, OSError):
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # the latter is torch's
+        what = str(error).strip().splitlines()
+        found = f"too little memory ({what[0][:200]})" if what else "too little memory"
+        named = InputError(found=found, remedy=_MEMORY)
+    elif isinstance(error, OSError):
         named = _of_disk(error)
     elif isinstance(error, ModuleNotFoundError) and (package := (error.name or "").partition(".")[0]) not in _OURS:
         remedy = f'Install it with pip install "mednca_pipeline[{_EXTRAS.get(package, "train")}]".'

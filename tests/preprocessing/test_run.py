@@ -170,3 +170,16 @@ def test_a_label_without_an_orientation_is_stored_as_the_image_lies(cases, tmp_p
     expected, found = (CaseStore(tmp_path / name) for name in ("expected", "found"))
     np.testing.assert_array_equal(found.labels("fall_0")[:], expected.labels("fall_0")[:])
     np.testing.assert_array_equal(found.image("fall_0")[:], expected.image("fall_0")[:])
+
+
+def test_a_case_that_needs_more_than_the_memory_is_refused_and_the_others_are_stored(cases, tmp_path):
+    """40 times the target spacing along y and x: 6 x 10 x 12 voxels become 6 x 400 x 480."""
+    path = cases[1].images[0]
+    array = np.asarray(nib.load(path).dataobj)
+    nib.save(nib.Nifti1Image(array, np.diag([-40.0, -40.0, 1.0, 1.0])), path)
+    with pytest.raises(InputError) as error:
+        _run(cases, tmp_path / "out", memory_bytes=2_000_000)
+    said = str(error.value)
+    assert f"{path}: expected an image that needs at most 2 MB of memory, as given" in said
+    assert "6 x 10 x 12 voxels that become 6 x 400 x 480 after resampling, which need 4.61 MB or more" in said
+    assert CaseStore(tmp_path / "out").cases() == ["fall_0", "fall_2"]
