@@ -12,7 +12,7 @@ import numpy as np
 
 from ..execution.work import Task, WorkersLost, run_in_order
 from ..results.summary import CaseResult, Metrics, Summary, SummaryUnits
-from ..runtime.alignment import NO_ORIENTATION, Placed, compare
+from ..runtime.alignment import Placed, compare, no_orientation
 from ..runtime.errors import InputError
 from ..runtime.formats import WRITABLE, split_ending
 from ..runtime.images import Image, read_labels
@@ -162,9 +162,9 @@ def check_geometry(
     for mismatch in compare(Placed(file, found.geometry), Placed(reference_file, reference.geometry), spacing_known):
         if mismatch.fatal:
             raise InputError(file, mismatch.expected, mismatch.found, mismatch.remedy)
-        without = file if not found.geometry.oriented else reference_file
+        without, one = (reference_file, reference) if found.geometry.oriented else (file, found)
         doubts.append(
-            f"{NO_ORIENTATION} in the file of {without.parent}, which is taken in the other's"
+            f"{no_orientation(one.geometry)} of the file in {without.parent}, which is taken in the other's"
             if mismatch.quantity == "orientation"
             else f"found {mismatch.found}, expected {mismatch.expected}"
         )

@@ -211,7 +211,10 @@ def _splits(workspace: Workspace, fingerprint: Fingerprint, options: PlanOptions
                 "never trained on. Delete the file for new folds of all cases."
             )
         return folds
-    folds = make_folds(names, options.n_folds or _fitting_count(names, groups, notes), groups)
+    try:
+        folds = make_folds(names, options.n_folds or _fitting_count(names, groups, notes), groups)
+    except InputError as error:
+        raise error.at(fingerprint.dataset) from error
     write_splits(path, folds, groups)
     return folds
 

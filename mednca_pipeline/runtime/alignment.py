@@ -1,7 +1,8 @@
 """Whether the voxels of two files lie on each other: the one comparison of geometry, for every command.
 
-A file without any orientation (NIfTI with sform_code and qform_code 0, Analyze) says nothing about where its axes run.
-It is taken voxel for voxel in the orientation of the file that it is compared with, wherever the two meet.
+A file without any orientation (NIfTI with sform_code and qform_code 0, Analyze, NRRD without space directions,
+MetaImage without a matrix) does not say which way its axes run. It is taken voxel for voxel in the orientation of the
+file that it is compared with, wherever the two meet.
 """
 
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import numpy as np
 from .formats.nifti import both_forms
 from .geometry import SPACING_TOLERANCE, Difference, Geometry, differences, text_of
 
-NO_ORIENTATION = "no orientation (sform_code and qform_code are 0)"
+_WORLD = (("inferior", "superior"), ("anterior", "posterior"), ("right", "left"))  # of the LPS array axes z, y, x
 _APART = 0.5  # voxels of the finest axis: sform and qform that lie closer say the same
 
 
@@ -84,9 +85,23 @@ def laid_on(array: np.ndarray, found: Geometry, reference: Geometry) -> np.ndarr
 def header_doubts(geometry: Geometry) -> list[str]:
     """What a header leaves open about the orientation of its voxels, in sentences that name what is assumed."""
     if not geometry.oriented:
-        return [f"{NO_ORIENTATION}: taken as right to left, posterior to anterior, inferior to superior"]
+        ways = {axis: _WORLD[place][:: -1 if flip else 1] for axis, (place, flip) in _axes(geometry).items()}
+        taken = ", ".join(" to ".join(ways[axis]) for axis in sorted(ways))
+        return [f"{no_orientation(geometry)}: its axes are taken as running from {taken}"]
     apart = _apart(geometry)
     return [f"sform and qform up to {apart:.3g} mm apart: the sform is used"] if apart else []
+
+
+def no_orientation(geometry: Geometry) -> str:
+    """What a file without an orientation has."""
+    return "no orientation (sform_code and qform_code are 0)" if geometry.nifti else "no orientation in its header"
+
+
+def _axes(geometry: Geometry) -> dict[int, tuple[int, bool]]:
+    """File axis -> (place among z, y, x, whether the file runs against it)."""
+    first = 3 - geometry.ndim
+    placed = enumerate(zip(geometry.axes, geometry.flips, strict=True), start=first)
+    return {axis: (place, flip) for place, (axis, flip) in placed}
 
 
 def _without_orientation(found: Placed, reference: Placed, spacing_known: bool) -> list[Mismatch]:
@@ -95,7 +110,7 @@ def _without_orientation(found: Placed, reference: Placed, spacing_known: bool) 
     if ours != theirs:
         difference = Difference("shape", text_of(ours), text_of(theirs), "none")
         where = " in the order in which the voxels are stored"
-        expected = f"{_expected(difference, reference)}{where}, as one of the files has {NO_ORIENTATION}"
+        expected = f"{_expected(difference, reference)}{where}, as one of the files has no orientation"
         return [Mismatch("shape", True, f"shape {text_of(ours)}", expected, _export(found, reference))]
     result = []
     one, other = (placed.geometry.file_spacing_mm[: len(ours)] for placed in (found, reference))
@@ -111,7 +126,7 @@ def _without_orientation(found: Placed, reference: Placed, spacing_known: bool) 
             Mismatch(
                 "orientation",
                 False,
-                f"{NO_ORIENTATION}{'' if without is found else f' of {without.name}'}",
+                no_orientation(without.geometry) + ("" if without is found else f" of {without.name}"),
                 f"the orientation of {with_one.name}",
                 f"Nothing, if the voxels of {without.name} match those of {with_one.name} one to one, as is assumed: "
                 f"they are taken in its orientation. To make sure, copy the header of {with_one.name}.",

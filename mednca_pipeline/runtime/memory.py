@@ -48,8 +48,8 @@ def check_memory(
         "",
         f"an image that needs at most {_amount(limit)} of memory, {which}",
         f"{_sides(shape)} voxels{becomes}, which need {_amount(needed)} or more",
-        "Check the spacing in its header; if it is right, give more with --memory, crop the image, or use a machine "
-        "with more memory.",
+        "Check the spacing in its header, and --spacing if you chose it. If they are right, give more with --memory, "
+        "crop the image, or use a machine with more memory.",
     )
 
 

@@ -117,6 +117,7 @@ def _geometry(found: AnalyzeHeader, path: Path) -> Geometry:
         return geometry_from_affine(shape[:3], RAS_FROM_LPS @ found.get_best_affine(), oriented=False)
     fields = {name: tuple(np.atleast_1d(found[name]).astype(float).tolist()) for name in _FIELDS}
     pixdim = _stored_pixdim(path, found)
+    refused: list[InputError | HeaderDataError] = []
     for affine in _affines(found):
         try:
             if affine != found.get_sform:  # nibabel takes 0 as 1, and a negative spacing as a positive one
@@ -124,11 +125,12 @@ def _geometry(found: AnalyzeHeader, path: Path) -> Geometry:
             placed = _to_mm(found) @ RAS_FROM_LPS @ affine()
             geometry = geometry_from_affine(shape[:3], placed, fields, affine != found.get_base_affine)
         except (InputError, HeaderDataError) as error:
-            _log.warning("%s: the header's affine cannot be used, trying its next best: %s", path, error)
-            last = error
-        else:
-            return geometry
-    raise last
+            refused.append(error)
+            continue
+        for reason in refused:
+            _log.warning("%s: the header's affine cannot be used, its next best is: %s", path, reason)
+        return geometry
+    raise refused[0]
 
 
 def _affines(found: nib.Nifti1Header) -> list[Callable[[], np.ndarray]]:
