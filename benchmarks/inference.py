@@ -43,10 +43,10 @@ from .authors import IMAGE_SIZE, published, with_weights_of
 from .timing import OURS, PRODUCT, Work
 
 ROOT = Path(__file__).parents[1]
-PLANS = ROOT / "plans" / "Dataset004_Hippocampus" / "plans.json"
+PLANS = ROOT / "plans" / "reference" / "Dataset004_Hippocampus" / "plans.json"
 SLICES, FOLDS = 36, 5
 VOLUME = (35, 51, 35)  # voxels of 1 mm, a typical case
-IMPORTED = "mednca_pipeline.inference.batch, mednca_pipeline.inference.report, mednca_pipeline.execution.progress"
+IMPORTED = "mednca_pipeline.inference.batch, mednca_pipeline.inference.run_report, mednca_pipeline.execution.progress"
 NOTES = """\
 GFLOP/s counts firing cells only, and the image channel once per level: of a level's cell 0.5 * steps * 2 * (9 + 1) *
 (C - 1) * hidden, and 2 * 9 * hidden, with the perception folded into one matrix. The matrix product is (cells of the
@@ -133,8 +133,10 @@ def file_to_file(folder: Path, image: Path | None, threads: int, rounds: int, de
             "default": predict("default"),
             "help": lambda: command("--help"),
             "import": imports,
-            "fast in process": in_process(Settings((model,), (0,), device.type, quality=False), image, out),
-            "default in process": in_process(Settings((model,), None, device.type), image, out),
+            "fast in process": in_process(
+                Settings(model_folders=(model,), folds=(0,), device=device.type, quality=False), image, out
+            ),
+            "default in process": in_process(Settings(model_folders=(model,), device=device.type), image, out),
         },
         rounds,
         device,

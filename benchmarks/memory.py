@@ -198,7 +198,7 @@ def table(rows: list[dict]) -> str:
 def measure(root: str, dataset: str, model: str, config: str) -> dict:
     """Peak growth of this process over a few training steps, and what the planner expected."""
     from mednca_pipeline.models.registry import build_model
-    from mednca_pipeline.training.batches import make_batch
+    from mednca_pipeline.training.batches import Sampler
     from mednca_pipeline.training.job import prepare
     from mednca_pipeline.training.loop import mask_generator
     from mednca_pipeline.training.options import TrainingOptions
@@ -207,7 +207,7 @@ def measure(root: str, dataset: str, model: str, config: str) -> dict:
     from mednca_pipeline.workspace import Workspace
 
     job = prepare(Workspace(Path(root).resolve()), TrainingOptions(dataset, 0, model, config, device="cpu", force=True))
-    batches = [make_batch(job.recipe, index) for index in range(STEPS)]
+    batches = [Sampler(job.recipe).batch(index) for index in range(STEPS)]
     network = build_model(model, job.plans, config)  # imports MONAI for a UNet
     held = held_bytes(job.device)
     state = new_state(network, job.plan.training, 10**6)

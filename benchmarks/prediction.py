@@ -99,7 +99,7 @@ def prepare(root: Path, dataset: str, scratch: Path) -> Prepared:
 
     workspace = Workspace(root)
     name = workspace.resolve(dataset)
-    plans = read_plans(ROOT / "plans" / name / "plans.json")
+    plans = read_plans(ROOT / "plans" / "reference" / name / "plans.json")
     config = plans.default_config
     folders = {}
     for model in ("mednca", "unet_small"):
@@ -184,14 +184,14 @@ def mean_dice(predictor, cases: Sequence) -> float:
     """Of the merged foreground, over the cases."""
     from statistics import mean
 
+    from benchmarks.scans import read_scan
     from mednca_pipeline.evaluation.metrics import dice_by_policy
-    from mednca_pipeline.runtime.images import read_image, read_labels
 
     found, labels = [], predictor.plans.labels
     for case in cases:
-        image, reference = read_image(case.images), read_labels(case.label).array[0]
-        predicted = predictor.predict(image.array, image.spacing_mm).labels
-        found.append(dice_by_policy(labels.foreground(predicted), labels.foreground(reference)))
+        scan = read_scan(case)
+        predicted = predictor.predict(scan.array, scan.spacing_mm).labels
+        found.append(dice_by_policy(labels.foreground(predicted), labels.foreground(scan.labels)))
     return mean(found)
 
 
@@ -231,6 +231,7 @@ def one_size(root: Path, weights: Path, side: int) -> dict:
     from PIL import Image
 
     from mednca_pipeline.datasets.dataset import load_dataset
+    from mednca_pipeline.inference.options import PredictionOptions
     from mednca_pipeline.inference.predictor import Predictor
     from mednca_pipeline.plans.splits import read_splits
     from mednca_pipeline.workspace import Workspace
@@ -246,7 +247,7 @@ def one_size(root: Path, weights: Path, side: int) -> dict:
         for case in names:
             with Image.open(raw[case].images[0]) as picture:
                 picture.resize((side, side), Image.Resampling.BICUBIC).save(pictures / f"{case}.png")
-        predictor = Predictor.from_folder(model, [0], "cpu", quality=False)
+        predictor = Predictor.from_folder(model, [0], PredictionOptions(device="cpu", quality=False))
         out = Path(scratch) / "out"
         out.mkdir()
         seconds = []

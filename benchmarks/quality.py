@@ -35,6 +35,7 @@ from sklearn.metrics import roc_auc_score
 from benchmarks.quality_models import EVERY, MANY, ONE, PRESENT, Folds, Single, as_scan
 from benchmarks.recipe.robustness import SEVERITIES, class_dice
 from benchmarks.recipe.robustness import spread as chosen_evenly
+from benchmarks.scans import read_scan
 from mednca_pipeline.cli.common import keep_freed_memory, wait_briefly
 from mednca_pipeline.datasets.dataset import Case, load_dataset
 from mednca_pipeline.evaluation.artefacts import ARTEFACTS, ZOOM, artefact_rng, distorted
@@ -42,7 +43,6 @@ from mednca_pipeline.evaluation.provenance import provenance
 from mednca_pipeline.planning.augmentation import artefact_kinds
 from mednca_pipeline.plans.splits import read_splits
 from mednca_pipeline.runtime.files import write_text
-from mednca_pipeline.runtime.images import read_image, read_labels
 from mednca_pipeline.workspace import Workspace
 
 OUT = Path(__file__).parents[1] / "results" / "benchmarks"
@@ -111,14 +111,14 @@ def measure(judge: Single | Folds, cases: Sequence[Case], every_cell: int) -> li
     also = chosen_evenly([case.name for case in cases], every_cell)
     names = (*artefact_kinds(plans.channel_names).value, ZOOM)
     for case in cases:
-        image, reference = read_image(case.images), read_labels(case.label).array[0]
+        scan = read_scan(case)
         for name, severity in [(CLEAN, 0), *((name, severity) for name in names for severity in SEVERITIES)]:
-            given = image.array, image.spacing_mm
+            given = scan.array, scan.spacing_mm
             if name != CLEAN:
                 given = distorted(name, severity, *given, artefact_rng(case.name, name))
             predicted, scores = judge.judge(as_scan(judge, *given), case.name in also)
             empty = not plans.labels.foreground(predicted).any()
-            dice = math.nan if empty else class_dice(predicted, reference, plans.labels)
+            dice = math.nan if empty else class_dice(predicted, scan.labels, plans.labels)
             found.append(Scored(case.name, name, severity, dice, scores))
     return found
 
@@ -126,8 +126,8 @@ def measure(judge: Single | Folds, cases: Sequence[Case], every_cell: int) -> li
 def measured_costs(judge: Single | Folds, cases: Sequence[Case], every_cell: bool) -> dict[str, float]:
     shares = []
     for case in [cases[0], *cases[:TIMED]]:  # the first time does not count
-        image = read_image(case.images)
-        shares.append(judge.costs(as_scan(judge, image.array, image.spacing_mm), every_cell))
+        scan = read_scan(case)
+        shares.append(judge.costs(as_scan(judge, scan.array, scan.spacing_mm), every_cell))
     return {name: median(share[name] for share in shares[1:]) for name in shares[0]}
 
 

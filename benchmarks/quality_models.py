@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import quality_scores as scores_of
+from benchmarks.scans import Scan
 from mednca_pipeline.inference.network import Asked, Network
+from mednca_pipeline.inference.options import PredictionOptions
 from mednca_pipeline.inference.predictor import Predictor
 from mednca_pipeline.runtime.preprocessing import preprocess_image
 from mednca_pipeline.runtime.quality import FOREGROUND, Deviation
@@ -27,11 +29,9 @@ FOLDS_SD, FOLDS_LABELS = "folds, SD", "folds, labels"
 
 
 @dataclass(frozen=True)
-class Scan:
-    """An image in memory: (C, z, y, x) or (C, y, x), and what the network is given of it."""
+class PreprocessedScan(Scan):
+    """preprocessed: what the network is given of the image, (C, S, H, W)."""
 
-    array: np.ndarray
-    spacing_mm: tuple[float, ...]
     preprocessed: np.ndarray
 
 
@@ -39,12 +39,16 @@ class Single:
     """One fold, whose candidates are computed from the passes that they share. everywhere: the fold on every cell."""
 
     def __init__(self, folder: Path, fold: int = 0) -> None:
-        self.plain = Predictor.from_folder(folder, [fold], "cpu", quality=False, postprocess=False)
-        self.predictor = Predictor.from_folder(folder, [fold], "cpu", postprocess=False)
-        self.everywhere = Predictor.from_folder(folder, [fold], "cpu", everywhere=True).networks[fold]
+        self.plain = Predictor.from_folder(
+            folder, [fold], PredictionOptions(device="cpu", quality=False, postprocess=False)
+        )
+        self.predictor = Predictor.from_folder(folder, [fold], PredictionOptions(device="cpu", postprocess=False))
+        self.everywhere = Predictor.from_folder(
+            folder, [fold], PredictionOptions(device="cpu", everywhere=True)
+        ).networks[fold]
         self.network, self.labels = self.predictor.networks[fold], self.predictor.plans.labels
 
-    def judge(self, scan: Scan, every_cell: bool) -> tuple[np.ndarray, dict[str, float]]:
+    def judge(self, scan: PreprocessedScan, every_cell: bool) -> tuple[np.ndarray, dict[str, float]]:
         """The label map, and each candidate's score."""
         maps = self.predictor.predict_maps(scan.array, scan.spacing_mm)
         expected = scores_of.foreground(maps.mean, self.labels)
@@ -65,7 +69,7 @@ class Single:
             found[EVERY] = scores_of.spread(self.runs(self.everywhere, scan, RUNS))
         return maps.decode(self.labels), found
 
-    def runs(self, network: Network, scan: Scan, count: int) -> list[np.ndarray]:
+    def runs(self, network: Network, scan: PreprocessedScan, count: int) -> list[np.ndarray]:
         """Foreground probabilities (S, H, W) of random runs; 0: of the expected update."""
         parts = []
         for seen in network.see(scan.preprocessed):
@@ -73,10 +77,10 @@ class Single:
             parts.append([scores_of.foreground(outcome, self.labels) for outcome in outcomes])
         return [np.concatenate(run) for run in zip(*parts, strict=True)]
 
-    def last_passes(self, scan: Scan) -> list:
+    def last_passes(self, scan: PreprocessedScan) -> list:
         return [(seen, scores_of.last_pass(self.network, seen)) for seen in self.network.see(scan.preprocessed)]
 
-    def costs(self, scan: Scan, every_cell: bool) -> dict[str, float]:
+    def costs(self, scan: PreprocessedScan, every_cell: bool) -> dict[str, float]:
         """Each candidate's share of the prediction's seconds, of one image."""
         array, spacing_mm = scan.array, scan.spacing_mm
         base = seconds(lambda: self.plain.predict(array, spacing_mm))
@@ -98,12 +102,16 @@ class Folds:
     """The mean of several folds. Where they are predicted anyway, their disagreement costs what comparing them does."""
 
     def __init__(self, folder: Path) -> None:
-        self.plain = Predictor.from_folder(folder, None, "cpu", quality=False, postprocess=False)
-        self.predictor = Predictor.from_folder(folder, None, "cpu", postprocess=False)
-        self.first = Predictor.from_folder(folder, [next(iter(self.predictor.networks))], "cpu", postprocess=False)
+        self.plain = Predictor.from_folder(
+            folder, None, PredictionOptions(device="cpu", quality=False, postprocess=False)
+        )
+        self.predictor = Predictor.from_folder(folder, None, PredictionOptions(device="cpu", postprocess=False))
+        self.first = Predictor.from_folder(
+            folder, [next(iter(self.predictor.networks))], PredictionOptions(device="cpu", postprocess=False)
+        )
         self.labels = self.predictor.plans.labels
 
-    def judge(self, scan: Scan, every_cell: bool = False) -> tuple[np.ndarray, dict[str, float]]:
+    def judge(self, scan: PreprocessedScan, every_cell: bool = False) -> tuple[np.ndarray, dict[str, float]]:
         maps, outcomes = self.first.predict_maps(scan.array, scan.spacing_mm), self.each(scan)
         maps = replace(maps, mean=np.mean(outcomes, axis=0))
         found = {
@@ -112,7 +120,7 @@ class Folds:
         }
         return maps.decode(self.labels), found | self.disagreement(outcomes)
 
-    def each(self, scan: Scan) -> list[np.ndarray]:
+    def each(self, scan: PreprocessedScan) -> list[np.ndarray]:
         """Probabilities (K, S, H, W) of each fold."""
         outcomes = []
         for network in self.predictor.networks.values():
@@ -127,7 +135,7 @@ class Folds:
             FOLDS_LABELS: scores_of.label_change([self.labels.decode(one) for one in outcomes], self.labels),
         }
 
-    def costs(self, scan: Scan, every_cell: bool = False) -> dict[str, float]:
+    def costs(self, scan: PreprocessedScan, every_cell: bool = False) -> dict[str, float]:
         base = seconds(lambda: self.plain.predict(scan.array, scan.spacing_mm))
         scored = seconds(lambda: self.predictor.predict(scan.array, scan.spacing_mm))
         outcomes = self.each(scan)
@@ -138,9 +146,9 @@ class Folds:
         return {name: max(0.0, spent) / base for name, spent in added.items()}
 
 
-def as_scan(judge: Single | Folds, array: np.ndarray, spacing_mm: Sequence[float]) -> Scan:
+def as_scan(judge: Single | Folds, array: np.ndarray, spacing_mm: Sequence[float]) -> PreprocessedScan:
     plan = judge.predictor.plans.config(judge.predictor.config).preprocessing
-    return Scan(array, tuple(spacing_mm), preprocess_image(array, tuple(spacing_mm), plan)[0])
+    return PreprocessedScan(array, tuple(spacing_mm), preprocess_image(array, spacing_mm, plan)[0])
 
 
 def resilience_name(perturbation: str, labels: bool = False) -> str:

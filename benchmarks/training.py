@@ -3,7 +3,7 @@
     python -m benchmarks.training [--threads N] [--device cpu|cuda] [--rounds N]
 
 The published network with a batch of 48 (level /4 on whole 64x64 images, level /1 on 16x16 patches, 16 steps each; on a
-GPU also 64 each), and the planned hippocampus network (plans/, 2d, mednca). Loss and gradients as training computes
+GPU also 64 each), and the planned hippocampus network (2d, mednca). Loss and gradients as training computes
 them; of the planned network also whole iterations, with clipping, optimiser and moving average.
 Writes results/benchmarks/training.json and training.md (training_cuda on a GPU, with the peak memory).
 """
@@ -31,7 +31,7 @@ from . import timing
 from .authors import IMAGE_SIZE, AuthorsMedNCA, published, with_weights_of
 from .timing import OURS, PRODUCT, Work
 
-PLANS = Path(__file__).parents[1] / "plans" / "Dataset004_Hippocampus" / "plans.json"
+PLANS = Path(__file__).parents[1] / "plans" / "reference" / "Dataset004_Hippocampus" / "plans.json"
 BATCH = 48
 AIMS = {("cpu", 16): "1.8", ("cuda", 64): "10"}  # of the published network, by device and steps
 NOTES = """\

@@ -2,7 +2,7 @@
 
     python -m benchmarks.waiting
 
-Trains the planned hippocampus network (plans/) on random images with as many threads as there are cores, in processes
+Trains the planned hippocampus network on random images with as many threads as there are cores, in processes
 of their own, since OpenMP reads its variables once. Prints milliseconds per iteration.
 """
 
@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-PLANS = Path(__file__).parents[1] / "plans" / "Dataset004_Hippocampus" / "plans.json"
+PLANS = Path(__file__).parents[1] / "plans" / "reference" / "Dataset004_Hippocampus" / "plans.json"
 SETTINGS = {
     "OMP_WAIT_POLICY=PASSIVE": {"OMP_WAIT_POLICY": "PASSIVE"},
     "GOMP_SPINCOUNT=1000 (ours)": {"GOMP_SPINCOUNT": "1000"},

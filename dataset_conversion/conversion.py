@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.files import write_text
+from mednca_pipeline.runtime.listing import listed
 from mednca_pipeline.workspace import Workspace
 
 Write = Callable[[Path], None]
@@ -18,13 +19,18 @@ Write = Callable[[Path], None]
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line says. Only `pairs` uses more than the source. series: as `choose_series` takes them."""
+    """What the command line says. Only `pairs` uses more than the source. series: as `choose_series` takes them.
+
+    labels: {value: name} of the label values that are written. channels: names of the images' channels.
+    """
 
     source: Path
     masks: Path | None = None
     threshold: float | None = None
     mapping: Mapping[int, int] | None = None
     series: tuple[str, ...] = ()
+    labels: Mapping[int, str] | None = None
+    channels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -97,7 +103,7 @@ def _check_cases(conversion: Conversion) -> None:
     names = [case.name for case in conversion.cases]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise InputError("case names", "a name of its own for each case", f"{', '.join(twice[:5])} more than once")
+        raise InputError("case names", "a name of its own for each case", f"{listed(twice)} more than once")
     if not any(case.label for case in conversion.cases):
         raise InputError(conversion.name or "the source", "labelled cases", "none", "Check -i.")
 

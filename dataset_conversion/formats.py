@@ -61,7 +61,7 @@ def _volumes(files: list[Source], endings: set[str], n_files: int) -> Format:
         numbers = ", ".join(map(str, sorted(counts)))
         raise InputError(place(files[0]).parent, "images with equal numbers of channels", numbers)
     channels = counts.pop()
-    hint = 'intensities are z-scored; for CT, write "CT" as the channel\'s name in dataset.json.'
+    hint = "intensities are z-scored unless the channel is called CT (--channel CT)."
     names = _names(n_files * channels)
     if channels == 1 and len(endings) == 1 and endings <= set(_COPIED):
         return Format(names, endings.pop(), True, _each(copy), (hint,))

@@ -9,8 +9,11 @@ from PIL import Image
 
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.files import replacing
-from mednca_pipeline.runtime.geometry import Geometry
+from mednca_pipeline.runtime.formats.sitk import SEGMENTATION
+from mednca_pipeline.runtime.geometry import Geometry, offset_in
+from mednca_pipeline.runtime.images import Image as LabelImage
 from mednca_pipeline.runtime.images import read_header, read_image, read_labels, to_grey, write_labels, write_volume
+from mednca_pipeline.runtime.listing import listed
 
 Source = Path | tuple[Path, ...]  # a file, or the files of a DICOM series
 
@@ -56,20 +59,35 @@ def write_channel(source: Source, channel: int, target: Path) -> None:
 def write_mapped_labels(source: Path, mapping: Mapping[int, int] | None, reference: Source, target: Path) -> None:
     """Writes a label file in the target's format with its values mapped; 0 stays 0 unless it is mapped.
 
-    Raises InputError for a value without a counterpart, and for another size than that of the image `reference`.
+    A segmentation of 3D Slicer that is cropped is placed on the grid of the image `reference`. Raises InputError for a
+    value without a counterpart, and for another size than that of `reference`.
     """
     labels = read_labels(source)
-    array = labels.array[0]
+    array, geometry = labels.array[0], labels.geometry
+    if source.name.lower().endswith(SEGMENTATION):
+        array, geometry = _placed(source, labels, reference)
     _check_size(source, array.shape, reference)
     if mapping is not None:
         pairs = {0: 0, **mapping}
         unknown = sorted(set(np.unique(array).tolist()) - set(pairs))
         if unknown:
-            known = ", ".join(str(value) for value in pairs)
-            values = ", ".join(str(value) for value in unknown[:8])
-            raise InputError(source, f"only the values {known}", f"also {values}", "Add them to --map.")
+            known, found = listed(list(pairs), 20), f"also {listed(unknown, 8)}"
+            raise InputError(source, f"only the values {known}", found, "Add them to --map.")
         array = np.select([array == value for value in pairs], list(pairs.values())).astype(np.int32)
-    write_labels(target, array, labels.geometry)
+    write_labels(target, array, geometry)
+
+
+def _placed(source: Path, labels: LabelImage, reference: Source) -> tuple[np.ndarray, Geometry]:
+    """The labels on the grid of the image `reference`, 0 beyond their own grid, which must be a part of it."""
+    whole = read_header(reference).geometry
+    first = offset_in(labels.geometry, whole)
+    if first is None:
+        expected = f"a grid that is a part of that of {place(reference).name}"
+        remedy = "Export it from 3D Slicer with this image as the source geometry."
+        raise InputError(source, expected, "another spacing, direction or place", remedy)
+    array = np.zeros(whole.shape, labels.array.dtype)
+    array[tuple(slice(at, at + side) for at, side in zip(first, labels.geometry.shape, strict=True))] = labels.array[0]
+    return array, whole
 
 
 def write_mask(sources: Sequence[Path], threshold: float, reference: Source, target: Path) -> None:
@@ -98,20 +116,22 @@ def _check_size(source: Path, found: tuple[int, ...], reference: Source) -> None
 
 
 def _read_mask(source: Path, threshold: float) -> tuple[np.ndarray, Geometry]:
-    """bool (z, y, x) or (y, x). The white of a picture of one bit counts as 255."""
-    image = read_image(source)
+    """bool (z, y, x) or (y, x) of the values as they are stored. The white of a picture of one bit counts as 255."""
+    mode = _mode(source)
+    image = read_image(source, stored=mode not in ("P", "PA"))
     array = image.array.max(axis=0)
-    if _is_one_bit(source):
+    if mode == "1":
         array = array * 255
     return array > threshold, image.geometry
 
 
-def _is_one_bit(source: Path) -> bool:
+def _mode(source: Path) -> str:
+    """Pillow's mode of a picture: "1" is one bit, "P" a palette. "" for anything that Pillow cannot read."""
     try:
         with Image.open(source) as picture:
-            return picture.mode == "1"
-    except OSError:  # no picture
-        return False
+            return picture.mode
+    except OSError:
+        return ""
 
 
 def _as_integers(array: np.ndarray, source: Path) -> np.ndarray:

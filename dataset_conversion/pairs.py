@@ -1,7 +1,7 @@
 """A folder of images and a folder of masks with the same names, in any format that can be read."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -10,12 +10,14 @@ import numpy as np
 from mednca_pipeline.datasets.channels import group_channels
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.formats.dicom import choose_series, find_series
+from mednca_pipeline.runtime.formats.sitk import SEGMENTATION
+from mednca_pipeline.runtime.formats.text_headers import segment_values
 from mednca_pipeline.runtime.images import read_labels, split_ending
 
 from .conversion import Conversion, Options, RawCase, Write
 from .formats import choose_format
 from .images import Source, write_mapped_labels, write_mask
-from .sources import case_name, count, existing_folder, image_files
+from .sources import case_name, count, existing_folder, image_files, left_out
 
 DESCRIPTION = "any folder of images (-i) and a folder of masks with the same names (-l)"
 _AFFIX = re.compile(r"(?i)[ _.-]+(mask|masks|seg|segmentation|label|labels|gt)$")
@@ -26,30 +28,52 @@ _MOST_LABELS = 32  # more values are grey levels and not labels
 def convert(options: Options) -> Conversion:
     """Images are copied if all have one format in which labels can be written too. Else they become PNG or NIfTI.
 
-    A mask is named as its image, with or without _mask, _seg, _label or _gt. Images without a mask go to imagesTs.
-    Several channels of an image are files with nnU-Net's suffixes. Without --threshold and --map, mask values are
-    labels. If the folder holds no image files, the images are the DICOM series below it, with the names that
-    mednca_predict gives them.
+    A mask is named as its image, with or without _mask, _seg, _label or _gt. Images and masks may lie in one folder;
+    the masks then have such an affix. Images without a mask go to imagesTs. Several channels of an image are files with
+    nnU-Net's suffixes. Without --threshold and --map, mask values are labels, and the segmentations of 3D Slicer have
+    the labels of their segments' names. If the folder holds no image files, the images are the DICOM series below it,
+    with the names that mednca_predict gives them.
     """
     if options.masks is None:
         raise InputError("-l", "the folder of masks", "none", "Name it with -l.")
     if options.threshold is not None and options.mapping is not None:
         raise InputError("pairs", "--threshold or --map", "both", "Choose one.")
-    masks = _masks(existing_folder(options.masks, "the masks"))
-    images = _images(existing_folder(options.source, "the images"), masks, options.series)
+    folder, of_masks = existing_folder(options.source, "the images"), existing_folder(options.masks, "the masks")
+    together = folder.resolve() == of_masks.resolve()
+    masks = _masks(of_masks, only_affixed=together)
+    images = _images(folder, masks, options.series)
     pairs = {name: mask for name in images if (mask := masks.get(name))}
+    for name, mask in pairs.items():
+        if mask.resolve() in {file.resolve() for source in images[name] for file in _files(source)}:
+            raise InputError(mask, "an image and a mask", "one file for both", "Check -i and -l.")
     if not pairs:
         example, found = next(iter(images)), count(sorted(set(masks.values())), "mask")
         expected = f"masks named as their images, such as {example} or {example}_mask"
         raise InputError(options.masks, expected, found, "Rename them.")
     chosen = choose_format(images)
+    segments = _segments(options, list(pairs.values()))
+    names = segments or _label_names(options, _values(options, list(pairs.values())))
     cases = []
     for name, files in images.items():
-        label = _label(options, pairs[name], files[0]) if name in pairs else None
+        label = _label(options, pairs[name], files[0], segments) if name in pairs else None
         cases.append(RawCase(case_name(name), chosen.writes(files), label))
-    labels = _label_names(_values(options, list(pairs.values())))
-    notes = (*_notes(images, pairs, masks), *chosen.notes)
-    return Conversion("", chosen.channel_names, labels, chosen.ending, tuple(cases), chosen.spacing_known, notes)
+    notes = [*_notes(images, pairs, masks), *chosen.notes]
+    taken = [file for source in images.values() for one in source for file in _files(one)]
+    for place in {folder, of_masks}:
+        notes += left_out(place, [*masks.values(), *taken]) if image_files(place) else []
+    channels = _channels(options, chosen.channel_names)
+    return Conversion("", channels, names, chosen.ending, tuple(cases), chosen.spacing_known, tuple(notes))
+
+
+def _files(source: Source) -> tuple[Path, ...]:
+    return source if isinstance(source, tuple) else (source,)
+
+
+def _channels(options: Options, found: tuple[str, ...]) -> tuple[str, ...]:
+    if options.channels and len(options.channels) != len(found):
+        expected = f"{len(found)} names, one for each channel of the images"
+        raise InputError("--channel", expected, ", ".join(options.channels))
+    return options.channels or found
 
 
 def _images(folder: Path, masks: dict[str, Path], series: Sequence[str]) -> dict[str, tuple[Source, ...]]:
@@ -57,7 +81,7 @@ def _images(folder: Path, masks: dict[str, Path], series: Sequence[str]) -> dict
 
     Four digits are a channel number if every image has them and no mask has the name of an image with the digits.
     """
-    files = image_files(folder)
+    files = [file for file in image_files(folder) if file not in masks.values()]
     if not files or series:
         return _series(folder, files, series)
     stems = [split_ending(file)[0] for file in files]
@@ -86,16 +110,39 @@ def _series(folder: Path, files: Sequence[Path], choices: Sequence[str]) -> dict
     return {series.name: (series.files,) for series in choose_series(all_series, choices)}
 
 
-def _masks(folder: Path) -> dict[str, Path]:
-    """Masks by the names of their images: a mask's own name, or else the name without an affix such as _mask."""
+def _masks(folder: Path, only_affixed: bool) -> dict[str, Path]:
+    """Masks by the names of their images: a mask's own name, or else the name without an affix such as _mask.
+
+    only_affixed: passes over files without an affix, which are the images.
+    """
     files = [(split_ending(file)[0], file) for file in image_files(folder)]
-    return {_AFFIX.sub("", stem): file for stem, file in reversed(files)} | dict(files)
+    affixed = {_AFFIX.sub("", stem): file for stem, file in reversed(files) if _AFFIX.search(stem)}
+    if only_affixed and not affixed:
+        example = next((stem for stem, _ in files), "scan")
+        expected = f"masks in the images' folder to be named so, such as {example}_mask"
+        raise InputError(folder, expected, "none", "Rename the masks, or put them into a folder of their own.")
+    return affixed if only_affixed else affixed | dict(files)
 
 
-def _label(options: Options, mask: Path, image: Source) -> Write:
+def _label(options: Options, mask: Path, image: Source, segments: Mapping[str, int]) -> Write:
     if options.threshold is not None:
         return partial(write_mask, [mask], options.threshold, image)
+    if segments:
+        mapping = {value: segments[name] for name, value in segment_values(mask).items()}
+        return partial(write_mapped_labels, mask, mapping, image)
     return partial(write_mapped_labels, mask, options.mapping, image)
+
+
+def _segments(options: Options, masks: Sequence[Path]) -> dict[str, int]:
+    """{"background": 0, name: label, ...} where all masks are segmentations of 3D Slicer; else {}.
+
+    A name has one label in the dataset, whatever its value in each file is.
+    """
+    named = all(mask.name.lower().endswith(SEGMENTATION) for mask in masks)
+    if not named or options.threshold is not None or options.mapping is not None:
+        return {}
+    names = dict.fromkeys(name for mask in masks for name in segment_values(mask))
+    return {"background": 0} | {name: label for label, name in enumerate(names, start=1)}
 
 
 def _values(options: Options, masks: Sequence[Path]) -> list[int]:
@@ -116,10 +163,20 @@ def _values(options: Options, masks: Sequence[Path]) -> list[int]:
     return sorted(values)
 
 
-def _label_names(values: Sequence[int]) -> dict[str, int]:
-    if len(values) == 1:
+def _label_names(options: Options, values: Sequence[int]) -> dict[str, int]:
+    """Names of the label values. Raises InputError where several values have none."""
+    names = dict(options.labels or {})
+    if not names and len(values) == 1:
         return {"background": 0, "foreground": values[0]}
-    return {"background": 0} | {f"label_{value}": value for value in values}
+    if unnamed := [str(value) for value in values if value not in names]:
+        example = " ".join(f"{value}:NAME" for value in values)
+        raise InputError(
+            "--labels", "a name for each label value", f"none for {', '.join(unnamed)}", f"Add --labels {example}."
+        )
+    if unknown := [name for value, name in names.items() if value not in values]:
+        found = f"{', '.join(unknown)}, which no mask has"
+        raise InputError("--labels", f"names of the values {', '.join(map(str, values))}", found, "Check the masks.")
+    return {"background": 0} | {name: value for value, name in sorted(names.items())}
 
 
 def _notes(images: dict[str, tuple[Source, ...]], pairs: dict[str, Path], masks: dict[str, Path]) -> list[str]:

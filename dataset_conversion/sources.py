@@ -1,11 +1,12 @@
 """Finding the parts of a downloaded dataset, and telling the user what is missing."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from mednca_pipeline.runtime.errors import InputError
-from mednca_pipeline.runtime.images import SUPPORTED, split_ending
+from mednca_pipeline.runtime.images import SUPPORTED, split_ending, stored_files
+from mednca_pipeline.runtime.listing import listed
 
 
 def existing_folder(path: Path, what: str) -> Path:
@@ -26,9 +27,25 @@ def subfolder(source: Path, names: Sequence[str], what: str) -> Path:
 
 
 def image_files(folder: Path) -> list[Path]:
-    """The image files of a folder, sorted by name; hidden ones (such as macOS's ._ files) are passed over."""
-    files = (path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
-    return sorted(path for path in files if split_ending(path)[1] in SUPPORTED)
+    """The image files of a folder, sorted by name; hidden ones (such as macOS's ._ files) are passed over.
+
+    Raises InputError for a link to a file that is not there, as git-annex and DataLad leave them.
+    """
+    visible = (path for path in folder.iterdir() if not path.name.startswith(".") and not path.is_dir())
+    files = sorted(path for path in visible if split_ending(path)[1] in SUPPORTED)
+    for file in files:
+        if not file.exists():
+            remedy = "Fetch the file (git annex get, datalad get), or remove the link."
+            raise InputError(file, "an image", "a link to a file that is not there", remedy)
+    return files
+
+
+def left_out(folder: Path, taken: Iterable[Path]) -> list[str]:
+    """A note on what is in a folder and was not taken, or []. taken: image files; their voxels may lie beside them."""
+    known = {file.resolve() for image in taken for file in stored_files(image)}
+    visible = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    others = [path for path in visible if path.resolve() not in known]
+    return [f"{folder}: {count(others, 'entry')} left out, which cannot be read as images."] if others else []
 
 
 def case_name(text: str) -> str:
@@ -39,5 +56,5 @@ def case_name(text: str) -> str:
 def count(files: Sequence[Path | str], what: str) -> str:
     """ "3 images (a.png, b.png, c.png)", with at most three names."""
     names = [file.name if isinstance(file, Path) else file for file in files]
-    shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-    return f"{len(names)} {what}{'s' * (len(names) > 1)} ({shown})"
+    plural = what if len(names) == 1 else f"{what[:-1]}ies" if what.endswith("y") else f"{what}s"
+    return f"{len(names)} {plural} ({listed(names, 3)})"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 __all__ = [
     "InputError",
+    "PredictionOptions",
     "Predictor",
     "crossvalidate",
     "evaluate",
@@ -21,12 +22,14 @@ __all__ = [
 
 if TYPE_CHECKING:
     from .api import crossvalidate, evaluate, plan, predict, train
+    from .inference.options import PredictionOptions
     from .inference.predictor import Predictor
     from .runtime.errors import InputError
     from .runtime.images import read_image, write_labels
 
 _ROOMS = {
     "InputError": "runtime.errors",
+    "PredictionOptions": "inference.options",
     "Predictor": "inference.predictor",
     "read_image": "runtime.images",
     "write_labels": "runtime.images",

@@ -30,8 +30,8 @@ def plan(dataset: str | int, root: Path | str | None = None, *, workers: int = 0
     """
     from .datasets.dataset import load_dataset
     from .execution.executors import open_executor
-    from .planning.run import PlanOptions, memory_asked_for, plan_dataset
-    from .preprocessing.run import preprocess_dataset
+    from .planning.run import PlanOptions, plan_dataset
+    from .preprocessing.run import Target, preprocess_dataset
     from .workspace import open_workspace
 
     workspace, chosen = open_workspace(root), PlanOptions(**options)
@@ -43,9 +43,8 @@ def plan(dataset: str | int, root: Path | str | None = None, *, workers: int = 0
             fatal = planned.report.fatal[0]
             raise InputError(f"{raw.name}: {fatal.file}", fatal.expected, fatal.found, fatal.remedy)
         for config in planned.configs:
-            folder = workspace.preprocessed_folder(raw.name, config)
-            memory = memory_asked_for(planned.plans)
-            preprocess_dataset(raw, planned.plans, config, folder, executor, force=chosen.force, memory_bytes=memory)
+            target = Target.planned(planned.plans, config, workspace.preprocessed_folder(raw.name, config))
+            preprocess_dataset(raw, target, executor, force=chosen.force)
     return planned.plans
 
 
@@ -98,9 +97,9 @@ def predict(
     """Segments image files into the folder `out`, with quality.csv, as mednca_predict does.
 
     images: a folder of images or DICOM series, or one file. models: folders such as
-    results/Dataset004_Hippocampus/mednca_2d; several are averaged. settings: fields of inference.batch.Settings, such
-    as folds=(0,), quality=False, runs=10. The result's `failures` has the error of each input that could not be
-    predicted; the others are done. For arrays in memory, use `Predictor`.
+    results/Dataset004_Hippocampus/mednca_2d; several are averaged. settings: fields of PredictionOptions and of
+    inference.batch.Settings, such as folds=(0,), quality=False, runs=10. The result's `failures` has the error of each
+    input that could not be predicted; the others are done. For arrays in memory, use `Predictor`.
     """
     from .execution.executors import open_executor
     from .inference.batch import Settings, predict_inputs
@@ -116,7 +115,7 @@ def predict(
     cases, _ = find_inputs(source, len(channels), [])
     check_output_folder(source, cases, target)
     with open_executor(workers) as executor:
-        return predict_inputs(Settings(folders, **settings), cases, target, executor, overwrite)
+        return predict_inputs(Settings(model_folders=folders, **settings), cases, target, executor, overwrite)
 
 
 def evaluate(

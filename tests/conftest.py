@@ -1,18 +1,12 @@
-"""Shared fixtures: the reference data beside the checkout, and import paths when the packages are not installed."""
+"""Shared fixtures: the reference data beside the checkout, phantoms, and worker processes."""
 
-import importlib.util
 import os
-import sys
 from pathlib import Path
 
 import pytest
 
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as every command does, and before any test imports torch
 ROOT = Path(__file__).resolve().parents[1]
-
-for package, folder in (("mednca_pipeline", ROOT), ("mednca_pipeline.runtime", ROOT / "runtime")):
-    if importlib.util.find_spec(package) is None:
-        sys.path.insert(0, str(folder))
 
 
 def _shared(name: str) -> Path:
@@ -44,3 +38,12 @@ def phantom_workspace(tmp_path_factory) -> Path:
     write_phantom_dataset(root / "raw" / "Dataset001_Phantom", n_train=6, n_test=2, seed=0, size=(12, 26, 24))
     assert main(["-d", "1", "--root", str(root), "-np", "0", "--folds", "3", "--quiet"]) == 0
     return root
+
+
+@pytest.fixture(scope="session")
+def workers():
+    """Two worker processes for tests that kill none: starting them takes seconds."""
+    from mednca_pipeline.execution.executors import open_executor
+
+    with open_executor(2) as executor:
+        yield executor

@@ -4,7 +4,6 @@ import contextlib
 import csv
 import io
 import json
-import os
 import re
 from pathlib import Path
 
@@ -26,7 +25,7 @@ def finished(tmp_path_factory):
     root = tmp_path_factory.mktemp("demo")
     printed = io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
-        patch.setenv("PYTHONPATH", os.pathsep.join([str(CHECKOUT), str(CHECKOUT / "runtime")]))  # of the trainings
+        patch.setenv("PYTHONPATH", str(CHECKOUT))  # of the trainings
         demo.run_demo(root, TINY)
     return root, printed.getvalue()
 

@@ -22,7 +22,7 @@ from mednca_pipeline.workspace import Workspace
 
 pytestmark = pytest.mark.slow
 
-PLANS = Path(__file__).resolve().parents[1] / "plans"
+PLANS = Path(__file__).resolve().parents[1] / "plans" / "reference"
 SOURCES = {  # converter: dataset, source folder, files of three cases or a few more
     "msd": ("Dataset004_Hippocampus", "Task04_Hippocampus", ("dataset.json", "*Tr/hippocampus_00[134].nii.gz")),
     "promise12": ("Dataset012_PROMISE12", "PROMISE12_resampled", ("*/case0[123].nii.gz",)),

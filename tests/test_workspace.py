@@ -1,5 +1,8 @@
 """Workspace: names in any form, places, and errors that list what was searched and found."""
 
+import subprocess
+from pathlib import Path
+
 import pytest
 
 from mednca_pipeline.runtime.errors import InputError
@@ -106,3 +109,25 @@ def test_the_places_below_the_root(tmp_path):
     assert workspace.splits_file(HIPPOCAMPUS).parent == workspace.fingerprint_file(HIPPOCAMPUS).parent
     assert workspace.preprocessed_folder(HIPPOCAMPUS, "2d") == tmp_path / "preprocessed" / HIPPOCAMPUS / "2d"
     assert workspace.results_folder(HIPPOCAMPUS) == tmp_path / "results" / HIPPOCAMPUS
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "raw/Dataset001_A/dataset.json",
+        "preprocessed/Dataset001_A/a.b2nd",
+        "plans/Dataset004_Hippocampus/plans.json",
+        "plans/Dataset004_Hippocampus/explained.md",
+        "results/Dataset004_Hippocampus/mednca_2d/fold_0/run.json",
+        "results/Dataset004_Hippocampus/comparison.md",
+        "mednca_demo/out/a.png",
+        "out/quality.csv",
+        "pictures/a.png",
+    ],
+)
+def test_what_a_user_makes_in_the_clone_is_ignored_by_git(path):
+    root = Path(__file__).parents[1]
+    if not (root / ".git").exists():
+        pytest.skip("no git repository")
+    assert subprocess.run(["git", "check-ignore", "-q", path], cwd=root).returncode == 0
+    assert not subprocess.run(["git", "ls-files", path], cwd=root, capture_output=True).stdout

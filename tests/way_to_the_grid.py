@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from mednca_pipeline.runtime.preprocessing import PreprocessingPlan, preprocess_image, preprocess_labels, restore_labels
+from mednca_pipeline.runtime.preprocessing import PreprocessingPlan, preprocess_image, preprocess_labels
 
 
 def dice_of_grid(labels, spacing_mm, definition, plan: PreprocessingPlan) -> dict[str, float]:
     """Per class that `labels` show; the image is nowhere zero, so nothing is cropped."""
     _, frame = preprocess_image(np.ones((1, *labels.shape), np.float32), spacing_mm, plan)
     taught = preprocess_labels(labels, frame, definition)
-    restored = restore_labels(definition.encode(taught), frame, definition)
+    restored = frame.restore_labels(definition.encode(taught), definition)
     counted = labels != definition.ignore
     dice = {}
     for (name, truth), (_, found) in zip(definition.masks(labels), definition.masks(restored), strict=True):

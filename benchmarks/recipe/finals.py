@@ -31,7 +31,7 @@ from mednca_pipeline.runtime.files import replacing, write_text
 from mednca_pipeline.workspace import Workspace
 
 ROOT = Path(__file__).parents[2]
-OUT, PLANS = ROOT / "results" / "recipe", ROOT / "plans"
+OUT, PLANS = ROOT / "results" / "recipe", ROOT / "plans" / "reference"
 COLUMNS = (
     "dataset,config,model,budget,plan,threads,parameters,iterations,minutes,class_dice,mean_class_dice,foreground_dice,"
     "foreground_hd95,unit,components,raw_mean_class_dice,raw_foreground_dice,raw_foreground_hd95,seconds_per_case,restores,"

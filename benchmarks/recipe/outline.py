@@ -15,15 +15,16 @@ from statistics import mean
 
 import numpy as np
 
+from benchmarks.scans import read_scan
 from mednca_pipeline.datasets.dataset import load_dataset
 from mednca_pipeline.evaluation.metrics import Units, evaluate_case, with_policy
 from mednca_pipeline.evaluation.provenance import provenance
 from mednca_pipeline.execution.libraries import wait_briefly
 from mednca_pipeline.inference import light
+from mednca_pipeline.inference.options import PredictionOptions
 from mednca_pipeline.inference.predictor import Predictor
 from mednca_pipeline.results.model_folder import ModelFolder
 from mednca_pipeline.runtime.files import write_text
-from mednca_pipeline.runtime.images import read_image, read_labels
 from mednca_pipeline.runtime.outline import Outline
 from mednca_pipeline.runtime.quality import FOREGROUND
 from mednca_pipeline.workspace import Workspace
@@ -64,17 +65,17 @@ def main() -> None:
 
 
 def measure(folder: Path, root: Path, outline: Outline | None) -> Found:
-    predictor = Predictor.from_folder(folder, [0], "cpu", quality=False)
+    predictor = Predictor.from_folder(folder, [0], PredictionOptions(device="cpu", quality=False))
     network = predictor.networks[0]
     assert isinstance(network, light.LightNetwork)
     network.plan = replace(network.plan, outline=outline)
     raw = {case.name: case for case in load_dataset(Workspace(root).raw_folder(predictor.plans.dataset)).training}
     found = Found([], [], [])
     for name in ModelFolder(folder).fold(0).summary().cases:
-        image, reference = read_image(raw[name].images), read_labels(raw[name].label)
-        prediction = predictor.predict(image.array, image.spacing_mm)
+        scan = read_scan(raw[name])
+        prediction = predictor.predict(scan.array, scan.spacing_mm)
         labels, units = predictor.plans.labels, Units(predictor.plans.spacing_known)
-        of_classes = evaluate_case(prediction.labels, reference.array[0], reference.spacing_mm, labels, units)
+        of_classes = evaluate_case(prediction.labels, scan.labels, scan.spacing_mm, labels, units)
         metrics = with_policy(of_classes[FOREGROUND])
         found.dice.append(metrics["dice"])
         found.hd95.append(metrics["hd95"])

@@ -3,7 +3,7 @@
     python -m benchmarks.recipe.robustness --root WORKSPACE --fold WORKSPACE/results/Dataset/mednca_2d/fold_0 --cases 20
     python -m benchmarks.recipe.robustness --root WORKSPACE --fold results/recipe/finals/NAME --cases 20
 
-The second form takes recorded weights, whose plan must be the one in plans/. Cases are validation cases of the fold,
+The second form takes recorded weights, whose plan must be the reference plan. Cases are validation cases of the fold,
 spread over their list. The artefacts are those that images of the dataset's kind have, and zoom. Dice is the mean of
 the classes, in the images' own geometry, without postprocessing. Appends a row per artefact to results/recipe/
 robustness.csv with --record.
@@ -20,17 +20,18 @@ from statistics import mean
 
 import numpy as np
 
+from benchmarks.scans import read_scan
 from mednca_pipeline.datasets.dataset import Case, load_dataset
 from mednca_pipeline.evaluation.artefacts import ZOOM, artefact_rng, distorted
 from mednca_pipeline.evaluation.metrics import dice_by_policy
 from mednca_pipeline.evaluation.provenance import commit
 from mednca_pipeline.execution.libraries import wait_briefly
+from mednca_pipeline.inference.options import PredictionOptions
 from mednca_pipeline.inference.predictor import Predictor
 from mednca_pipeline.planning.augmentation import artefact_kinds
 from mednca_pipeline.plans.splits import read_splits
 from mednca_pipeline.results.fold_folder import FoldFolder
 from mednca_pipeline.results.model_folder import ModelFolder, ModelRecord
-from mednca_pipeline.runtime.images import read_image, read_labels
 from mednca_pipeline.runtime.labels import Labels
 from mednca_pipeline.workspace import Workspace
 
@@ -79,13 +80,13 @@ def load(fold: Path, scratch: Path) -> Predictor:
     """The predictor of one fold, from a model's folder or from recorded weights, which lie without their plans."""
     if ModelFolder(fold.parent).plans_file.exists():
         return Predictor.from_folder(
-            fold.parent, folds=[fold.name.removeprefix("fold_")], quality=False, postprocess=False
+            fold.parent, [fold.name.removeprefix("fold_")], PredictionOptions(quality=False, postprocess=False)
         )
     run = FoldFolder(fold).run()
     folder = ModelFolder.of(scratch, ModelRecord(run.dataset, run.model, run.config))
     shutil.copytree(fold, folder.fold(0).path)
     shutil.copy(Workspace(ROOT).plans_file(run.dataset), folder.plans_file)
-    return Predictor.from_folder(folder.path, folds=[0], quality=False, postprocess=False)
+    return Predictor.from_folder(folder.path, [0], PredictionOptions(quality=False, postprocess=False))
 
 
 def spread(names: Sequence[str], count: int) -> list[str]:
@@ -100,12 +101,12 @@ def measure(predictor: Predictor, cases: Sequence[Case], severities: Sequence[in
     names = (*artefact_kinds(predictor.plans.channel_names).value, ZOOM)
     clean, found = [], {name: {severity: [] for severity in severities} for name in names}
     for case in cases:
-        image, reference = read_image(case.images), read_labels(case.label).array[0]
-        clean.append(class_dice(predictor.predict(image.array, image.spacing_mm).labels, reference, labels))
+        scan = read_scan(case)
+        clean.append(class_dice(predictor.predict(scan.array, scan.spacing_mm).labels, scan.labels, labels))
         for name in names:
             for severity in severities:
-                scan = distorted(name, severity, image.array, image.spacing_mm, artefact_rng(case.name, name))
-                found[name][severity].append(class_dice(predictor.predict(*scan).labels, reference, labels))
+                given = distorted(name, severity, scan.array, scan.spacing_mm, artefact_rng(case.name, name))
+                found[name][severity].append(class_dice(predictor.predict(*given).labels, scan.labels, labels))
     rows = {name: {severity: mean(values) for severity, values in row.items()} for name, row in found.items()}
     return Robustness(len(cases), mean(clean), rows)
 

@@ -114,13 +114,14 @@ def screen(arguments: argparse.Namespace, variant: str, seed: int) -> dict[str, 
 def robustness_of(folder: Any, workspace: Any, dataset: str, count: int) -> dict[str, Any]:
     """The columns of --robust, of `count` of the held-out cases; each artefact's Dice is the mean of its severities."""
     from mednca_pipeline.datasets.dataset import load_dataset
+    from mednca_pipeline.inference.options import PredictionOptions
     from mednca_pipeline.inference.predictor import Predictor
 
     from .robustness import measure, spread
 
     raw = {case.name: case for case in load_dataset(workspace.raw_folder(dataset)).training}
     names = list(folder.summary().cases)
-    predictor = Predictor.from_folder(folder.path.parent, folds=[0], quality=False, postprocess=False)
+    predictor = Predictor.from_folder(folder.path.parent, [0], PredictionOptions(quality=False, postprocess=False))
     found = measure(predictor, [raw[name] for name in spread(names, count)])
     artefacts = {name: round(sum(row.values()) / len(row), 4) for name, row in found.artefacts.items()}
     return {

@@ -11,18 +11,19 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.scans import LabelledScan, read_scan
 from mednca_pipeline.datasets.dataset import load_dataset
 from mednca_pipeline.evaluation.provenance import commit
 from mednca_pipeline.fingerprint.fingerprint import read_fingerprint
+from mednca_pipeline.inference.light import architecture
 from mednca_pipeline.inference.network import input_format
 from mednca_pipeline.models.mednca import MedNCA
 from mednca_pipeline.models.weights import save_weights
 from mednca_pipeline.planning.sizes import image_size, preprocessed_shapes, typical_large_shape
 from mednca_pipeline.plans.model_plans import NCAPlan
-from mednca_pipeline.preprocessing.run import preprocess_dataset
+from mednca_pipeline.preprocessing.run import Target, preprocess_dataset
 from mednca_pipeline.runtime.files import read_json, write_json
 from mednca_pipeline.runtime.folding import light_nca, read_weights
-from mednca_pipeline.runtime.images import read_image, read_labels
 from mednca_pipeline.runtime.light_nca import LightNCA, level_by_level, pyramid
 from mednca_pipeline.runtime.network_input import InputFormat, parts
 from mednca_pipeline.runtime.preprocessing import PreprocessingPlan, preprocess_image
@@ -49,15 +50,6 @@ class View:
     seen: InputFormat
 
 
-@dataclass(frozen=True)
-class HeldOut:
-    """A held-out case. image: (C, z, y, x). labels: (z, y, x)."""
-
-    image: np.ndarray
-    spacing_mm: tuple[float, ...]
-    labels: np.ndarray
-
-
 class Study:
     """Trains networks and predicts the held-out cases when they are first asked for."""
 
@@ -77,9 +69,9 @@ class Study:
         size = image_size(typical_large_shape(shapes), self.plan.levels[0].factor).value
         sides = dict(zip(config.preprocessing.axis_order, self.plan.position, strict=True))
         plan = replace(self.plan, position=tuple(sides[axis] for axis in order))
-        config = replace(config, preprocessing=preprocessing, image_size=size, mednca=plan)
+        config = replace(config, preprocessing=preprocessing, image_size=size).with_model("mednca", plan)
         plans = replace(self.job.plans, configs={config.name: config})
-        preprocess_dataset(self.dataset, plans, config.name, store)
+        preprocess_dataset(self.dataset, Target.planned(plans, config.name, store))
         recipe = replace(self.job.recipe, store=store, image_size=size, position=plan.position)
         return View(name, preprocessing, recipe, input_format(config, plan))
 
@@ -98,18 +90,7 @@ class Study:
             record = {"commit": commit(), "cpu_minutes": (time.process_time() - began) / 60}
             write_json(file.with_suffix(".json"), record)
             save_weights(file, ema)
-        network = light_nca(
-            read_weights(file),
-            [(level.factor, level.steps) for level in plan.levels],
-            channels=plan.channels,
-            n_image=n_image,
-            n_outputs=labels.n_outputs,
-            fire_rate=plan.fire_rate,
-            border=plan.border,
-            norm=plan.norm,
-            sigmoid=labels.has_regions,
-            source=file,
-        )
+        network = light_nca(read_weights(file), architecture(plan, n_image, labels), file)
         return network, read_json(file.with_suffix(".json"))
 
     def _train(self, network: MedNCA, views: Sequence[View], seed: int) -> torch.nn.Module:
@@ -143,17 +124,13 @@ class Study:
         return self._predicted[member]
 
     @cached_property
-    def cases(self) -> list[HeldOut]:
+    def cases(self) -> list[LabelledScan]:
+        """The held-out cases."""
         raw = {case.name: case for case in self.dataset.training}
-        chosen = [raw[name] for name in self.job.validation_cases]
-        images = [read_image(case.images) for case in chosen]
-        return [
-            HeldOut(image.array, tuple(image.spacing_mm), read_labels(case.label).array[0])
-            for image, case in zip(images, chosen, strict=True)
-        ]
+        return [read_scan(raw[name]) for name in self.job.validation_cases]
 
-    def _probabilities(self, network: LightNCA, view: View, tell: bool, case: HeldOut) -> np.ndarray:
-        image, frame = preprocess_image(case.image, case.spacing_mm, view.preprocessing)
+    def _probabilities(self, network: LightNCA, view: View, tell: bool, case: LabelledScan) -> np.ndarray:
+        image, frame = preprocess_image(case.array, case.spacing_mm, view.preprocessing)
         found = []
         for part in parts(image, view.seen):
             channels = told(part.array, view) if tell else part.array

@@ -28,7 +28,7 @@ import torch
 from mednca_pipeline.evaluation.component_removal import apply_postprocessing
 from mednca_pipeline.evaluation.metrics import Units, evaluate_case, with_policy
 from mednca_pipeline.runtime.files import replacing, write_text
-from mednca_pipeline.runtime.preprocessing import preprocess_image, restore_labels
+from mednca_pipeline.runtime.preprocessing import preprocess_image
 from mednca_pipeline.runtime.quality import FOREGROUND
 from mednca_pipeline.training.job import prepare
 from mednca_pipeline.training.options import TrainingOptions
@@ -140,8 +140,8 @@ def measured(study: Study, what: str, members: Sequence[Member]) -> dict[str, An
 def segmentation(study: Study, index: int, probabilities: np.ndarray) -> np.ndarray:
     """Labels (z, y, x) of a held-out case from its probabilities (K, z, y, x) in the cropped image."""
     case, plans, axial = study.cases[index], study.job.plans, study.views["axial"].preprocessing
-    _, frame = preprocess_image(case.image, case.spacing_mm, axial)
-    labels = restore_labels(probabilities, frame, plans.labels)
+    _, frame = preprocess_image(case.array, case.spacing_mm, axial)
+    labels = frame.restore_labels(probabilities, plans.labels)
     return apply_postprocessing(labels, plans.components, plans.labels)[0]
 
 

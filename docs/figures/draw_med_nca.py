@@ -30,7 +30,7 @@ from mednca_pipeline.runtime.preprocessing import preprocess_image
 from mednca_pipeline.runtime.slices import with_adjacent
 
 ROOT = Path(__file__).resolve().parents[2]
-PLANS = ROOT / "plans" / "Dataset004_Hippocampus" / "plans.json"
+PLANS = ROOT / "plans" / "reference" / "Dataset004_Hippocampus" / "plans.json"
 TRAINED = ROOT / "mednca_demo" / "results" / "Dataset001_Phantom" / "mednca_2d"  # make demo
 SEED = 7
 BLUE, ORANGE, GREY = "#2a6f97", "#e07a1f", "#8d99ae"

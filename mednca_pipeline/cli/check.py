@@ -17,10 +17,9 @@ def main(argv: list[str] | None = None) -> int:
         "and identical images. The exit code is 2 if a finding is fatal.",
         EXAMPLES,
     )
-    parser.add_argument(
-        "-d", nargs="+", required=True, metavar="DATASET", help="datasets, such as 4 or Dataset004_Hippocampus"
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add("-d", nargs="+", required=True, metavar="DATASET", help="datasets, such as 4 or Dataset004_Hippocampus")
+    add(
         "-np",
         type=int,
         metavar="N",

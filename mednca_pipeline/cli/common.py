@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from .. import __version__
 from ..execution.libraries import keep_freed_memory, log_to_terminal, wait_briefly
+from ..execution.processes import DONE, INPUT_FAULT, INTERRUPTED, OUR_FAULT
 from ..runtime.errors import InputError, correctable
 
-DONE, OUR_FAULT, INPUT_FAULT, INTERRUPTED = 0, 1, 2, 130
 OUR_PACKAGES = ("mednca_pipeline", "dataset_conversion")
 
 
@@ -42,9 +42,12 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
 def run_command(
     parser: argparse.ArgumentParser, action: Callable[[argparse.Namespace], int | None], argv: list[str] | None = None
 ) -> int:
-    """Parses, runs `action` and turns its outcome into an exit code (`None` counts as done)."""
+    """Parses, runs `action` and turns its outcome into an exit code (`None` counts as done).
+
+    The action finds the words of the command line in `arguments.command`.
+    """
     arguments = parser.parse_args(argv)
-    arguments.argv = argv
+    arguments.command = [parser.prog, *(sys.argv[1:] if argv is None else argv)]
     wait_briefly()
     keep_freed_memory()
     log_to_terminal(OUR_PACKAGES, arguments.quiet)

@@ -23,32 +23,28 @@ EXAMPLES = """\
 
 
 def main(argv: list[str] | None = None) -> int:
-    argv = sys.argv[1:] if argv is None else argv
-    return run_command(_parser(), partial(_crossvalidate, command=" ".join(["mednca_crossval", *argv])), argv)
-
-
-def _parser() -> argparse.ArgumentParser:
     parser = command_parser(
         "mednca_crossval",
         "Trains the missing folds of several models, chooses the postprocessing of each model, and writes the "
         "comparison to results/<dataset>/comparison.csv, .md and .png. A fold that fails does not stop the others.",
         EXAMPLES,
     )
-    parser.add_argument("dataset", help="dataset: 4, 004 or Dataset004_Hippocampus")
-    parser.add_argument(
+    add = parser.add_argument
+    add("dataset", help="dataset: 4, 004 or Dataset004_Hippocampus")
+    add(
         "--models",
         nargs="+",
         default=list(COMPARED),
         metavar="MODEL",
         help=f"models to compare: some of {', '.join(MODELS)} (default: {' '.join(COMPARED)})",
     )
-    parser.add_argument(
+    add(
         "--ensemble",
         action="store_true",
         help="also compare the mean of these models, on the folds that all of them have finished",
     )
-    parser.add_argument("--config", choices=["2d", "3d"], help="configuration (default: the plan's)")
-    parser.add_argument("--folds", nargs="+", metavar="FOLD", help="folds to train, such as 0 1 (default: all)")
+    add("--config", choices=["2d", "3d"], help="configuration (default: the plan's)")
+    add("--folds", nargs="+", metavar="FOLD", help="folds to train, such as 0 1 (default: all)")
     length = parser.add_mutually_exclusive_group()
     length.add_argument(
         "--budget",
@@ -56,22 +52,15 @@ def _parser() -> argparse.ArgumentParser:
         "each model, and all folds of the model share this number",
     )
     length.add_argument("--iterations", type=int, help="number of iterations (default: the plan's schedule)")
-    parser.add_argument(
-        "--jobs",
-        type=int,
-        default=1,
-        help="number of trainings that run at once and share this machine's cores (default: 1)",
-    )
-    parser.add_argument("--device", default="auto", help="device to train on: auto (default), cpu, cuda, cuda:1 or mps")
-    parser.add_argument("--seed", type=int, default=0, help="seed of every training (default: 0)")
-    parser.add_argument(
-        "-np", type=int, metavar="N", help="processes per training that augment (default: as for mednca_train)"
-    )
+    add("--jobs", type=int, default=1, help="trainings that run at once and share this machine's cores (default: 1)")
+    add("--device", default="auto", help="device to train on: auto (default), cpu, cuda, cuda:1 or mps")
+    add("--seed", type=int, default=0, help="seed of every training (default: 0)")
+    add("-np", type=int, metavar="N", help="processes per training that augment (default: as for mednca_train)")
     add_cluster(parser)
-    return parser
+    return run_command(parser, _crossvalidate, argv)
 
 
-def _crossvalidate(arguments: argparse.Namespace, command: str) -> int:
+def _crossvalidate(arguments: argparse.Namespace) -> int:
     from ..crossval.run import CrossvalOptions, crossvalidate
     from ..results.fold_folder import fold_name
     from ..runtime.errors import InputError
@@ -96,7 +85,7 @@ def _crossvalidate(arguments: argparse.Namespace, command: str) -> int:
         workers=arguments.np,
         quiet=arguments.quiet,
         ensemble=arguments.ensemble,
-        command=command,
+        command=" ".join(arguments.command),
     )
     result = crossvalidate(open_workspace(arguments.root), options, partial(_report, quiet=arguments.quiet))
     return _conclude(result, arguments.quiet)

@@ -27,13 +27,14 @@ def main(argv: list[str] | None = None) -> int:
         "Dice, HD95, NSD and volumes to summary.json. The entry policy of that file says how empty masks count.",
         EXAMPLES,
     )
-    parser.add_argument("-p", required=True, metavar="PREDICTIONS", help="folder of predicted label files")
-    parser.add_argument("-l", required=True, metavar="LABELS", help="folder of reference label files")
-    parser.add_argument("-d", metavar="DATASET", help="dataset that names the classes, such as 4")
-    parser.add_argument("-o", metavar="FILE", help="output file (default: summary.json in PREDICTIONS)")
-    parser.add_argument("-np", type=int, default=0, metavar="N", help="number of worker processes (default: 0)")
+    add = parser.add_argument
+    add("-p", required=True, metavar="PREDICTIONS", help="folder of predicted label files")
+    add("-l", required=True, metavar="LABELS", help="folder of reference label files")
+    add("-d", metavar="DATASET", help="dataset that names the classes, such as 4")
+    add("-o", metavar="FILE", help="output file (default: summary.json in PREDICTIONS)")
+    add("-np", type=int, default=0, metavar="N", help="number of worker processes (default: 0)")
     add_cluster(parser)
-    parser.add_argument(
+    add(
         "--tolerance",
         type=float,
         metavar="DISTANCE",
@@ -71,6 +72,8 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 def _labels(arguments: argparse.Namespace, predictions: Path, references: Path) -> tuple["Labels", bool]:
     """The labels, and whether distances are in mm: of -d, of a dataset.json beside the labels, or as found."""
     from ..evaluation.summary import found_labels, have_spacing
+    from ..runtime.files import read_json
+    from ..runtime.labels import Labels
 
     if arguments.d:
         from ..datasets.dataset import load_dataset
@@ -81,41 +84,30 @@ def _labels(arguments: argparse.Namespace, predictions: Path, references: Path) 
         return dataset.labels, dataset.spacing_known
     for folder in (references, references.resolve().parent):
         if (folder / "dataset.json").is_file():
-            return _labels_of(folder / "dataset.json", have_spacing(references))
+            described = read_json(file := folder / "dataset.json")
+            labels = Labels.from_dataset_json(described.get("labels"), described.get("regions_class_order"), file)
+            return labels, bool(described.get("spacing_known", have_spacing(references)))
     if not arguments.quiet:
         print("note: no -d and no dataset.json beside the labels: classes are the values found in the files")
     return found_labels(references, predictions), have_spacing(references)
 
 
-def _labels_of(file: Path, spacing_known: bool) -> tuple["Labels", bool]:
-    from ..runtime.files import read_json
-    from ..runtime.labels import Labels
-
-    content = read_json(file)
-    labels = Labels.from_dataset_json(content.get("labels"), content.get("regions_class_order"), file)
-    return labels, bool(content.get("spacing_known", spacing_known))
-
-
 def _conclude(summary: "Summary", file: Path, quiet: bool) -> int:
     from rich.console import Console
 
+    from ..runtime.listing import listed
     from .tables import summary_table
 
     if not quiet:
         Console().print(summary_table(summary))
         print(f"Written: {file}")
-        if summary.unmatched:
-            print(f"note: predictions without a label file: {_listed(summary.unmatched)}")
+        if found := summary.unmatched:
+            print(f"note: predictions without a label file: {len(found)} ({listed(found, _NAMED)})")
     for case, reason in (summary.failed or {}).items():
         print(f"failed: {case}: {reason}", file=sys.stderr)
     if summary.missing:
-        print(f"without a prediction: {_listed(summary.missing)}", file=sys.stderr)
+        print(f"without a prediction: {len(summary.missing)} ({listed(summary.missing, _NAMED)})", file=sys.stderr)
     return INPUT_FAULT if summary.failed or summary.missing else DONE
-
-
-def _listed(cases: tuple[str, ...]) -> str:
-    more = f" and {len(cases) - _NAMED} more" if len(cases) > _NAMED else ""
-    return f"{len(cases)} ({', '.join(cases[:_NAMED])}{more})"
 
 
 if __name__ == "__main__":

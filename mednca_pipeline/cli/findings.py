@@ -17,9 +17,7 @@ _WIDTH = 160  # columns where the output is no terminal
 
 def print_report(dataset: "Dataset", report: "Report", quiet: bool = False) -> None:
     """Prints notes, the table of findings (quiet: without notes) and a line that counts them."""
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=_WIDTH)
+    console = wide_console()
     shown = [finding for finding in report.findings if not (quiet and finding.severity == "note")]
     if not quiet:
         for note in dataset.notes:
@@ -28,6 +26,12 @@ def print_report(dataset: "Dataset", report: "Report", quiet: bool = False) -> N
         console.print(_table(dataset, shown))
     if shown or not quiet:
         console.print(Text(_summary(dataset, report)))
+
+
+def wide_console() -> Console:
+    """For tables with sentences: as wide as the terminal, and wide enough where the output is none."""
+    console = Console()
+    return console if console.is_terminal else Console(width=_WIDTH)
 
 
 def _table(dataset: "Dataset", findings: "list[Finding]") -> Table:

@@ -40,7 +40,8 @@ def main(argv: list[str] | None = None) -> int:
         "preprocesses the cases. Finished work is not repeated.",
         EXAMPLES,
     )
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         "-d",
         nargs="+",
         action="append",
@@ -48,27 +49,25 @@ def main(argv: list[str] | None = None) -> int:
         metavar="DATASET",
         help="datasets, such as 4 or Dataset004_Hippocampus",
     )
-    parser.add_argument("--memory", help="memory that a training may take (default: 4GB, less on smaller machines)")
-    parser.add_argument(
-        "-np", type=int, metavar="N", help="number of worker processes (0: none; default: one per core, at most 8)"
-    )
+    add("--memory", help="memory that a training may take (default: 4GB, less on smaller machines)")
+    add("-np", type=int, metavar="N", help="number of worker processes (0: none; default: one per core, at most 8)")
     add_cluster(parser)
-    parser.add_argument(
+    add(
         "--config",
         nargs="+",
         choices=("2d", "3d"),
         default=[],
-        help="configurations to preprocess, which --levels to --position apply to (default: all)",
+        help="configurations that are preprocessed (default: all)",
     )
-    parser.add_argument("--folds", type=int, metavar="K", help="number of folds (default: 5)")
-    parser.add_argument(
+    add("--folds", type=int, metavar="K", help="number of folds (default: 5)")
+    add(
         "--groups",
         metavar="FILE",
         help="CSV or JSON file that names the patient of each case; the cases of a patient share a fold",
     )
-    parser.add_argument("--force", action="store_true", help="repeat everything and forget earlier choices")
+    add("--force", action="store_true", help="repeat everything and forget earlier choices")
     for flag, text in FLAG_HELP.items():
-        parser.add_argument(f"--{flag}", nargs="+", metavar="X", help=text)
+        add(f"--{flag}", nargs="+", metavar="X", help=text)
     return run_command(parser, _plan_and_preprocess, argv)
 
 
@@ -117,8 +116,8 @@ def _one_dataset(
 ) -> bool:
     """Whether the dataset could be planned: its check found nothing fatal."""
     from ..execution.progress import counting
-    from ..planning.run import memory_asked_for, plan_dataset
-    from ..preprocessing.run import preprocess_dataset
+    from ..planning.run import plan_dataset
+    from ..preprocessing.run import Target, preprocess_dataset
     from .findings import print_report
 
     with counting(f"Reading {dataset.name}", len(dataset.training) + len(dataset.test), quiet) as step:
@@ -133,22 +132,20 @@ def _one_dataset(
     for config in planned.configs:
         folder = workspace.preprocessed_folder(dataset.name, config)
         with counting(f"Preprocessing {config}", len(dataset.training), quiet) as step:
-            done = preprocess_dataset(
-                dataset, plans, config, folder, executor, step, options.force, memory_asked_for(plans)
-            )
+            target = Target.planned(plans, config, folder)
+            done = preprocess_dataset(dataset, target, executor, progress=step, force=options.force)
         if not quiet:
             print(f"Preprocessed {config}: {len(done.written)} cases, {len(done.skipped)} were finished; in {folder}")
     return True
 
 
 def _print_plans(workspace: "Workspace", plans: "Plans", planned: "Planned") -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=160)
+    from .findings import wide_console
+
+    console = wide_console()
     table = Table(title=Text(f"Plans of {plans.dataset}"))
     for header, ratio in (("config", None), ("decision", None), ("value", 2), ("because", 4)):
         table.add_column(header, ratio=ratio, overflow="fold")

@@ -19,15 +19,12 @@ def main(argv: list[str] | None = None) -> int:
         "the image, and the reference on the image.",
         EXAMPLES,
     )
-    parser.add_argument("-i", required=True, metavar="IMAGES", help="folder of images, or one image")
-    parser.add_argument(
-        "-p", required=True, metavar="PREDICTIONS", help="folder of predicted label files, or one label file"
-    )
-    parser.add_argument("-l", metavar="LABELS", help="folder of reference label files")
-    parser.add_argument("-o", required=True, metavar="OUT", help="folder for the pictures")
-    parser.add_argument(
-        "--slices", type=int, default=1, metavar="N", help="number of slices of each 3D image (default: 1)"
-    )
+    add = parser.add_argument
+    add("-i", required=True, metavar="IMAGES", help="folder of images, or one image")
+    add("-p", required=True, metavar="PREDICTIONS", help="folder of predicted label files, or one label file")
+    add("-l", metavar="LABELS", help="folder of reference label files")
+    add("-o", required=True, metavar="OUT", help="folder for the pictures")
+    add("--slices", type=int, default=1, metavar="N", help="number of slices of each 3D image (default: 1)")
     return run_command(parser, _plot, argv)
 
 

@@ -31,10 +31,12 @@ def main(argv: list[str] | None = None) -> int:
         "a quality score for each case.",
         EXAMPLES,
     )
-    parser.add_argument("-i", required=True, metavar="IN", help="folder of images or DICOM series, or one file")
-    parser.add_argument("-o", required=True, metavar="OUT", help="folder for label files and quality.csv")
-    parser.add_argument("-d", metavar="DATASET", help="trained dataset, such as 4 (default: the only one)")
-    parser.add_argument(
+    add = parser.add_argument
+    switch = partial(add, action="store_true")
+    add("-i", required=True, metavar="IN", help="folder of images or DICOM series, or one file")
+    add("-o", required=True, metavar="OUT", help="folder for label files and quality.csv")
+    add("-d", metavar="DATASET", help="trained dataset, such as 4 (default: the only one)")
+    add(
         "-m",
         nargs="+",
         default=["mednca"],
@@ -42,61 +44,38 @@ def main(argv: list[str] | None = None) -> int:
         help=f"model: {', '.join(MODELS)} (default: mednca), a model with its configuration, such as mednca_3d, or the "
         "folder of a model. Several models are averaged",
     )
-    parser.add_argument("--config", help="configuration: 2d or 3d (default: the plan's)")
-    parser.add_argument("--folds", nargs="+", help="folds of each model, such as 0 1 (default: all finished ones)")
-    parser.add_argument(
+    add("--config", help="configuration: 2d or 3d (default: the plan's)")
+    add("--folds", nargs="+", help="folds of each model, such as 0 1 (default: all finished ones)")
+    add(
         "--runs",
         type=int,
         default=0,
         help="number of random runs to average, shared between the folds of a model and rounded up to the same number "
         "in each fold (default: 0; each fold predicts once, by the expected update)",
     )
-    parser.add_argument(
-        "--seed", type=int, default=0, help="seed of the random runs, the same for every case (default: 0)"
-    )
-    parser.add_argument(
-        "--no-quality", action="store_true", help="leave out the quality score, which takes about a third of the time"
-    )
-    parser.add_argument(
-        "--fast", action="store_true", help="predict with one fold (the first of --folds) and without the quality score"
-    )
-    parser.add_argument(
-        "--everywhere", action="store_true", help="compute every cell, not only those near an outline; slower"
-    )
-    parser.add_argument(
-        "--device", default="auto", help="device to predict on: auto (default; the CPU for mednca), cpu, cuda or mps"
-    )
-    parser.add_argument(
-        "--series",
-        nargs="+",
-        default=[],
-        metavar="UID",
-        help="UIDs or numbers of the DICOM series to take if a folder holds several, or all",
-    )
-    parser.add_argument("--save_probabilities", action="store_true", help="also write a probability map per class")
-    parser.add_argument(
-        "--save_variance",
-        action="store_true",
-        help="also write a map of the variance over models, folds and random runs",
-    )
-    parser.add_argument("--no-postprocess", action="store_true", help="remove no components")
-    parser.add_argument("--overwrite", action="store_true", help="predict finished cases again")
-    parser.add_argument("--report", metavar="JSON", help="write versions, device, runtime and outputs to this file")
-    parser.add_argument(
-        "--memory", help="memory that one image may take, such as 4GB; larger ones are refused (default: what is free)"
-    )
-    parser.add_argument("-np", type=int, default=0, metavar="N", help="number of worker processes (default: 0)")
+    add("--seed", type=int, default=0, help="seed of the random runs, the same for every case (default: 0)")
+    switch("--no-quality", help="leave out the quality score, which takes about a third of the time")
+    switch("--fast", help="predict with one fold (the first of --folds) and without the quality score")
+    switch("--everywhere", help="compute every cell, not only those near an outline; slower")
+    add("--device", default="auto", help="device to predict on: auto (default; the CPU for mednca), cpu, cuda or mps")
+    add("--series", nargs="+", default=[], metavar="UID", help="UIDs or numbers of the DICOM series to take, or all")
+    switch("--save_probabilities", help="also write a probability map per class")
+    switch("--save_variance", help="also write the variance over models, folds and random runs")
+    switch("--no-postprocess", help="remove no components")
+    switch("--overwrite", help="predict finished cases again")
+    add("--report", metavar="JSON", help="write versions, device, runtime and outputs to this file")
+    add("--memory", help="memory that one image may take, such as 4GB; larger ones are refused (default: what is free)")
+    add("-np", type=int, default=0, metavar="N", help="number of worker processes (default: 0)")
     add_cluster(parser)
-    argv = sys.argv[1:] if argv is None else argv
-    return run_command(parser, partial(_predict, command=["mednca_predict", *argv]), argv)
+    return run_command(parser, _predict, argv)
 
 
-def _predict(arguments: argparse.Namespace, command: list[str]) -> int:
+def _predict(arguments: argparse.Namespace) -> int:
     from ..execution.executors import open_executor
     from ..execution.progress import counting
     from ..inference.batch import predict_inputs
     from ..inference.inputs import check_output_folder, find_inputs
-    from ..inference.report import write_report
+    from ..inference.run_report import write_report
     from ..inference.trained import find_models
     from ..models.registry import read_plans
     from ..runtime.errors import InputError
@@ -119,7 +98,8 @@ def _predict(arguments: argparse.Namespace, command: list[str]) -> int:
     with counted as step, open_executor(arguments.np, arguments.cluster) as executor:
         predicted = predict_inputs(settings, cases, out, executor, arguments.overwrite, step)
     if arguments.report:
-        write_report(Path(arguments.report), settings, predicted, out, time.perf_counter() - start, command)
+        took_s = time.perf_counter() - start
+        write_report(Path(arguments.report), settings, predicted, out, took_s, arguments.command)
     if arguments.debug:
         for error in predicted.failures.values():
             traceback.print_exception(error)
@@ -143,17 +123,17 @@ def _settings(arguments: argparse.Namespace, trained: "list[TrainedModel]") -> "
         )
     folds = each[0][: 1 if arguments.fast else None] if arguments.folds or len(trained) == 1 else None
     return Settings(
-        tuple(model.folder.path for model in trained),
-        folds,
-        arguments.device,
-        arguments.runs,
+        model_folders=tuple(model.folder.path for model in trained),
+        folds=folds,
+        device=arguments.device,
+        runs=arguments.runs,
         quality=not (arguments.fast or arguments.no_quality),
         seed=arguments.seed,
         postprocess=not arguments.no_postprocess,
         everywhere=arguments.everywhere,
+        memory_bytes=parse_memory(arguments.memory) if arguments.memory else None,
         save_probabilities=arguments.save_probabilities,
         save_variance=arguments.save_variance,
-        memory_bytes=parse_memory(arguments.memory) if arguments.memory else None,
     )
 
 

@@ -12,18 +12,13 @@ from ..results.summary import Summary
 
 def comparison_table(comparison: Comparison) -> Group:
     """Two tables that fit 80 columns: accuracy per model and class, and what each model cost."""
-    accuracy = Table(
-        title="Out-of-fold cases as mednca_predict writes them, mean ± sd",
-        title_justify="left",
-        box=SIMPLE_HEAD,
-        pad_edge=False,
-        collapse_padding=True,
-    )
+    accuracy = _narrow_table()
+    accuracy.title = "Out-of-fold cases as mednca_predict writes them, mean ± sd"
     accuracy.add_column("model", no_wrap=True)
     accuracy.add_column("class")
     for title in ("cases", "Dice", f"HD95 ({comparison.distance_unit})", "NSD"):
         accuracy.add_column(title, justify="right", no_wrap=True)
-    costs = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    costs = _narrow_table()
     costs.add_column("model", no_wrap=True)
     costs.add_column("folds")
     for title in ("parameters", "min per fold", "s per case"):
@@ -66,6 +61,10 @@ def summary_table(summary: Summary) -> Table:
             f"{mean['nsd']:.4f} ± {sd['nsd']:.4f}",
         )
     return table
+
+
+def _narrow_table() -> Table:
+    return Table(title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
 
 
 def _in_lines(model: str) -> str:

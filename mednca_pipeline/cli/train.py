@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from functools import partial
 
 from ..models.registry import MODELS
 from .common import command_parser, run_command
@@ -15,43 +16,38 @@ EXAMPLES = """\
   mednca_train 4 fold0 --val                          validate a trained fold again"""
 
 
-def parser() -> argparse.ArgumentParser:
-    made = command_parser(
+def main(argv: list[str] | None = None) -> int:
+    parser = command_parser(
         "mednca_train",
-        "Trains one fold of a planned and preprocessed dataset, then predicts and measures the validation cases of "
-        "this fold. Writes weights, training.csv, progress.png and summary.json to "
-        "results/<dataset>/<model>_<config>/fold_<k>.",
+        "Trains one fold of a preprocessed dataset, then predicts and measures its validation cases. Writes weights, "
+        "training.csv, progress.png and summary.json to results/<dataset>/<model>_<config>/fold_<k>.",
         EXAMPLES,
     )
-    made.add_argument("dataset", help="dataset: 4, 004 or Dataset004_Hippocampus")
-    made.add_argument("fold", help="fold: 0, fold0 or fold_0; all trains on every case")
-    made.add_argument("--model", default="mednca", help=f"model: {', '.join(MODELS)} (default: mednca)")
-    made.add_argument("--config", choices=["2d", "3d"], help="configuration (default: the plan's)")
-    length = made.add_mutually_exclusive_group()
+    add = parser.add_argument
+    switch = partial(add, action="store_true")
+    add("dataset", help="dataset: 4, 004 or Dataset004_Hippocampus")
+    add("fold", help="fold: 0, fold0 or fold_0; all trains on every case")
+    add("--model", default="mednca", help=f"model: {', '.join(MODELS)} (default: mednca)")
+    add("--config", choices=["2d", "3d"], help="configuration (default: the plan's)")
+    length = parser.add_mutually_exclusive_group()
     length.add_argument(
         "--budget", help="training time, such as 90s, 20min or 1.5h; converted to a number of iterations"
     )
     length.add_argument("--iterations", type=int, help="number of iterations (default: the plan's schedule)")
-    made.add_argument("--device", default="auto", help="device to train on: auto (default), cpu, cuda, cuda:1 or mps")
-    made.add_argument("--continue", dest="resume", action="store_true", help="continue from the last checkpoint")
-    made.add_argument("--force", action="store_true", help="train a finished fold again and overwrite it")
-    made.add_argument("--val", action="store_true", help="only repeat the validation of a trained fold")
-    made.add_argument("--pretrained", help="final.safetensors of the same architecture, from which training starts")
-    made.add_argument("--seed", type=int, default=0, help="seed of weights, samples and fire masks (default: 0)")
-    made.add_argument(
+    add("--device", default="auto", help="device to train on: auto (default), cpu, cuda, cuda:1 or mps")
+    switch("--continue", dest="resume", help="continue from the last checkpoint")
+    switch("--force", help="train a finished fold again and overwrite it")
+    switch("--val", help="only repeat the validation of a trained fold")
+    add("--pretrained", help="final.safetensors of the same architecture, from which training starts")
+    add("--seed", type=int, default=0, help="seed of weights, samples and fire masks (default: 0)")
+    add(
         "-np",
         "--workers",
         type=int,
         help="number of processes that augment (0: none; default: chosen by cores and device)",
     )
-    made.add_argument(
-        "--threads", type=int, help="number of threads that compute (default: the cores that no worker has)"
-    )
-    return made
-
-
-def main(argv: list[str] | None = None) -> int:
-    return run_command(parser(), _train, argv)
+    add("--threads", type=int, help="number of threads that compute (default: the cores that no worker has)")
+    return run_command(parser, _train, argv)
 
 
 def _train(arguments: argparse.Namespace) -> int | None:
@@ -79,7 +75,7 @@ def _train(arguments: argparse.Namespace) -> int | None:
         resume=arguments.resume,
         force=arguments.force,
         pretrained=Path(arguments.pretrained) if arguments.pretrained else None,
-        command=" ".join(["mednca_train", *(sys.argv[1:] if arguments.argv is None else arguments.argv)]),
+        command=" ".join(arguments.command),
     )
     if arguments.val:
         revalidate(workspace, options)

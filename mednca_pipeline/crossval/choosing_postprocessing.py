@@ -15,6 +15,7 @@ from ..results.postprocessing import Postprocessing, raw_sha256
 from ..runtime.errors import InputError
 from ..runtime.images import read_labels
 from ..runtime.labels import Labels
+from ..runtime.listing import listed
 from ..runtime.quality import FOREGROUND
 from .collect import ModelResults
 
@@ -37,7 +38,7 @@ def update_postprocessing(results: ModelResults, references: Mapping[str, Path],
     cases = results.validated
     missing = sorted(set(cases) - set(predictions))
     if missing:
-        found = f"none of {', '.join(missing[:5])}"
+        found = f"none of {listed(missing)}"
         remedy = "Validate the fold again with mednca_train --val."
         raise InputError(results.folder.path, "a label file of every validation case", found, remedy)
     log.info("%s: choosing the postprocessing on %d out-of-fold cases", results.name, len(cases))
@@ -69,9 +70,8 @@ def choose_postprocessing(
     chosen. Raises InputError when a prediction has no reference.
     """
     planned = planned or {}
-    if set(predictions) - set(references):
-        lacking = ", ".join(sorted(set(predictions) - set(references))[:5])
-        raise InputError("postprocessing", "a reference for every prediction", f"none for {lacking}")
+    if lacking := sorted(set(predictions) - set(references)):
+        raise InputError("postprocessing", "a reference for every prediction", f"none for {listed(lacking)}")
     chosen: dict[str, int] = {}
     evidence = {}
     before = _mean_dice(predictions, references, labels_def, chosen)
@@ -81,12 +81,8 @@ def choose_postprocessing(
         gains = {each: after[each] - before[each] for each in before}
         gain = sum(gains[each] for each in labels_def.names)
         accepted = min(gains.values()) >= -_GAIN and (gain > _GAIN or name in planned)
-        evidence[name] = {
-            "components": candidate[name],
-            "dice_before": before,
-            "dice_after": after,
-            "chosen": accepted,
-        }
+        tried = {"components": candidate[name], "dice_before": before, "dice_after": after}
+        evidence[name] = {**tried, "chosen": accepted}
         if accepted:
             chosen, before = candidate, after
     return chosen, evidence
@@ -102,10 +98,7 @@ def _fitting(results: ModelResults, plans: Plans) -> Postprocessing | None:
 
 
 def _mean_dice(
-    predictions: Mapping[str, Path],
-    references: Mapping[str, Path],
-    labels_def: Labels,
-    components: Mapping[str, int],
+    predictions: Mapping[str, Path], references: Mapping[str, Path], labels_def: Labels, components: Mapping[str, int]
 ) -> dict[str, float]:
     """Mean Dice over the cases with `components`, per output and of the merged foreground."""
     totals: dict[str, float] = {}
@@ -115,14 +108,9 @@ def _mean_dice(
         prediction, _ = apply_postprocessing(stored.array[0], components, labels_def)
         if labels_def.ignore is not None:
             prediction = np.where(reference == labels_def.ignore, 0, prediction)
-        pairs = [
-            (name, predicted, true)
-            for (name, predicted), (_, true) in zip(
-                labels_def.masks(prediction), labels_def.masks(reference), strict=True
-            )
-        ]
-        if FOREGROUND not in labels_def.names:
-            pairs.append((FOREGROUND, labels_def.foreground(prediction), labels_def.foreground(reference)))
-        for name, predicted, true in pairs:
-            totals[name] = totals.get(name, 0.0) + dice_by_policy(predicted, true)
+        predicted, true = dict(labels_def.masks(prediction)), dict(labels_def.masks(reference))
+        predicted.setdefault(FOREGROUND, labels_def.foreground(prediction))
+        true.setdefault(FOREGROUND, labels_def.foreground(reference))
+        for name, mask in predicted.items():
+            totals[name] = totals.get(name, 0.0) + dice_by_policy(mask, true[name])
     return {name: total / len(predictions) for name, total in totals.items()}

@@ -37,7 +37,9 @@ def comparison_markdown(dataset: str, models: Sequence[ModelResults], comparison
     """The tables as Markdown, with what is missing first and the origin last."""
     parts = [f"# {dataset}: models compared on out-of-fold cases\n"]
     if comparison.notes:
-        parts.append("**Read this first**\n\n" + "\n".join(f"- {note}." for note in comparison.notes) + "\n")
+        parts.append(
+            "**Read this first**\n\n" + "\n".join(f"- {note.removesuffix('.')}." for note in comparison.notes) + "\n"
+        )
     parts.append(_accuracy_table(comparison))
     parts.append(_cost_table(comparison))
     if comparison.pairs:

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from ..evaluation.provenance import commit
 from ..inference.combination import Combination
+from ..inference.options import PredictionOptions
 from ..inference.predictor import Predictor
 from ..plans.plans import Plans
 from ..plans.splits import Fold
@@ -50,7 +51,8 @@ def update_ensemble(workspace: Workspace, plans: Plans, splits: Sequence[Fold], 
             continue
         folders = {model.name: model.folder.path for model in models}
         predictors = [
-            Predictor.from_folder(folders[name], [number], ensemble.device, postprocess=False) for name in names
+            Predictor.from_folder(folders[name], [number], PredictionOptions(device=ensemble.device, postprocess=False))
+            for name in names
         ]
         with folder.only_writer():
             target.write_record(record)

@@ -5,10 +5,10 @@ import sys
 import time
 import uuid
 from collections.abc import Sequence
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Literal
 
 from ..execution.executors import Stop
 from ..results.fold_folder import FoldFolder
@@ -96,7 +96,7 @@ def run_in_process(job: FoldJob, runner: Sequence[str], logged: bool, stop: Stop
         return JobOutcome(job.id, "interrupted")
     write_json(folder.job_file, job)
     started = time.monotonic()
-    with _output(folder.job_log if logged else None) as output:
+    with folder.job_log.open("ab") if logged else nullcontext() as output:
         process = subprocess.Popen(
             [sys.executable, *runner, str(folder.job_file)],
             stdout=output,
@@ -134,13 +134,3 @@ def _death(code: int) -> str:
     if code < 0:
         return f"killed by signal {-code} (of memory? fewer --jobs need less)"
     return f"ended with exit code {code} and said nothing"
-
-
-@contextmanager
-def _output(file: Path | None) -> Any:
-    if file is None:
-        yield None
-        return
-    stream: IO[bytes]
-    with file.open("ab") as stream:
-        yield stream

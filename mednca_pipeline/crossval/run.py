@@ -99,7 +99,8 @@ def crossvalidate(
     dataset = workspace.resolve(options.dataset)
     plans = read_plans(workspace.plans_file(dataset))
     config = plans.config(options.config).name
-    splits = _splits(workspace, dataset)
+    cases = [case.name for case in load_dataset(workspace.raw_folder(dataset)).training]
+    splits = workspace_splits(workspace, dataset, cases)
     folds = _chosen_folds(options.folds, len(splits))
     for model in options.models:
         plans.config(config).model(model)  # raises InputError for an unknown model
@@ -188,11 +189,6 @@ def _timed(
     first = [each.new[0] for each in missing if each.needs_timing]
     run_jobs([replace(job, action="time", budget_s=budget_s) for job in first], options.where, timed)
     return counts
-
-
-def _splits(workspace: Workspace, dataset: str) -> tuple[Fold, ...]:
-    cases = [case.name for case in load_dataset(workspace.raw_folder(dataset)).training]
-    return workspace_splits(workspace, dataset, cases)
 
 
 def _chosen_folds(folds: Sequence[int] | None, n_folds: int) -> tuple[int, ...]:

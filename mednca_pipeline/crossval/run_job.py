@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..execution.libraries import keep_freed_memory, log_to_terminal, wait_briefly
+from ..execution.processes import DONE, INPUT_FAULT, INTERRUPTED, OUR_FAULT, augmenting_workers, cores
 from ..runtime.errors import InputError, correctable
 from ..runtime.files import write_json
 from ..workspace import open_workspace
@@ -21,7 +22,6 @@ from .jobs import FoldJob, JobOutcome, read_job
 
 LOCK_WAIT_S = 90.0  # of a process whose parent died: it saves first
 PARENT_POLL_S = 0.5
-DONE, OUR_FAULT, INPUT_FAULT, INTERRUPTED = 0, 1, 2, 130
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -94,7 +94,6 @@ def _shared_cores(job: FoldJob) -> tuple[int | None, int | None]:
     if job.share <= 1:
         return job.workers, None
     from ..device import choose_device
-    from ..execution.processes import augmenting_workers, cores
 
     share = max(1, cores() // job.share)
     workers = augmenting_workers(share, choose_device(job.device).type) if job.workers is None else job.workers

@@ -11,6 +11,7 @@ from ..runtime.alignment import Placed, compare, header_doubts
 from ..runtime.errors import InputError
 from ..runtime.images import Image, read_image, read_labels
 from ..runtime.labels import Labels
+from ..runtime.listing import listed
 from ..runtime.spacing import unit_of
 from .dataset import Case, Dataset
 from .findings import FATAL, NOTE, WARNING, Finding, from_error
@@ -141,7 +142,9 @@ def _read(reader: Callable[[Path], Image], case: Case, file: Path, findings: lis
         findings.append(from_error(case.name, file, error))
     except MemoryError:
         found = f"an image too large for this machine's memory ({file.stat().st_size / 1e6:.0f} MB on disk)"
-        remedy = "Check it with a viewer: a damaged header may name a wrong size. Else crop it, or leave this case out."
+        remedy = (
+            "Check it with a viewer: a damaged header may name a wrong size. Otherwise crop it, or leave this case out."
+        )
         findings.append(Finding(FATAL, case.name, file, found, "an image that fits into memory", remedy))
     return None
 
@@ -177,7 +180,7 @@ def _check_intensities(case: Case, image: Image) -> Iterator[Finding]:
     for index, value in constant:
         remedy = "Export the image again, or leave this case out."
         if severity == WARNING:
-            remedy = "Nothing, if this channel is missing on purpose; else export it again."
+            remedy = "Do nothing if the channel is missing on purpose; otherwise export it again."
         found = f"the value {value:g} everywhere{_which(case, image, index)}"
         yield Finding(severity, case.name, _channel_file(case, index), found, "an image that varies", remedy)
 
@@ -187,12 +190,11 @@ def _check_labels(case: Case, file: Path, array: np.ndarray, labels: Labels) -> 
     unknown = sorted(values - labels.valid_values)
     if unknown:
         expected = f"only {', '.join(str(value) for value in sorted(labels.valid_values))}, as in dataset.json"
-        found = f"label value{'s' * (len(unknown) > 1)} {', '.join(str(value) for value in unknown[:8])}"
-        found += ", ..." if len(unknown) > 8 else ""
+        found = f"label value{'s' * (len(unknown) > 1)} {listed(unknown, 8)}"
         yield Finding(FATAL, case.name, file, found, expected, _label_remedy(unknown, labels))
     elif values <= {0, labels.ignore}:
         found = "only background" if labels.ignore not in values else "only background and ignored voxels"
-        remedy = "Nothing, if there is nothing to see in this image; else label it."
+        remedy = "Do nothing if the image shows none of the classes; otherwise label it."
         yield Finding(NOTE, case.name, file, found, "some foreground (empty labels are allowed)", remedy)
 
 

@@ -66,12 +66,9 @@ def make_report(dataset: Dataset, training: Sequence[CaseCheck], test: Sequence[
     findings += _odd_axes(training, training, files)
     findings += map(_harmless, _odd_axes(training, test, test_files))
     findings += _absent_labels(dataset, training)
-    twins = _twins(training)
-    for group in twins:
-        findings.append(_twin_finding(group, files))
+    findings += _twins(training, files)
     findings += _leaks(training, test, test_files)
-    ranked = sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))  # stable
-    return Report(tuple(ranked), tuple(tuple(check.name for check in group) for group in twins))
+    return Report(tuple(sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))))  # stable
 
 
 def _harmless(finding: Finding) -> Finding:
@@ -91,7 +88,7 @@ def _odd_axes(training: Sequence[CaseCheck], checked: Sequence[CaseCheck], files
         expected = (
             f"a {kinds[usual]}, as {count} other cases are" if count > 1 else f"a {kinds[usual]}, as the other is"
         )
-        remedy = "Leave this case out, or make a dataset of its own of such images."
+        remedy = "Leave this case out, or make a separate dataset of such images."
         if usual == 3:
             remedy = f"Export the whole volume that this slice belongs to. {remedy}"
         sides = " x ".join(map(str, check.shape))
@@ -112,22 +109,22 @@ def _absent_labels(dataset: Dataset, checks: Sequence[CaseCheck]) -> Iterator[Fi
         yield Finding(severity, "", dataset.folder / "dataset.json", found, "every label in some case", remedy)
 
 
-def _twins(checks: Sequence[CaseCheck]) -> list[list[CaseCheck]]:
+def _twins(checks: Sequence[CaseCheck], files: dict[str, Path]) -> Iterator[Finding]:
+    """Training cases with the same image."""
     groups: dict[str, list[CaseCheck]] = defaultdict(list)
     for check in checks:
         if check.image_sha256:
             groups[check.image_sha256].append(check)
-    return [group for group in groups.values() if len(group) > 1]
-
-
-def _twin_finding(group: list[CaseCheck], files: dict[str, Path]) -> Finding:
-    first, *others = (check.name for check in group)
-    found = f"the same image as {', '.join(others)}"
-    if len({check.label_sha256 for check in group}) > 1:
-        remedy = "Keep one of them: their labels differ. Until then they share a fold."
-        return Finding(WARNING, first, files[first], f"{found}, with another label", "different images", remedy)
-    remedy = "Nothing: they share a fold. Remove the copies if they are there by mistake."
-    return Finding(NOTE, first, files[first], found, "different images", remedy)
+    for group in groups.values():
+        first, *others = (check.name for check in group)
+        if not others:
+            continue
+        severity, found = NOTE, f"the same image as {', '.join(others)}"
+        remedy = "Do nothing, as they share a fold, or remove the copies if they are there by mistake."
+        if len({check.label_sha256 for check in group}) > 1:
+            severity, found = WARNING, f"{found}, with another label"
+            remedy = "Keep one of them: their labels differ. Until then they share a fold."
+        yield Finding(severity, first, files[first], found, "different images", remedy)
 
 
 def _leaks(training: Sequence[CaseCheck], test: Sequence[CaseCheck], test_files: dict[str, Path]) -> Iterator[Finding]:

@@ -1,17 +1,16 @@
 """A raw dataset in nnU-Net's format: dataset.json, imagesTr, labelsTr and, where present, imagesTs, labelsTs."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..runtime.errors import InputError
 from ..runtime.images import output_ending, split_ending
 from ..runtime.labels import Labels
+from ..runtime.listing import listed
 from .channels import group_channels
 from .description import Description, read_description
-
-__all__ = ["Case", "Dataset", "group_channels", "label_files", "load_dataset", "visible_files"]
 
 
 @dataclass(frozen=True)
@@ -146,7 +145,7 @@ def _no_labels(described: Description, training: Sequence[Case]) -> InputError:
     if not labels:
         folder = described.folder / "labelsTr"
         return InputError(folder, f"a label file for each image, such as {wanted}", "none", "Put the labels there.")
-    found = f"{_examples(case.images)} in imagesTr and {_examples(labels)} in labelsTr"
+    found = f"{_files(case.images)} in imagesTr and {_files(labels)} in labelsTr"
     if len(case.images) > len(described.channel_names):
         first = case.images[0].name
         renamed = f"{first[: -len(ending)]}_0000{first[-len(ending) :]}"
@@ -159,6 +158,6 @@ def _no_labels(described: Description, training: Sequence[Case]) -> InputError:
     return InputError(described.folder, "labels named after their images", found, remedy)
 
 
-def _examples(files: Iterable[Path]) -> str:
+def _files(files: Sequence[Path]) -> str:
     names = [file.name for file in files]
-    return ", ".join(names[:3]) + (f", ... ({len(names)} files)" if len(names) > 3 else "")
+    return f"{len(names)} file{'s' * (len(names) > 1)} ({listed(names, 3)})"

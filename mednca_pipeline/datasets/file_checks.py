@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..runtime.images import output_ending, split_ending
+from ..runtime.images import SUPPORTED, output_ending, split_ending
+from ..runtime.listing import listed
 from .dataset import Case, Dataset, label_files, visible_files
 from .findings import FATAL, WARNING, Finding, Severity
 
-_COMPANIONS = (".raw", ".zraw")  # the voxels of an .mhd lie in a second file
+_COMPANIONS = {".mhd": {".raw", ".zraw"}, ".nhdr": {".raw", ".gz"}, ".hdr": {".img"}}  # files of voxels
 
 
 def check_files(dataset: Dataset) -> list[Finding]:
@@ -40,7 +41,7 @@ def _training_case(case: Case, dataset: Dataset) -> Iterator[Finding]:
     wanted = case.label or dataset.folder / "labelsTr" / f"{case.name}{output_ending(dataset.file_ending)}"
     if case.label is None or not case.label.exists():
         remedy = "Add the label, or move the image to imagesTs."
-        yield Finding(FATAL, case.name, wanted, "no such file", f"the label of {case.images[0].name}", remedy)
+        yield Finding(FATAL, case.name, wanted, _absence(wanted), f"the label of {case.images[0].name}", remedy)
 
 
 def _channel_files(case: Case, dataset: Dataset, severity: Severity) -> Iterator[Finding]:
@@ -48,7 +49,7 @@ def _channel_files(case: Case, dataset: Dataset, severity: Severity) -> Iterator
     for file in case.images:
         if not file.exists():
             remedy = "Correct the path in dataset.json, or add the file."
-            yield Finding(severity, case.name, file, "no such file", f"an image of case {case.name}", remedy)
+            yield Finding(severity, case.name, file, _absence(file), f"an image of case {case.name}", remedy)
     names = [f"{case.name}_{index:04d}{dataset.file_ending}" for index in range(len(dataset.channel_names))]
     present = [file.name for file in case.images]
     if len(present) == 1 and (dataset.explicit or present[0] in (names[0], f"{case.name}{dataset.file_ending}")):
@@ -67,7 +68,12 @@ def _channel_files(case: Case, dataset: Dataset, severity: Severity) -> Iterator
             f"add _0000 to each name: {_renamed(case.images[-1])}."
         )
         file = case.images[-1].with_name(extra[0]) if extra else case.images[-1]
-        yield Finding(severity, case.name, file, f"{len(present)} files: {_list(present)}", _channels(dataset), remedy)
+        found = f"{len(present)} files: {listed(present, 4)}"
+        yield Finding(severity, case.name, file, found, _channels(dataset), remedy)
+
+
+def _absence(file: Path) -> str:
+    return "a link to a file that is not there" if file.is_symlink() else "no such file"
 
 
 def _orphans(dataset: Dataset) -> Iterator[Finding]:
@@ -80,18 +86,19 @@ def _orphans(dataset: Dataset) -> Iterator[Finding]:
 
 
 def _strangers(dataset: Dataset, folder: Path) -> Iterator[Finding]:
-    """Files that are neither images nor labels of this dataset."""
+    """Files that are neither images nor labels of this dataset. Images in another format would be lost: fatal."""
     expected = {dataset.file_ending}
     if folder.name == "labelsTr":
         expected.add(output_ending(dataset.file_ending))
-    allowed = expected | (set(_COMPANIONS) if dataset.file_ending == ".mhd" else set())
+    allowed = expected | _COMPANIONS.get(dataset.file_ending, set())
     for path in visible_files(folder):
-        if path.is_file() and split_ending(path)[1] in allowed:
+        if not path.is_dir() and split_ending(path)[1] in allowed:
             continue
         found = "a folder" if path.is_dir() else f"a file ending in {split_ending(path)[1] or 'nothing'}"
         wanted = f"only files ending in {' or '.join(sorted(expected))}"
         remedy = 'It is not used. Convert it to the dataset\'s "file_ending", or move it elsewhere.'
-        yield Finding(WARNING, "", path, found, wanted, remedy)
+        lost = path.is_file() and split_ending(path)[1] in SUPPORTED and folder.name != "imagesTs"
+        yield Finding(FATAL if lost else WARNING, "", path, found, wanted, remedy)
 
 
 def _channels(dataset: Dataset) -> str:
@@ -102,10 +109,6 @@ def _channels(dataset: Dataset) -> str:
 def _renamed(file: Path) -> str:
     stem, ending = split_ending(file)
     return f"{stem}_0000{ending}"
-
-
-def _list(names: list[str]) -> str:
-    return ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
 
 
 def _lower(names: list[str]) -> list[str]:

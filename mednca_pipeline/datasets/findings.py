@@ -33,10 +33,9 @@ class Finding:
 
 @dataclass(frozen=True)
 class Report:
-    """All findings of a dataset, the worst first. identical: groups of training cases with the same image."""
+    """All findings of a dataset, the worst first."""
 
     findings: tuple[Finding, ...]
-    identical: tuple[tuple[str, ...], ...] = ()
 
     @property
     def fatal(self) -> tuple[Finding, ...]:

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..runtime.errors import InputError
 from ..runtime.labels import Labels
+from ..runtime.listing import listed
 from ..runtime.quality import FOREGROUND
 
 METRICS = ("dice", "hd95", "nsd", "volume_predicted", "volume_reference")
@@ -232,8 +233,8 @@ def _check(prediction: np.ndarray, reference: np.ndarray, labels: Labels) -> Non
         if unknown:
             raise InputError(
                 role,
-                f"label values {sorted(labels.valid_values)}",
-                str(unknown[:5]),
+                f"label values {listed(sorted(labels.valid_values), 20)}",
+                listed(unknown),
                 "Correct the file, or name the dataset whose labels these are with -d.",
             )
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..datasets.description import PICTURES
 from ..execution.work import Task, WorkersLost, run_in_order
 from ..results.summary import CaseResult, Metrics, Summary, SummaryUnits
 from ..runtime.alignment import Placed, compare, no_orientation
@@ -17,9 +18,9 @@ from ..runtime.errors import InputError
 from ..runtime.formats import WRITABLE, split_ending
 from ..runtime.images import Image, read_labels
 from ..runtime.labels import Labels
+from ..runtime.listing import listed
 from .metrics import METRICS, Units, evaluate_case, policy_counts, with_policy
 
-_PIXELS = (".png", ".tif", ".tiff", ".bmp")  # formats that say nothing reliable about millimetres
 _MAP = re.compile(r"(.+?)(?:_variance|_probabilities_.+)")
 
 _log = logging.getLogger(__name__)
@@ -56,8 +57,8 @@ def evaluate_folder(
     predicted, true = label_files(predictions), label_files(references)
     pairs = {case: (predicted[case], true[case]) for case in true if case in predicted}
     if not pairs:
-        expected = f"predictions named like the label files in {references} ({_some(true)})"
-        raise InputError(predictions, expected, _some(predicted), "Name the two folders with -p and -l.")
+        expected = f"predictions named like the label files in {references} ({_files_of(true)})"
+        raise InputError(predictions, expected, _files_of(predicted), "Name the two folders with -p and -l.")
     tasks = [Task(case, _evaluate_pair, (case, *files, labels, units)) for case, files in pairs.items()]
     cases, failed = {}, {}
     noted: dict[str, list[str]] = defaultdict(list)
@@ -119,7 +120,7 @@ def found_labels(*folders: Path) -> Labels:
 
 def have_spacing(folder: Path) -> bool:
     """Whether the label files in `folder` are of formats that store a spacing."""
-    return not any(split_ending(file)[1] in _PIXELS for file in label_files(folder).values())
+    return not any(split_ending(file)[1] in PICTURES for file in label_files(folder).values())
 
 
 def _averages(cases: Sequence[Metrics], prefix: str = "") -> dict[str, Any]:
@@ -171,6 +172,5 @@ def check_geometry(
     return doubts
 
 
-def _some(files: Mapping[str, Path]) -> str:
-    names = [path.name for path in list(files.values())[:3]]
-    return ", ".join(names) + (", …" if len(files) > len(names) else "")
+def _files_of(cases: Mapping[str, Path]) -> str:
+    return listed([file.name for file in cases.values()], 3)

@@ -9,6 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 TERMINATION_GRACE_S = 5.0  # a job scheduler signals workers and parent alike: the parent shall save first
+DONE, OUR_FAULT, INPUT_FAULT, INTERRUPTED = 0, 1, 2, 130  # exit codes of every command and job
 MOST_WORKERS = 6  # more do not make a GPU wait less
 
 

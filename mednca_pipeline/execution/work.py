@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..runtime.errors import InputError, correctable
+from ..runtime.listing import listed
 from .executors import lost_all, lost_one
 
 PLAIN = (str, int, float, type(None), list, tuple)
@@ -141,9 +142,8 @@ def _outcome(task: Task, future: Future, left: Sequence[str]) -> Outcome:
 
 
 def _lost(left: Sequence[str]) -> WorkersLost:
-    names = ", ".join(left[:5]) + (", ..." if len(left) > 5 else "")
     return WorkersLost(
-        f"{len(left)} unfinished ({names})",
+        f"{len(left)} unfinished ({listed(left)})",
         "workers for them",
         "that a worker was killed, often for lack of memory, or that the cluster is gone",
         "Run again with fewer workers (-np 1, or -np 0 for none): what is finished is kept.",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..runtime.components import outside_largest
-from ..runtime.cropping import Box, crop_to, nonzero_box
+from ..runtime.cropping import Box, inside, nonzero_box
 from ..runtime.labels import Labels
 from .ceilings import label_ceilings
 from .drawn import label_jumps
@@ -32,7 +32,7 @@ def case_fingerprint(
     """foreground: (C, n), what `sampled_foreground` gives. image_sha256: the hash of the voxels."""
     image, labels, spacing_mm = case.image, case.labels, case.spacing_mm
     box = nonzero_box(image)
-    cropped = crop_to(image, box)
+    cropped = image[inside(box)]
     jumps: tuple[int, ...] = ()
     changes: tuple[int, ...] = ()
     if labels.ndim == 3:
@@ -45,7 +45,7 @@ def case_fingerprint(
         image=tuple(intensity_statistics(channel) for channel in cropped),
         foreground=tuple(intensity_statistics(channel) for channel in foreground) if foreground.size else (),
         classes={output: class_statistics(mask, box) for output, mask in definition.masks(labels)},
-        label_ceilings=label_ceilings(crop_to(labels[None], box)[0], spacing_mm, definition),
+        label_ceilings=label_ceilings(labels[inside(box)], spacing_mm, definition),
         label_jumps=jumps,
         label_changes=changes,
         image_sha256=image_sha256,
@@ -67,19 +67,19 @@ def class_statistics(mask: np.ndarray, image_box: Box) -> ClassStatistics:
     image_box: the part of the image that preprocessing keeps.
     """
     box = nonzero_box(mask[None])
-    inside = np.ascontiguousarray(crop_to(mask[None], box)[0])
-    voxels = int(np.count_nonzero(inside))
+    part = np.ascontiguousarray(mask[inside(box)])
+    voxels = int(np.count_nonzero(part))
     if voxels == 0:
         return ClassStatistics(0, (), 0)
-    outside, others = outside_largest(inside)
-    extent = nonzero_box((inside & ~outside)[None])
-    centre = tuple(map(significant, _centre(inside, box, image_box)))
+    outside, others = outside_largest(part)
+    extent = nonzero_box((part & ~outside)[None])
+    centre = tuple(map(significant, _centre(part, box, image_box)))
     return ClassStatistics(voxels, tuple(stop - start for start, stop in extent), 1 + others, centre)
 
 
-def _centre(inside: np.ndarray, box: Box, image_box: Box) -> Iterator[float]:
-    """Per axis, the mean place of the mask's voxels in `image_box`, from -1 to 1. inside: the mask within its `box`."""
+def _centre(part: np.ndarray, box: Box, image_box: Box) -> Iterator[float]:
+    """Per axis, the mean place of the mask's voxels in `image_box`, from -1 to 1. part: the mask within its `box`."""
     for axis, ((start, _), (first, end)) in enumerate(zip(box, image_box, strict=True)):
-        counts = inside.sum(axis=tuple(other for other in range(inside.ndim) if other != axis))
+        counts = part.sum(axis=tuple(other for other in range(part.ndim) if other != axis))
         index = start - first + counts @ np.arange(counts.size) / counts.sum()
         yield float((2 * index + 1) / (end - first) - 1)

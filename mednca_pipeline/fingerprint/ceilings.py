@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..runtime.cropping import Box, nonzero_box
+from ..runtime.cropping import Box, inside, nonzero_box
 from ..runtime.labels import Labels
 from ..runtime.preprocessing import PreprocessingPlan
 from ..runtime.resampling import LINEAR, interpolation_matrix, label_orders, most_covering, multiply_along
@@ -44,7 +44,7 @@ def label_ceilings(labels: np.ndarray, spacing_mm: Sequence[float], definition: 
     """Per set of axes ("yx"; for volumes also "zx", "zy", "zyx"): the Dice of each class after the way there and back.
 
     labels: (z, y, x) or (y, x), cropped as images are. The way to the grid is that of `preprocess_labels`, and the way
-    back that of `restore_labels`. Each axis has the larger of its own spacing and the grid's.
+    back that of `Frame.restore_labels`. Each axis has the larger of its own spacing and the grid's.
 
     Each class is compared in its own bounding box with a margin. This changes nothing, as the interpolation matrices
     are those of the whole image, cut to the box. All classes together compare about two million voxels at each spacing.
@@ -111,7 +111,7 @@ def _boxes(mask: np.ndarray, first: int, most_voxels: int) -> list[Box]:
     start, end = box[across]
     slabs = [(low, min(low + thickness, end)) for low in range(start, end, thickness)]
     boxes = [(*box[:across], slab, *box[across + 1 :]) for slab in slabs]
-    shown = [one for one in boxes if mask[_slices(one)].any()]
+    shown = [one for one in boxes if mask[inside(one)].any()]
     count = max(1, most_voxels // (area * thickness))
     if count >= len(shown):
         return shown
@@ -127,7 +127,7 @@ def _dice(
     both = total = 0
     for box in boxes:
         window = _widened(box, axes, volume.shape, () if len(boxes) == 1 else _cut(boxes))
-        truth = volume[_slices(window)]
+        truth = volume[inside(window)]
         counted = truth != definition.ignore  # all voxels where there is no such label
         found = np.isin(_restored(volume, window, axes, definition), values) & counted
         wanted = np.isin(truth, values)
@@ -200,7 +200,3 @@ def _multiplied(array: np.ndarray, matrices: dict[int, np.ndarray]) -> np.ndarra
 def _used(rows: np.ndarray) -> np.ndarray:
     """The columns with a weight in any of these rows."""
     return np.flatnonzero(rows.any(axis=0))
-
-
-def _slices(box: Box) -> tuple[slice, ...]:
-    return tuple(slice(*sides) for sides in box)

@@ -14,13 +14,10 @@ from ..datasets.dataset import Case, Dataset
 from ..datasets.findings import FATAL, Report
 from ..execution.processes import cores
 from ..execution.work import Task, results
-from ..runtime.errors import InputError
 from ..runtime.images import stored_files
 from .case import CaseArrays, case_fingerprint, sampled_foreground
 from .fingerprint import CaseFingerprint, Fingerprint
 from .intensities import intensity_statistics
-
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -33,7 +30,7 @@ class Examined:
 
 
 def check_and_extract(
-    dataset: Dataset, executor: Executor | None = None, progress: Progress = lambda name: None
+    dataset: Dataset, executor: Executor | None = None, progress: Callable[[str], None] = lambda name: None
 ) -> tuple[Report, Fingerprint | None]:
     """The report of `check_dataset` and the fingerprint, from one reading. No fingerprint when a finding is fatal.
 
@@ -48,19 +45,6 @@ def check_and_extract(
     if report.fatal:
         return report, None
     return report, _joined(dataset, examined)
-
-
-def extract_fingerprint(
-    dataset: Dataset, executor: Executor | None = None, progress: Progress = lambda name: None
-) -> Fingerprint:
-    """The fingerprint alone. Raises InputError naming what the check finds fatal."""
-    report, fingerprint = check_and_extract(dataset, executor, progress)
-    if fingerprint is None:
-        first = report.fatal[0]
-        where = f"{dataset.name}: {len(report.fatal)} fatal findings, the first in {first.file}"
-        remedy = f"{first.remedy} See all with mednca_check -d {dataset.name}."
-        raise InputError(where, first.expected, first.found, remedy)
-    return fingerprint
 
 
 def examine(case: Case, facts: Dataset) -> Examined:

@@ -12,49 +12,29 @@ from ..results.fold_folder import FoldName
 from .cases import map_files, predict_case
 from .combination import Combination
 from .inputs import InputCase
+from .options import PredictionOptions
 from .prediction import ImagePredictor
 from .predictor import Predictor
-from .table import QualityTable, Row, columns
+from .quality_table import QualityTable, Row, columns
 
 log = logging.getLogger(__name__)
 FAILED = "failed"  # the flag of an input without output
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What is predicted with and saved. Small and hashable: a worker process loads its own predictor from it.
+@dataclass(frozen=True, kw_only=True)
+class Settings(PredictionOptions):
+    """What is predicted with, how, and what is saved. Hashable: a worker process loads its own predictor from it.
 
-    model_folders: several are averaged. folds: of each; None for all finished ones. memory_bytes: what an image may
-    take; None: what is free.
+    model_folders: several are averaged. folds: of each; None for all finished ones.
     """
 
     model_folders: tuple[Path, ...]
     folds: tuple[FoldName, ...] | None = None
-    device: str = "auto"
-    runs: int = 0
-    quality: bool = True
-    seed: int = 0
-    postprocess: bool = True
-    everywhere: bool = False
     save_probabilities: bool = False
     save_variance: bool = False
-    memory_bytes: int | None = None
 
     def load(self) -> ImagePredictor:
-        predictors = [
-            Predictor.from_folder(
-                folder,
-                self.folds,
-                self.device,
-                self.runs,
-                self.quality,
-                self.seed,
-                self.postprocess,
-                self.everywhere,
-                self.memory_bytes,
-            )
-            for folder in self.model_folders
-        ]
+        predictors = [Predictor.from_folder(folder, self.folds, self) for folder in self.model_folders]
         return predictors[0] if len(predictors) == 1 else Combination(predictors, self.postprocess)
 
 

@@ -3,8 +3,7 @@
 import math
 
 from ..evaluation.metrics import with_policy
-from ..results.model_folder import ModelFolder
-from ..results.quality import QualityRecord
+from ..results.model_folder import ModelFolder, QualityRecord
 from ..runtime.quality import FOREGROUND, Threshold, learn_threshold
 from .trained import present_digest
 
@@ -23,10 +22,11 @@ def calibrate(folder: ModelFolder) -> Threshold | None:
     for fold in folds:
         for case in fold.summary().cases.values():
             if (case.quality or {}).get("score"):
-                scores.append(_number(case.score(FOREGROUND)))
+                score = case.score(FOREGROUND)
+                scores.append(math.nan if score is None else score)
                 dice.append(with_policy(case.classes[FOREGROUND])["dice"])
     threshold = learn_threshold(scores, dice)
-    numbers = tuple(fold.name for fold in folds)
+    numbers = tuple(int(fold.name) for fold in folds)
     folder.write_quality(QualityRecord(digest, numbers, threshold) if threshold else None)
     return threshold
 
@@ -35,7 +35,3 @@ def read_threshold(folder: ModelFolder) -> Threshold | None:
     """None where the model was not calibrated with its present plans and the present score."""
     stored = folder.quality()
     return stored.threshold if stored and stored.digest == present_digest(folder) else None
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else float(value)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -31,8 +31,8 @@ from ..runtime.images import (
 from ..runtime.spacing import unit_of
 from .inputs import DICOM, InputCase
 from .prediction import ImagePredictor, Prediction, output_names
+from .quality_table import Row, volume_unit
 from .ranges import range_warnings
-from .table import Row, volume_unit
 
 log = logging.getLogger(__name__)
 _ODD = re.compile(r"[^\w.-]+")  # in a class's name, and not wanted in a file's
@@ -47,7 +47,7 @@ def predict_case(
     """
     start = time.perf_counter()
     if case.problem:
-        raise InputError(case.problem)
+        raise case.problem
     _check_header(predictor, case.files)
     image, notes = _read(predictor, case.files)
     prediction = _predict(predictor, image, case.files, save_variance)
@@ -73,33 +73,33 @@ def map_files(
     return files | ({None: f"{case.name}_variance{ending}"} if save_variance else {})
 
 
+class PredictedCase(NamedTuple):
+    """file: of the labels. seconds, quality: as in CaseResult."""
+
+    file: Path
+    seconds: float
+    quality: dict[str, Any] | None
+
+
 def predict_cases(
-    predictor: ImagePredictor,
-    cases: Sequence[Case],
-    out_folder: Path,
-    progress: Callable[[str], None] | None = None,
-    overwrite: bool = True,
-) -> dict[str, dict[str, Any]]:
+    predictor: ImagePredictor, cases: Sequence[Case], out_folder: Path, progress: Callable[[str], None] | None = None
+) -> dict[str, PredictedCase]:
     """Predicts the cases of a dataset, such as a fold's validation cases, into `out_folder`, in order.
 
-    Label files have the case's name, geometry and ending (JPEG .png, DICOM .nii.gz). Returns per case
-    {"seconds", "quality": {"score": {"foreground": score, class: score}} or None}, as summary.json has it; both None
-    where an existing file was kept (`overwrite` False). `progress` is called with each case's name when done.
-    Raises InputError naming the case.
+    Label files have the case's name, geometry and ending (JPEG .png, DICOM .nii.gz). `progress` is called with each
+    case's name when done. Raises InputError naming the case.
     """
-    results = {}
+    results: dict[str, PredictedCase] = {}
     for case in cases:
-        path = Path(out_folder) / f"{case.name}{output_ending(split_ending(case.images[0])[1])}"
-        results[case.name] = {"seconds": None, "quality": None}
-        if overwrite or not path.is_file():
-            start = time.perf_counter()
-            _check_header(predictor, case.images)
-            image, notes = _read(predictor, case.images)
-            for note in notes:
-                log.warning("%s: %s", case.name, note)
-            prediction = _predict(predictor, image, case.images)
-            write_labels(path, prediction.labels, image.geometry)
-            results[case.name] = {"seconds": time.perf_counter() - start, "quality": _summary_scores(prediction)}
+        start = time.perf_counter()
+        _check_header(predictor, case.images)
+        image, notes = _read(predictor, case.images)
+        for note in notes:
+            log.warning("%s: %s", case.name, note)
+        prediction = _predict(predictor, image, case.images)
+        file = out_folder / f"{case.name}{output_ending(split_ending(case.images[0])[1])}"
+        write_labels(file, prediction.labels, image.geometry)
+        results[case.name] = PredictedCase(file, time.perf_counter() - start, _summary_scores(prediction))
         if progress:
             progress(case.name)
     return results

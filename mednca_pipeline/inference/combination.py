@@ -7,10 +7,10 @@ from operator import itemgetter
 import numpy as np
 
 from ..plans.plans import Plans
-from ..runtime.ensemble import Moments
 from ..runtime.errors import InputError
 from ..runtime.labels import Labels
-from .prediction import Maps, ModelMaps, Prediction, segment
+from ..runtime.moments import Moments
+from .prediction import ModelMaps, Prediction, segment
 from .predictor import Predictor, describe_kept
 
 
@@ -25,7 +25,7 @@ class Combination:
 
     def __init__(self, predictors: Sequence[Predictor], postprocess: bool = True) -> None:
         if not predictors:
-            raise InputError("Expected models to combine, found none.")
+            raise InputError("models", "at least one", "none")
         self.predictors, self.plans = tuple(predictors), predictors[0].plans
         for other in self.predictors[1:]:
             _check_same_outputs(self.predictors[0], other)
@@ -38,7 +38,7 @@ class Combination:
             each.predict_maps(array, spacing_mm, with_variance, scored=each is self._scorer) for each in self.predictors
         )
         quality = next((maps.quality for maps in members if maps.quality), {})
-        threshold = self._scorer and self._scorer.threshold
+        threshold = self._scorer.threshold if self._scorer else None
         return segment(_MeanMaps(members, quality), self.plans.labels, self.components, threshold)
 
     def check_header(self, channels: int, shape: Sequence[int], spacing_mm: Sequence[float], unit: str = "") -> None:
@@ -59,7 +59,7 @@ class Combination:
 
 
 @dataclass(frozen=True)
-class _MeanMaps(Maps):
+class _MeanMaps:
     """Each model's maps stay in its preprocessed space; in the image's geometry there is one output at a time."""
 
     members: tuple[ModelMaps, ...]
@@ -91,8 +91,10 @@ def _check_same_outputs(first: Predictor, other: Predictor) -> None:
         expected, found = describe(first.plans), describe(other.plans)
         if expected != found:
             raise InputError(
-                f"{other.title}: expected the {what} {expected}, as of {first.title}, found {found}. Only models of "
-                "one dataset can be averaged: leave one of the two out."
+                other.title,
+                f"the {what} {expected}, as of {first.title}",
+                found,
+                "Leave one of the two out: only models of one dataset can be averaged.",
             )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..datasets.dataset import group_channels
+from ..datasets.channels import group_channels
 from ..runtime.errors import InputError
 from ..runtime.formats.dicom import Series, choose_series, find_series, is_dicom
 from ..runtime.images import SUPPORTED, output_ending, split_ending
@@ -22,7 +22,7 @@ class InputCase:
     name: str
     files: tuple[Path, ...]
     ending: str
-    problem: str | None = None
+    problem: InputError | None = None
 
     @property
     def output(self) -> str:
@@ -45,12 +45,10 @@ def find_inputs(path: Path | str, n_channels: int, series: Sequence[str] = ()) -
         cases, notes = _from_files(sorted(file for file in path.iterdir() if _is_image(file)), n_channels)
         cases += _from_series(find_series(path), series)
     else:
-        raise InputError(f"-i {path}: expected a folder of images or one file, found nothing there. Check the path.")
+        raise InputError(f"-i {path}", "a folder of images or one file", "nothing there", "Check the path.")
     if not cases:
-        raise InputError(
-            f"-i {path}: expected images ({', '.join(SUPPORTED)}) in this folder, or DICOM series in it or below it, "
-            "found none."
-        )
+        expected = f"images ({', '.join(SUPPORTED)}) in this folder, or DICOM series in it or below it"
+        raise InputError(f"-i {path}", expected, "none", "Check the path.")
     return _without_collisions(sorted(cases, key=lambda case: (case.name, case.ending))), notes
 
 
@@ -58,7 +56,8 @@ def check_output_folder(source: Path, cases: Sequence[InputCase], out: Path) -> 
     """Raises InputError when outputs in `out` would overwrite inputs or be taken for inputs the next time."""
     inputs = {file.resolve() for case in cases for file in case.files}
     if out.resolve() == source.resolve() or any((out / case.output).resolve() in inputs for case in cases):
-        raise InputError(f"-o {out}: expected another folder than the images', whose files would be overwritten.")
+        remedy = "Choose another one: the images would be overwritten."
+        raise InputError(f"-o {out}", "another folder than the images'", "the same", remedy)
 
 
 def _is_image(file: Path) -> bool:
@@ -98,7 +97,7 @@ def _ending(file: Path) -> str:
         return ending
     if is_dicom(file):
         return DICOM
-    raise InputError(f"{file}: expected a file ending in {', '.join(SUPPORTED)}, or DICOM; found {ending or 'none'}.")
+    raise InputError(file, f"a file ending in {', '.join(SUPPORTED)}, or DICOM", ending or "no ending")
 
 
 def _from_series(found: Sequence[Series], choices: Sequence[str]) -> list[InputCase]:
@@ -116,7 +115,7 @@ def _from_series(found: Sequence[Series], choices: Sequence[str]) -> list[InputC
             cases += [InputCase(series.name, series.files, DICOM) for series in chosen]
         except InputError as error:
             name = several[0].name.removesuffix("_series1")
-            cases.append(InputCase(name, several[0].files, DICOM, problem=f"{folder}: {error}"))
+            cases.append(InputCase(name, several[0].files, DICOM, problem=error.at(folder)))
     return cases
 
 
@@ -127,10 +126,8 @@ def _without_collisions(cases: Sequence[InputCase]) -> list[InputCase]:
     for case in cases:
         owner = owners.setdefault(case.output, case)
         if owner is not case:
-            problem = (
-                f"{case.files[0]}: expected a name of its own, found that {owner.files[0]} gives {case.output} "
-                "as well. Rename one of them."
-            )
+            found = f"that {owner.files[0]} gives {case.output} as well"
+            problem = InputError(case.files[0], "a name of its own", found, "Rename one of them.")
             case = replace(case, problem=problem)
         checked.append(case)
     return checked

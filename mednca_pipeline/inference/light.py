@@ -4,15 +4,16 @@ import math
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 
 from ..plans.model_plans import NCAPlan
 from ..plans.plans import Plans
-from ..runtime.fire_masks import fires_at
-from ..runtime.folding import light_nca, read_weights
+from ..runtime.fire_masks import RandomRun, fires_at
+from ..runtime.folding import Architecture, light_nca, read_weights
 from ..runtime.grid import SeenImage
+from ..runtime.labels import Labels
 from ..runtime.light_nca import level_by_level, pyramid
 from ..runtime.network_input import parts
 from ..runtime.padding import Pad
@@ -28,6 +29,12 @@ class Seen(NamedTuple):
     first: int
 
 
+def architecture(plan: NCAPlan, n_image: int, labels: Labels) -> Architecture:
+    levels = tuple((level.factor, level.steps) for level in plan.levels)
+    cell = (plan.fire_rate, plan.border, plan.norm)
+    return Architecture(levels, plan.channels, n_image, labels.n_outputs, *cell, labels.has_regions)
+
+
 class LightNetwork:
     """Predicts at the outline. Raises InputError for weights that do not fit the plan.
 
@@ -40,22 +47,12 @@ class LightNetwork:
         self.plan, self.random = plan, plan.fire_rate < 1
         self.computed: tuple[float, ...] = ()
         self.format = input_format(plans.config(config), plan, plan.levels[0].factor)
-        self.nca = light_nca(
-            read_weights(weights),
-            [(level.factor, level.steps) for level in plan.levels],
-            channels=plan.channels,
-            n_image=plans.input_channels(plan),
-            n_outputs=plans.labels.n_outputs,
-            fire_rate=plan.fire_rate,
-            border=plan.border,
-            norm=plan.norm,
-            sigmoid=plans.labels.has_regions,
-            source=weights,
-        )
+        form = architecture(plan, plans.input_channels(plan), plans.labels)
+        self.nca = light_nca(read_weights(weights), form, weights)
 
     @classmethod
     def from_weights(cls, weights: Path, plans: Plans, model: str, config: str) -> "LightNetwork":
-        return cls(weights, plans, config, plans.config(config).model(model))
+        return cls(weights, plans, config, cast(NCAPlan, plans.config(config).model(model)))
 
     def see(self, image: np.ndarray) -> Iterator[Seen]:
         for part in parts(image, self.format):
@@ -68,7 +65,8 @@ class LightNetwork:
         compared = self.random and asked.quality
         count = asked.runs or int(compared)
         levels = quality_levels(self.plan)
-        fires = [partial(self._fires, asked.seed, run, seen) for run in range(count)]
+        runs = (RandomRun(asked.seed, number, self.plan.fire_rate) for number in range(count))
+        fires = [partial(self._fires, run, seen) for run in runs]
         outcomes = level_by_level(self.nca, seen.levels, self.plan.outline, fires, None if asked.runs else levels)
         for number, outcome in enumerate(outcomes, start=1):
             if compared and number == levels:
@@ -79,7 +77,7 @@ class LightNetwork:
             probabilities = outcome.probabilities(run)
             yield seen.pad.inverse(probabilities[:, 0] if self.format.dim == 3 else probabilities)
 
-    def _fires(self, seed: int, run: int, seen: Seen, level: int, steps: int, cells: np.ndarray) -> np.ndarray:
+    def _fires(self, run: RandomRun, seen: Seen, level: int, steps: int, cells: np.ndarray) -> np.ndarray:
         """cells: indices in the part's grid, whose slices are some of the volume's."""
         first = 0 if self.format.dim == 3 else seen.first * math.prod(seen.levels[level].shape[1:])
-        return fires_at(seed, run, level, steps, cells + first, self.plan.fire_rate)
+        return fires_at(run, level, range(steps), cells + first)

@@ -12,7 +12,7 @@ from ..evaluation.component_removal import Removed, apply_postprocessing
 from ..plans.plans import Plans
 from ..runtime.labels import Labels
 from ..runtime.preprocessing_steps import Frame
-from ..runtime.quality import FOREGROUND, Threshold, flag
+from ..runtime.quality import FOREGROUND, Flag, Threshold, flag
 
 BACKGROUND = "background"
 
@@ -23,9 +23,11 @@ def output_names(plans: Plans) -> tuple[str, ...]:
 
 
 class Maps(Protocol):
-    """Probabilities of one image. quality: class or "foreground" -> quality score; empty where none was asked for."""
+    """Probabilities of one image."""
 
-    quality: dict[str, float]
+    @property
+    def quality(self) -> dict[str, float]:
+        """Class or "foreground" -> quality score; empty where none was asked for."""
 
     def probability_maps(self) -> Iterator[tuple[str, np.ndarray]]:
         """Name and float32 probabilities (z, y, x) or (y, x) of each output, one at a time; the background first."""
@@ -41,13 +43,13 @@ class Maps(Protocol):
 class ModelMaps:
     """The maps of one model, kept in preprocessed space.
 
-    names: of the outputs. mean: (K, S, H, W) probabilities. spread: (S, H, W) variance over folds and runs, summed over
-    the outputs, or None.
+    names: of the outputs. mean: (K, S, H, W) probabilities. grid_variance: (S, H, W) over folds and runs, summed over
+    the outputs; None if not asked for.
     """
 
     names: tuple[str, ...]
     mean: np.ndarray
-    spread: np.ndarray | None
+    grid_variance: np.ndarray | None
     quality: dict[str, float]
     frame: Frame
 
@@ -59,23 +61,23 @@ class ModelMaps:
         return self.frame.restore_labels(self.mean, labels)
 
     def variance(self) -> np.ndarray:
-        if self.spread is None:
+        if self.grid_variance is None:
             raise ValueError("The variance was not asked for: predict(..., with_variance=True).")
-        return self.frame.restore(self.spread)
+        return self.frame.restore(self.grid_variance)
 
 
 @dataclass(frozen=True)
 class Prediction:
     """The segmentation of one image.
 
-    labels: integer, (z, y, x) or (y, x) as the image. flag: one of runtime.quality.FLAGS.
+    labels: integer, (z, y, x) or (y, x) as the image. flag: see runtime.quality.
     quality: "foreground" or class -> quality score, 0 where a random run agrees with the expected update; empty where
         none was asked for and for a UNet.
     removed: the components that were taken out of `labels`, per class that lost any.
     """
 
     labels: np.ndarray
-    flag: str
+    flag: Flag
     maps: Maps = field(repr=False)
     removed: tuple[Removed, ...] = ()
 
@@ -105,7 +107,7 @@ def segment(maps: Maps, labels: Labels, components: Mapping[str, int], threshold
     """Reads the segmentation from the maps, keeps `components` of its classes, and flags it."""
     segmentation, removed = apply_postprocessing(maps.decode(labels), components, labels)
     score, empty = maps.quality.get(FOREGROUND, math.nan), not labels.foreground(segmentation).any()
-    flagged = flag(score, threshold and threshold.value, empty=empty, scored=bool(maps.quality))
+    flagged = flag(score, threshold.value if threshold else None, empty=empty, scored=bool(maps.quality))
     return Prediction(segmentation, flagged, maps, removed)
 
 

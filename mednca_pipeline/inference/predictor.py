@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +18,9 @@ from ..runtime.preprocessing import frame_of
 from ..runtime.preprocessing_steps import Frame
 from ..runtime.quality import Threshold
 from .calibration import read_threshold
-from .ensemble import predict_ensemble
+from .fold_average import average_folds
 from .network import Asked, Network, load_network
+from .options import DEFAULTS, PredictionOptions
 from .prediction import ModelMaps, Prediction, output_names, segment
 from .ranges import check_spacing_range
 from .trained import check_fold, choose_folds, model_record
@@ -35,78 +36,56 @@ class PreparedImage:
     frame: Frame
 
 
-class Predictor:
-    """Trained folds of one model, ready to predict.
+@dataclass(frozen=True)
+class LoadedModel:
+    """Trained folds of one model in memory.
 
-    networks: fold -> network. runs: random runs over all folds, rounded up to the same number per fold; 0 is one
-    deterministic pass of each fold by the expected update. quality: score each case. seed: of random runs. everywhere:
-    whether `networks` compute every cell, not only those at the outline. components: class -> how many of its largest
-    components are kept; absent: all. memory_bytes: what an image may take; None: what is free.
+    networks: fold -> network. components: class -> how many of its largest components are kept; absent: all.
+    threshold: of the quality score; None where none was learned.
     """
 
-    def __init__(
-        self,
-        plans: Plans,
-        config: str,
-        model: str,
-        networks: Mapping[FoldName, Network],
-        *,
-        runs: int = 0,
-        quality: bool = True,
-        seed: int = 0,
-        everywhere: bool = False,
-        components: Mapping[str, int] | None = None,
-        threshold: Threshold | None = None,
-        memory_bytes: int | None = None,
-    ) -> None:
-        self.plans, self.config, self.model, self.networks = plans, config, model, dict(networks)
-        self.random = all(network.random for network in self.networks.values())
-        per_fold = self._per_fold(runs, len(self.networks))
-        self.asked = Asked(per_fold, quality, seed)
-        self.everywhere, self.components, self.threshold = everywhere, dict(components or {}), threshold
-        self.memory_bytes = memory_bytes
-        if self.random and per_fold * len(self.networks) != runs:
-            log.info("%d runs over %d folds: rounded up to %d per fold.", runs, len(self.networks), per_fold)
+    plans: Plans
+    config: str
+    name: str
+    networks: Mapping[FoldName, Network]
+    components: Mapping[str, int] = field(default_factory=dict)
+    threshold: Threshold | None = None
+
+
+class Predictor:
+    """A model, ready to predict many images. It was loaded as `options` say (device, postprocess, everywhere)."""
+
+    def __init__(self, model: LoadedModel, options: PredictionOptions = DEFAULTS) -> None:
+        self.plans, self.config, self.model = model.plans, model.config, model.name
+        self.networks, self.components, self.threshold = model.networks, dict(model.components), model.threshold
+        self.memory_bytes = options.memory_bytes
+        self.everywhere, self.random = options.everywhere, all(network.random for network in self.networks.values())
+        per_fold = self._per_fold(options.runs, len(self.networks))
+        self.asked = Asked(per_fold, options.quality, options.seed)
+        if self.random and per_fold * len(self.networks) != options.runs:
+            log.info("%d runs over %d folds: rounded up to %d per fold.", options.runs, len(self.networks), per_fold)
 
     @classmethod
     def from_folder(
         cls,
         model_folder: Path | str,
         folds: Sequence[FoldName] | None = None,
-        device: str = "auto",
-        runs: int = 0,
-        quality: bool = True,
-        seed: int = 0,
-        postprocess: bool = True,
-        everywhere: bool = False,
-        memory_bytes: int | None = None,
+        options: PredictionOptions = DEFAULTS,
     ) -> "Predictor":
         """Loads `results/<dataset>/<model>_<config>`, or a copy of it; `folds` None means all finished ones.
 
-        everywhere: compute every cell, not only those at the outline.
-        postprocess: keep the components that a cross-validation chose for this model, else those of its plan.
         Raises InputError when a fold is missing, does not fit, or was trained with other plans.
         """
         folder = ModelFolder(Path(model_folder))
         record = model_record(folder)
-        plans, model, config = read_plans(folder.plans_file), record.model, record.config
+        plans, name, config = read_plans(folder.plans_file), record.model, record.config
         networks = {}
         for fold in choose_folds(folder, folds):
             check_fold(folder.fold(fold), plans, record)
-            networks[fold] = load_network(folder.fold(fold).weights, plans, model, config, device, everywhere)
-        return cls(
-            plans,
-            config,
-            model,
-            networks,
-            runs=runs,
-            quality=quality,
-            seed=seed,
-            everywhere=everywhere,
-            components=_kept_components(folder, plans, plans.digest(config, model)) if postprocess else None,
-            threshold=read_threshold(folder),
-            memory_bytes=memory_bytes,
-        )
+            weights = folder.fold(fold).weights
+            networks[fold] = load_network(weights, plans, name, config, options.device, options.everywhere)
+        components = _kept_components(folder, plans, plans.digest(config, name)) if options.postprocess else {}
+        return cls(LoadedModel(plans, config, name, networks, components, read_threshold(folder)), options)
 
     def predict(self, array: np.ndarray, spacing_mm: Sequence[float], with_variance: bool = False) -> Prediction:
         """array: (C, z, y, x) or (C, y, x), raw intensities; spacing_mm per axis in the array's order.
@@ -126,7 +105,7 @@ class Predictor:
             raise InputError("", "finite intensities", f"{count} NaN or infinite voxels", remedy)
         frame = frame_of(array, spacing_mm, self.plans.config(self.config).preprocessing)
         outputs = len(output_names(self.plans))
-        check_memory(len(array), array.shape[1:], frame.preprocessed_shape, outputs, self.memory_bytes)
+        check_memory(len(array), array.shape[1:], frame.resample.resampled_shape, outputs, self.memory_bytes)
         return PreparedImage(frame.forward(array), frame)
 
     def run(
@@ -156,8 +135,8 @@ class Predictor:
         return self._maps(self.prepare(array, spacing_mm), list(self.networks.values()), asked, with_variance)
 
     def _maps(self, image: PreparedImage, networks: Sequence[Network], asked: Asked, with_variance: bool) -> ModelMaps:
-        ensemble = predict_ensemble(networks, image.array, self.plans.labels, asked, with_variance)
-        return ModelMaps(output_names(self.plans), ensemble.mean, ensemble.variance, ensemble.quality, image.frame)
+        average = average_folds(networks, image.array, self.plans.labels, asked, with_variance)
+        return ModelMaps(output_names(self.plans), average.mean, average.variance, average.quality, image.frame)
 
     def _per_fold(self, runs: int, folds: int) -> int:
         """Random runs of each fold, 0 for networks that have none."""

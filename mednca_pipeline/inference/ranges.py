@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..plans.plans import Plans
-from ..runtime.cropping import crop_to, nonzero_box
+from ..runtime.cropping import Crop
 from ..runtime.errors import InputError
 from ..runtime.spacing import TIMES, describe, describe_ranges, far_off, remedy
 
@@ -39,7 +39,7 @@ def range_warnings(image: np.ndarray, spacing_mm: tuple[float, ...], plans: Plan
         checks += [(f"spacing {axis}", s, r, " mm") for axis, s, r in zip(axes, scale, seen.spacing_mm, strict=True)]
     extents = [size * step for size, step in zip(shape, scale, strict=True)]
     checks += [(f"extent {axis}", e, r, f" {unit}") for axis, e, r in zip(axes, extents, seen.extent_mm, strict=True)]
-    means = _cropped_means(image)
+    means = [float(channel.mean(dtype=np.float64)) for channel in Crop.to_nonzero(image).forward(image)]
     channels = [f"mean intensity of {name}" for name in plans.channel_names]
     checks += [(name, mean, r, "") for name, mean, r in zip(channels, means, seen.intensity, strict=True)]
     return [
@@ -47,8 +47,3 @@ def range_warnings(image: np.ndarray, spacing_mm: tuple[float, ...], plans: Plan
         for name, value, (low, high), unit in checks
         if not low - TOLERANCE * abs(low) <= value <= high + TOLERANCE * abs(high)
     ]
-
-
-def _cropped_means(image: np.ndarray) -> list[float]:
-    cropped = crop_to(image, nonzero_box(image))
-    return [float(channel.mean(dtype=np.float64)) for channel in cropped]

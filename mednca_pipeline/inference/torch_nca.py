@@ -3,12 +3,14 @@
 import math
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ..models.fire_masks import SpecifiedMasks
+from ..models.mednca import MedNCA
 from ..models.prediction import level_states
 from ..models.tiles import tiled_logits
 from ..plans.model_plans import NCAPlan
@@ -32,6 +34,7 @@ class TorchNCA(TorchNetwork):
         self, module: nn.Module, plans: Plans, config: str, plan: NCAPlan, device: str, everywhere: bool
     ) -> None:
         super().__init__(module, plans, config, plan, device, everywhere)
+        self.nca = cast(MedNCA, module)
         self.random = plan.fire_rate < 1
         self.outline = None if everywhere else plan.outline
 
@@ -40,19 +43,19 @@ class TorchNCA(TorchNetwork):
         compared = self.random and asked.quality
         runs = [self.masks(asked.seed, run, seen) for run in range(asked.runs or int(compared))]
         levels = quality_levels(self.plan)
-        passes = [None, *runs] if compared or self.outline or not runs else runs
+        passes: list[SpecifiedMasks | None] = [None, *runs] if compared or self.outline or not runs else [*runs]
         tile = TILE_CELLS[self.format.dim]
         if self.outline is None and math.prod(batch.shape[2:]) > tile:
             if compared and levels < len(self.plan.levels):  # the levels that are compared are small: they run whole
-                *_, states = islice(level_states(self.module, batch, None, passes), levels)
-                self._compare([self.module.logits(state) for state in states], deviation)
-                compared, passes = False, runs if asked.runs else [None]
-            outcomes = [tiled_logits(self.module, batch, tile, fires) for fires in passes]
+                *_, states = islice(level_states(self.nca, batch, None, passes), levels)
+                self._compare([self.nca.logits(state) for state in states], deviation)
+                compared, passes = False, passes[1:] if asked.runs else [None]
+            outcomes = [tiled_logits(self.nca, batch, tile, fires) for fires in passes]
             if compared:
                 self._compare(outcomes, deviation)
         else:
-            for number, states in enumerate(level_states(self.module, batch, self.outline, passes), start=1):
-                outcomes = [self.module.logits(state) for state in states]
+            for number, states in enumerate(level_states(self.nca, batch, self.outline, passes), start=1):
+                outcomes = [self.nca.logits(state) for state in states]
                 if compared and number == levels:
                     self._compare(outcomes, deviation)
         yield from outcomes[-asked.runs :] if asked.runs else outcomes[:1]

@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ..device import choose_device
+from ..models.protocol import SegmentationNetwork
 from ..models.registry import build_model
 from ..models.weights import load_weights
 from ..plans.model_plans import ModelPlan
@@ -29,8 +31,8 @@ class TorchNetwork:
         self, module: nn.Module, plans: Plans, config: str, plan: ModelPlan, device: str, everywhere: bool
     ) -> None:
         self.torch_device = choose_device(device)
-        self.module = module.to(self.torch_device).eval()
-        self.plan, self.format = plan, input_format(plans.config(config), plan, module.factor)
+        self.module = cast(SegmentationNetwork, module.to(self.torch_device).eval())
+        self.plan, self.format = plan, input_format(plans.config(config), plan, self.module.factor)
         self.window, _ = plan.window(plans.config(config).image_size)
         self.sigmoid = plans.labels.has_regions
 
@@ -67,15 +69,13 @@ class TorchNetwork:
             return
         from monai.inferers import sliding_window_inference  # slow to import, and only needed here
 
-        yield sliding_window_inference(
-            batch, self.window, 1, self.module.predict_logits, overlap=TILE_OVERLAP, mode="gaussian"
-        )
+        predict = self.module.predict_logits
+        logits = sliding_window_inference(batch, self.window, 1, predict, overlap=TILE_OVERLAP, mode="gaussian")
+        yield cast(Tensor, logits)  # as `predict` gives one tensor
 
     def _batch(self, seen: Part) -> Tensor:
         """(B, channels, *spatial): the slices of a 2D network, or the one volume of a 3D network."""
-        return self._to_device(seen.array[None] if self.format.dim == 3 else seen.array.swapaxes(0, 1))
-
-    def _to_device(self, array: np.ndarray) -> Tensor:
+        array = seen.array[None] if self.format.dim == 3 else seen.array.swapaxes(0, 1)
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.torch_device)
 
     def _activate(self, logits: Tensor) -> Tensor:

@@ -14,22 +14,20 @@ from ..workspace import Workspace
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A model's folder with at least one finished fold."""
+    """A model's folder."""
 
-    dataset: str
     model: str
     config: str
     folder: ModelFolder
-    folds: tuple[FoldName, ...]
 
 
 def trained_models(workspace: Workspace, dataset: str) -> list[TrainedModel]:
     """Every trained model of a dataset (its full name), sorted by folder name."""
     models = []
     for folder in model_folders(workspace.results_folder(dataset)):
-        record, folds = folder.record(), folder.trained_folds()
-        if folds and not record.members:
-            models.append(TrainedModel(dataset, record.model, record.config, folder, folds))
+        record = folder.record()
+        if record and not record.members and folder.trained_folds():
+            models.append(TrainedModel(record.model, record.config, folder))
     return models
 
 
@@ -38,10 +36,8 @@ def model_record(folder: ModelFolder) -> ModelRecord:
     record = folder.record()
     if record is None or record.members or record.model not in MODELS or not folder.plans_file.is_file():
         found = "no plans.json in it" if record and record.model in MODELS else "no model of this version"
-        raise InputError(
-            f"{folder.path}: expected the folder of a trained model, with its model.json and plans.json, found {found}."
-            " Give results/DATASET/MODEL_CONFIG, or a copy of it."
-        )
+        expected = "the folder of a trained model, with its model.json and plans.json"
+        raise InputError(folder.path, expected, found, "Give results/DATASET/MODEL_CONFIG, or a copy of it.")
     return record
 
 
@@ -65,8 +61,10 @@ def find_model(workspace: Workspace, dataset: str | None, model: str, config: st
     if not fitting:
         wanted = f"{model} in configuration {config}" if config else model
         raise InputError(
-            f"{name}: expected a trained {wanted} in {workspace.results_folder(name)}, found {_listing(models)}. "
-            f"Train one with mednca_train {name} fold0 --model {model}, or choose with -m and --config."
+            name,
+            f"a trained {wanted} in {workspace.results_folder(name)}",
+            ", ".join(f"{found.model} ({found.config})" for found in models) or "no trained model",
+            f"Train one with mednca_train {name} fold0 --model {model}, or choose with -m and --config.",
         )
     fitting.sort(key=lambda found: found.folder.path.name != f"{found.model}_{found.config}")  # copies last
     default = read_plans(fitting[0].folder.plans_file).default_config if len(fitting) > 1 else None
@@ -85,14 +83,11 @@ def find_models(
     folders = [model.folder.path.resolve() for model in found]
     for name, model in zip(names, found, strict=True):
         if folders.count(model.folder.path.resolve()) > 1:
-            raise InputError(
-                f"-m {name}: expected each model once, found {model.folder.path} twice. Leave one of them out."
-            )
+            found_twice = f"{model.folder.path} twice"
+            raise InputError(f"-m {name}", "each model once", found_twice, "Leave one of them out.")
         if config not in (None, model.config):
-            raise InputError(
-                f"-m {name}: expected configuration {config}, as --config says, found {model.config}. Leave --config "
-                "out."
-            )
+            expected = f"configuration {config}, as --config says"
+            raise InputError(f"-m {name}", expected, model.config, "Leave --config out.")
     return found
 
 
@@ -103,14 +98,10 @@ def _named(workspace: Workspace, dataset: str | None, name: str, config: str | N
     if model in MODELS:
         return find_model(workspace, dataset, model, own_config)
     if Path(name).expanduser().is_dir() or len(Path(name).parts) > 1:
-        return _model_at(ModelFolder(Path(name).expanduser().absolute()))
+        folder = ModelFolder(Path(name).expanduser().absolute())
+        record = model_record(folder)
+        return TrainedModel(record.model, record.config, folder)
     return find_model(workspace, dataset, name, config)  # says what there is
-
-
-def _model_at(folder: ModelFolder) -> TrainedModel:
-    record = model_record(folder)
-    dataset = read_plans(folder.plans_file).dataset
-    return TrainedModel(dataset, record.model, record.config, folder, folder.trained_folds())
 
 
 def choose_folds(folder: ModelFolder, folds: Sequence[FoldName] | None) -> tuple[FoldName, ...]:
@@ -125,10 +116,12 @@ def choose_folds(folder: ModelFolder, folds: Sequence[FoldName] | None) -> tuple
         chosen = tuple(dict.fromkeys(fold_name(fold) for fold in folds))
     missing = [str(fold) for fold in chosen if fold not in finished]
     if missing or not chosen:
+        weights = folder.fold("k").weights.relative_to(folder.path)
         raise InputError(
-            f"{folder.path}: expected final weights ({folder.fold('k').weights.relative_to(folder.path)}) of fold "
-            f"{', '.join(missing) or '0'}, found {', '.join(map(str, finished)) or 'no finished fold'}. Train it, or "
-            "choose others with --folds."
+            folder.path,
+            f"final weights ({weights}) of fold {', '.join(missing) or '0'}",
+            ", ".join(map(str, finished)) or "no finished fold",
+            "Train it, or choose others with --folds.",
         )
     return chosen
 
@@ -138,9 +131,11 @@ def check_fold(fold: FoldFolder, plans: Plans, record: ModelRecord) -> None:
     run, expected = fold.run(), plans.digest(record.config, record.model)
     if run is None or run.digest != expected:
         raise InputError(
-            f"{fold.run_file}: expected a fold trained with the plans of its model's folder (digest {expected}), found "
-            f"digest {run and run.digest}. Folds of different plans are never mixed: train this fold again with "
-            "--force, or leave it out with --folds."
+            fold.run_file,
+            f"a fold trained with the plans of its model's folder (digest {expected})",
+            f"digest {run and run.digest}",
+            "Train this fold again with --force, or leave it out with --folds: folds of different plans are never "
+            "mixed.",
         )
 
 
@@ -148,12 +143,7 @@ def _only_trained_dataset(workspace: Workspace) -> str:
     trained = [name for name in workspace.datasets() if trained_models(workspace, name)]
     if len(trained) == 1:
         return trained[0]
-    found = ", ".join(trained) or "none"
-    raise InputError(
-        f"Expected one trained dataset in {workspace.root / 'results'}, found {found}. "
-        + ("Choose one with -d." if trained else "Train one with mednca_train, or name the workspace with --root.")
-    )
-
-
-def _listing(models: list[TrainedModel]) -> str:
-    return ", ".join(f"{found.model} ({found.config})" for found in models) or "no trained model"
+    found, remedy = ", ".join(trained), "Choose one with -d."
+    if not trained:
+        found, remedy = "none", "Train one with mednca_train, or name the workspace with --root."
+    raise InputError(workspace.root / "results", "one trained dataset", found, remedy)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..runtime.fire_masks import fire_masks
+from ..runtime.fire_masks import RandomRun, fire_masks
 
 Box = tuple[slice, ...]  # a part of one level's grid, in its own cells: one slice per axis
 
@@ -69,5 +69,5 @@ class SpecifiedMasks:
         return self._masks(level, steps, (total, *grid), (slice(first, first + count), *window))[:, :, None]
 
     def _masks(self, level: int, steps: int, shape: tuple[int, ...], window: Box) -> Tensor:
-        masks = fire_masks(self.seed, self.run, level, steps, shape, self.fire_rate, window)
+        masks = fire_masks(RandomRun(self.seed, self.run, self.fire_rate), level, range(steps), shape, window)
         return torch.from_numpy(np.ascontiguousarray(masks)).to(self.device)

@@ -9,6 +9,7 @@ import numpy as np
 from ..plans.splits import SEED, Fold, Groups, joined_groups
 from ..runtime.errors import InputError
 from ..runtime.files import read_json
+from ..runtime.listing import listed
 
 DEFAULT_FOLDS = 5  # with this number, plans.splits.SEED and no groups, the folds are nnU-Net's
 
@@ -49,9 +50,8 @@ def _shuffled_parts(units: list[tuple[str, ...]], n_folds: int) -> list[set[str]
         return [{units[index][0] for index in part} for _, part in shuffled]
     order = np.random.default_rng(SEED).permutation(len(units))
     parts: list[set[str]] = [set() for _ in range(n_folds)]
-    for index in sorted(
-        order, key=lambda index: -len(units[index])
-    ):  # stable: the largest first, each to the smallest fold
+    largest_first = sorted(order, key=lambda index: -len(units[index]))  # stable
+    for index in largest_first:
         min(parts, key=len).update(units[index])
     return parts
 
@@ -88,15 +88,11 @@ def _unmatched(path: Path, patient_of: Mapping[str, str], cases: Collection[str]
         del strangers[0]  # a header
     if unnamed:
         yield (
-            f"{path} leaves out {len(unnamed)} of {len(cases)} cases ({_first(unnamed)}): each counts as a patient of "
+            f"{path} leaves out {len(unnamed)} of {len(cases)} cases ({listed(unnamed)}): each counts as a patient of "
             "its own."
         )
     if strangers:
-        yield f"{path}: {len(strangers)} of its lines name no case of this dataset ({_first(strangers)})."
-
-
-def _first(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+        yield f"{path}: {len(strangers)} of its lines name no case of this dataset ({listed(strangers)})."
 
 
 def _json_groups(path: Path) -> dict[str, str]:

@@ -92,11 +92,6 @@ def level_steps(image_shape: Sequence[float], factors: Sequence[Factor], fire_ra
     return Chosen(steps, reason + ("; steps at full resolution cost most, so they are few" if rest else ""))
 
 
-def common_multiple(*factors: Sequence[int]) -> Factor:
-    """Per axis the least common multiple of factors that are powers of two."""
-    return tuple(max(column) for column in zip(*factors, strict=True))
-
-
 def describe_factors(factors: Sequence[Factor]) -> str:
     """Such as "/4, /2, /1", or per axis where they differ: "/1x4x4"."""
     return ", ".join("/" + (str(factor[0]) if len(set(factor)) == 1 else times(factor)) for factor in factors)

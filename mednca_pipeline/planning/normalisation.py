@@ -5,11 +5,8 @@ from ..fingerprint.fingerprint import Fingerprint, IntensityStatistics
 from ..runtime.normalisation import Scheme
 from .rule import Chosen
 
-SCHEMES: dict[str, Scheme] = {
-    "ct": "ct",
-    "nonorm": "none",
-    "rgb_to_0_1": "rgb",
-}  # nnU-Net's names, compared in lower case
+# nnU-Net's names, compared in lower case
+SCHEMES: dict[str, Scheme] = {"ct": "ct", "nonorm": "none", "rgb_to_0_1": "rgb"}
 RESCALED = "rescale_to_0_1"  # also nnU-Net's: each image is scaled by its own minimum and maximum
 OUTLIER_RATIO = 3.0  # how far an outlier lies beyond its percentile, in widths of the 0.5 to 99.5 percentile range
 OUTLIER_SHARE = 0.1  # images are clipped if this share of the cases has outliers

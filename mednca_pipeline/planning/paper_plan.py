@@ -26,7 +26,8 @@ def plan_paper(task: ModelTask) -> PlannedModel:
     facts, size = task.facts, task.size
     factors = paper_factors(facts.large_shape)
     coarse = grid_shape(size, factors[0])
-    patch = aligned_patch(_ceil_to(coarse, factors[0]), grid_shape(size, factors[1]), factors[1], factors[0])
+    wished = tuple(map(round_up, coarse, factors[0]))
+    patch = aligned_patch(wished, grid_shape(size, factors[1]), factors[1], factors[0])
     small = max(facts.large_shape) <= SMALL_IMAGE
     steps = STEPS_SMALL_IMAGE if small else STEPS
     levels = levels_of(factors, (steps, steps), (None, None if patch == tuple(size) else patch))
@@ -37,9 +38,8 @@ def plan_paper(task: ModelTask) -> PlannedModel:
     plan = in_memory(draft, task)
     batch, takes = plan.training.batch_size, bytes_of(plan, task)
     memory = f"; {states_kept(plan.keep_every)}" if plan.keep_every else ""
-    memory += (
-        "" if batch == BATCH else f"; the batch is {batch} instead of the paper's {BATCH} to fit the memory budget"
-    )
+    if batch != BATCH:
+        memory += f"; the batch is {batch} instead of the paper's {BATCH} to fit the memory budget"
     if takes > available_bytes(facts.memory_bytes):
         memory += f"; even one image takes {takes / 1e9:.1f} GB, more than the memory budget leaves"
     chosen = Chosen(
@@ -52,7 +52,3 @@ def plan_paper(task: ModelTask) -> PlannedModel:
 def paper_factors(large_shape: Sequence[float]) -> tuple[Factor, Factor]:
     """/4 and /1. An axis too short to be seen at a quarter keeps its cells."""
     return tuple(FACTOR if side >= SMALLEST_AXIS else 1 for side in large_shape), (1,) * len(large_shape)
-
-
-def _ceil_to(grid: Sequence[int], multiple: Sequence[int]) -> tuple[int, ...]:
-    return tuple(round_up(side, step) for side, step in zip(grid, multiple, strict=True))

@@ -28,9 +28,8 @@ def sees_position(fingerprint: Fingerprint) -> Chosen[bool]:
         if len(centres) >= enough:
             variations[name] = float(np.std(centres, axis=0).max())
     if not variations:
-        return Chosen(
-            False, f"no class is shown by {FEWEST_CASES} cases and by {LEAST_SHARE:.0%} of all, too few to say"
-        )
+        because = f"no class is shown by {FEWEST_CASES} cases and by {LEAST_SHARE:.0%} of all, too few to say"
+        return Chosen(False, because)
     name = min(variations, key=lambda name: variations[name])
     share = f"the centre of {name} varies by {variations[name]:.1%} of the median image's side (SD over the cases"
     if variations[name] <= STEADY:

@@ -24,9 +24,8 @@ def working_spacing(
     """
     unit = "mm" if fingerprint.spacing_known else "voxels"
     ladder = {spacing: mean_ceilings(fingerprint, axes, spacing) for spacing in coarser_spacings(min(target))}
-    kept = list(
-        takewhile(lambda step: not _fault(ladder[step]), ladder)
-    )  # a later spacing that passes by luck does not count
+    # A later spacing that passes by luck does not count.
+    kept = list(takewhile(lambda step: not _fault(ladder[step]), ladder))
     spacing = tuple(max((value, *kept[-1:])) for value in target)
     following = next((step for step in ladder if not kept or step > kept[-1]), None)
     found = ""

@@ -21,6 +21,7 @@ from ..plans.plans import ConfigName, Plans, write_plans
 from ..plans.splits import Fold, add_groups, groups_in, joined_groups, read_splits, unused_cases, write_splits
 from ..runtime.errors import InputError
 from ..runtime.files import read_json, write_json
+from ..runtime.listing import listed
 from ..runtime.memory import parse_memory
 from ..workspace import Workspace
 from .folds import DEFAULT_FOLDS, make_folds, read_groups
@@ -60,7 +61,6 @@ class Planned:
     on what was kept from before.
     """
 
-    dataset: Dataset
     report: Report | None
     plans: Plans | None = None
     configs: tuple[ConfigName, ...] = ()
@@ -83,7 +83,7 @@ def plan_dataset(
     """
     report, fingerprint = _fingerprint(workspace, dataset, options.force, executor, progress)
     if fingerprint is None:
-        return Planned(dataset, report)
+        return Planned(report)
     notes: list[str] = []
     if report is None:
         notes.append("Raw data unchanged since they were checked; mednca_check shows the findings again.")
@@ -95,20 +95,19 @@ def plan_dataset(
         overrides["memory"] = f"{options.memory_bytes}B"
     memory = parse_memory(overrides["memory"]) if "memory" in overrides else default_memory_bytes()
     unchanged = ", ".join(sorted(key for key in kept if overrides[key] == kept[key]))
-    kept_note = f"Kept from your earlier planning: {unchanged}. --force plans without them."
     try:
         plans = make_plans(fingerprint, overrides, memory)
     except InputError as error:
         if unchanged:
-            remedy = f"{error.remedy} {kept_note}".strip()
+            remedy = f"{error.remedy} Add --force to plan without your earlier choices: {unchanged}.".strip()
             raise InputError(error.where, error.expected, error.found, remedy) from error
         raise
     if unchanged:
-        notes.append(kept_note)
+        notes.append(f"Kept from your earlier planning: {unchanged}. --force plans without them.")
     folds = _splits(workspace, fingerprint, options, notes)
     write_fingerprint(workspace.fingerprint_file(dataset.name), fingerprint)
     write_plans(workspace.plans_file(dataset.name), plans)
-    return Planned(dataset, report, plans, configs, folds, tuple(notes))
+    return Planned(report, plans, configs, folds, tuple(notes))
 
 
 def default_memory_bytes() -> int:
@@ -117,11 +116,6 @@ def default_memory_bytes() -> int:
         return min(DEFAULT_BYTES, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     except (AttributeError, OSError, ValueError):  # not on Windows
         return DEFAULT_BYTES
-
-
-def memory_asked_for(plans: Plans) -> int | None:
-    """The user's --memory, now or at an earlier planning; None for a default."""
-    return plans.memory_bytes if "memory" in plans.overrides else None
 
 
 def _fingerprint(
@@ -207,7 +201,7 @@ def _splits(workspace: Workspace, fingerprint: Fingerprint, options: PlanOptions
         unused = unused_cases(folds, names)
         if unused:
             notes.append(
-                f"{len(unused)} of {len(names)} cases are in no fold of {path} ({', '.join(unused[:5])}): they are "
+                f"{len(unused)} of {len(names)} cases are in no fold of {path} ({listed(unused)}): they are "
                 "never trained on. Delete the file for new folds of all cases."
             )
         return folds

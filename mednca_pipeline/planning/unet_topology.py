@@ -84,10 +84,7 @@ def small_features(chosen: Topology, n_image: int, n_outputs: int) -> tuple[int,
 
 
 def fitting(
-    size: Sequence[int],
-    spacing_mm: Sequence[float],
-    fits: Callable[[Topology], bool],
-    most_pools: int | None = None,
+    size: Sequence[int], spacing_mm: Sequence[float], fits: Callable[[Topology], bool], most_pools: int | None = None
 ) -> Chosen[Topology]:
     """The topology of the largest patch that fits. The patch begins as `size`; its relatively longest axis shrinks."""
     sides = list(size)

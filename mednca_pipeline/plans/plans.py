@@ -156,7 +156,7 @@ def read_plans(path: Path, kinds: Mapping[str, type[ModelPlan]]) -> Plans:
         for model in list(config["models"]):
             where = f"{path}: configs.{name}.models.{model}"
             if model not in kinds:
-                remedy = "This version has no such model: plan again."
+                remedy = "Plan again with this version."
                 raise InputError(f"{path}: configs.{name}.models", f"some of {', '.join(kinds)}", repr(model), remedy)
             config["models"][model] = from_dict(kinds[model], config["models"][model], where)
     return from_dict(Plans, data, str(path))

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..runtime.errors import InputError
 from ..runtime.files import read_json, write_json
+from ..runtime.listing import listed
 
 SCHEMA = 1
 SEED = 12345  # the folds of planning.folds are shuffled with it
@@ -124,7 +125,7 @@ def _check_known(path: Path, folds: Iterable[Fold], known: Sequence[str]) -> Non
         raise InputError(
             path,
             f"cases of this dataset ({len(known)}, such as {known[0] if known else 'none'})",
-            f"{len(unknown)} others: {', '.join(unknown[:5])}",
+            f"{len(unknown)} others: {listed(unknown)}",
             f"Correct the names, or {NEW_FOLDS}",
         )
 
@@ -136,9 +137,9 @@ def _check_leakage(path: Path, index: int, fold: Fold, unit_of: Mapping[str, int
         return
     both = [name for name in fold.val if name in set(fold.train)]
     if both:
-        found = f"{', '.join(both[:5])} in both"
+        found = f"{listed(both)} in both"
     else:
-        pairs = ", ".join(f"{train} and {val}" for train, val in leaks[:5])
+        pairs = listed([f"{train} and {val}" for train, val in leaks])
         found = f"cases of one patient, or with identical images, on both sides ({pairs})"
     raise InputError(
         f"{path}: fold {index}", "nothing of train in val", found, f"Move them to one side, or {NEW_FOLDS}"

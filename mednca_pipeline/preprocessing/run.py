@@ -43,6 +43,12 @@ class Target:
     dim: int
     memory_bytes: int | None = None
 
+    @classmethod
+    def planned(cls, plans: Plans, config: str, folder: Path) -> "Target":
+        chosen = plans.config(config)
+        asked_for = plans.memory_bytes if "memory" in plans.overrides else None  # else it is a training's budget
+        return cls(folder, chosen.preprocessing, plans.labels, chosen.dim, asked_for)
+
     @property
     def digest(self) -> str:
         return preprocessing_digest(self.plan, self.labels)
@@ -50,25 +56,19 @@ class Target:
 
 def preprocess_dataset(
     dataset: Dataset,
-    plans: Plans,
-    config: str,
-    folder: Path,
+    target: Target,
     executor: Executor | None = None,
     progress: Callable[[str], None] = lambda name: None,
     force: bool = False,
-    memory_bytes: int | None = None,
 ) -> Preprocessed:
-    """Preprocesses all training cases of `dataset` into `folder` (see CaseStore). What is there of others is deleted.
+    """Preprocesses all training cases of `dataset`. Stored cases that the dataset no longer has are deleted.
 
     Cases already made with the same plan, labels and raw files are skipped unless `force`. The executor's workers, or
     this process without one, share the work; `progress` is called with every case's name as it is done or skipped.
-    memory_bytes: what a case may take; None: what is free. A larger one fails before anything is allocated.
     A failing case does not stop the others; in the end an InputError names all that failed, caused by the first
     failure with its own traceback.
     """
-    chosen = plans.config(config)
-    target = Target(Path(folder), chosen.preprocessing, plans.labels, chosen.dim, memory_bytes)
-    digest, store = target.digest, CaseStore(folder)
+    digest, store = target.digest, CaseStore(target.folder)
     _delete_removed(store, dataset)
     skipped = [case for case in dataset.training if not force and is_current(store, case, digest)]
     done = {case.name for case in skipped}
@@ -84,7 +84,7 @@ def preprocess_dataset(
                 log.error("Preprocessing %s failed:", name, exc_info=error)
         progress(name)
     if failures:
-        _raise_failures(failures, dataset, Path(folder))
+        _raise_failures(failures, dataset, target.folder)
     return Preprocessed(tuple(task.name for task in tasks), tuple(case.name for case in skipped))
 
 
@@ -107,7 +107,8 @@ def is_current(store: CaseStore, case: Case, digest: str) -> bool:
 def preprocess_case(case: Case, target: Target) -> None:
     """Reads, preprocesses and stores one case; the unit of work of a worker."""
     if case.label is None:
-        raise InputError(f"Case {case.name} has no label file; every training case needs one.")
+        remedy = "Add it, or leave the case out: every training case needs one."
+        raise InputError(f"case {case.name}", "a label file", "none", remedy)
     sources = _sources(case)  # before reading: a file that changes meanwhile is found changed at the next run
     if all(path.is_file() for path in case.images):  # not a DICOM series, whose header is in its voxels' files
         header = read_header(case.images)
@@ -115,12 +116,10 @@ def preprocess_case(case: Case, target: Target) -> None:
     image = read_image(case.images)
     labels = read_labels(case.label, on=image.geometry).array[0]
     if labels.shape != image.array.shape[1:]:
-        raise InputError(
-            f"{case.label}: expected the image's shape {image.array.shape[1:]}, found {labels.shape}. "
-            "Run mednca_check for this dataset."
-        )
+        expected = f"the image's shape {image.array.shape[1:]}"
+        raise InputError(case.label, expected, str(labels.shape), "Run mednca_check for this dataset.")
     frame = frame_of(image.array, image.spacing_mm, target.plan)
-    _check_memory(case, len(image.array), frame.original_shape, frame.preprocessed_shape, target)
+    _check_memory(case, len(image.array), frame.crop.shape, frame.resample.resampled_shape, target)
     data = frame.forward(image.array)  # (C, S, H, W)
     made = preprocess_labels(labels, frame, target.labels)  # (S, H, W)
     slices, voxels = foreground_index(made, target.labels, case.name)
@@ -147,13 +146,14 @@ def _delete_removed(store: CaseStore, dataset: Dataset) -> None:
 
 def _raise_failures(failures: dict[str, Exception], dataset: Dataset, folder: Path) -> None:
     first = next(iter(failures.values()))
-    total = len(dataset.training)
+    number = f"{len(failures)} of {len(dataset.training)} cases"
     if isinstance(first, WorkersLost):
-        raise InputError(f"{dataset.name}: {len(failures)} of {total} cases are not preprocessed. {first}") from first
+        raise first.at(f"{dataset.name}: {number} are not preprocessed") from first
     lines = "\n".join(f"  {name}: {_describe(error)}" for name, error in sorted(failures.items()))
     raise InputError(
-        f"{dataset.name}: {len(failures)} of {total} cases could not be preprocessed (the others are in {folder}):\n"
-        f"{lines}\nMend or remove them and run again: finished cases are skipped."
+        dataset.name,
+        found=f"{number} that could not be preprocessed (the others are in {folder}):\n{lines}",
+        remedy="Mend or remove them and run again: finished cases are skipped.",
     ) from first
 
 

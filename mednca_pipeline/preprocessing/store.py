@@ -67,21 +67,22 @@ class CaseStore:
     def properties(self, case: str) -> CaseProperties:
         """Raises InputError when the case was not preprocessed, or by another version."""
         data = read_json(self._properties_file(case), schema=SCHEMA)
-        # Thousands of plain integers: not worth a recursive conversion.
-        plain = {
-            name: {output: tuple(values) for output, values in data.pop(name).items()} for name in ("slices", "voxels")
-        }
-        sources = tuple(tuple(source) for source in data.pop("sources"))
-        frame = from_dict(Frame, data.pop("frame"))
-        return CaseProperties(sources=sources, frame=frame, shape=tuple(data.pop("shape")), **plain, **data)
+        data["frame"] = from_dict(Frame, data["frame"])
+        data["shape"], data["sources"] = tuple(data["shape"]), tuple(map(tuple, data["sources"]))
+        for name in ("slices", "voxels"):  # thousands of plain integers: not worth a recursive conversion
+            data[name] = {output: tuple(values) for output, values in data[name].items()}
+        return CaseProperties(**data)
 
     def require(self, cases: Iterable[str], digest: str) -> None:
         """Raises InputError unless all `cases` were preprocessed with the plan and labels of this digest."""
         bad = [case for case in cases if not self.is_made_with(case, digest)]
         if bad:
+            names = f"{', '.join(bad[:5])}{', ...' if len(bad) > 5 else ''}"
             raise InputError(
-                f"{self.folder}: {len(bad)} cases were not preprocessed with the present plan ({', '.join(bad[:5])}"
-                f"{', ...' if len(bad) > 5 else ''}). Run mednca_plan_and_preprocess for this dataset again."
+                self.folder,
+                "cases preprocessed with the present plan",
+                f"{len(bad)} cases that were not ({names})",
+                "Run mednca_plan_and_preprocess for this dataset again.",
             )
 
     def is_made_with(self, case: str, digest: str) -> bool:
@@ -121,8 +122,10 @@ class CaseStore:
             return blosc2.open(str(path), mode="r", **MMAP)
         except (OSError, RuntimeError, ValueError) as error:
             raise InputError(
-                f"Case {case}: the preprocessed file {path} is missing or damaged ({error}). "
-                "Run mednca_plan_and_preprocess with --force for this dataset."
+                path,
+                f"the preprocessed case {case}",
+                f"that the file is missing or damaged ({error})",
+                "Run mednca_plan_and_preprocess with --force for this dataset.",
             ) from error
 
 

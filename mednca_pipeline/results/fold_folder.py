@@ -177,8 +177,9 @@ class FoldFolder:
             lock.acquire(timeout=wait_s)
         except Timeout as error:
             raise InputError(
-                f"Another process is training or validating in {self.path}. Wait until it is done, or end it; then run "
-                "this command again."
+                self.path,
+                found="another process that trains or validates this fold",
+                remedy="Wait until it is done, or end it. Then run this command again.",
             ) from error
         try:
             yield
@@ -209,5 +210,5 @@ def fold_name(fold: str | int) -> FoldName:
     """`0`, `fold0`, `fold_0` -> 0; `all` -> "all". Raises InputError for anything else."""
     match = re.fullmatch(r"(?:fold_?)?(\d+|all)", str(fold).strip())
     if not match:
-        raise InputError(f"Fold {fold!r}: expected a number such as 0, fold0 or fold_0, or 'all'.")
+        raise InputError("fold", "a number such as 0, fold0 or fold_0, or 'all'", repr(fold))
     return match[1] if match[1] == "all" else int(match[1])

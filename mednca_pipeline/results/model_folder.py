@@ -8,13 +8,14 @@ from pathlib import Path
 from ..plans.plans import Plans, write_plans
 from ..runtime.errors import InputError
 from ..runtime.files import read_json, write_json
+from ..runtime.quality import Threshold
 from ..runtime.records import from_dict
 from .fold_folder import FoldFolder, FoldName
 from .postprocessing import Postprocessing, read_postprocessing
-from .quality import QualityRecord, read_quality
 from .run_record import RunRecord
 
 SCHEMA = 1
+QUALITY_SCHEMA = 2  # 1: thresholds of the standard deviation of random runs
 _FOLD = re.compile(r"fold_(\d+|all)")
 
 
@@ -34,14 +35,26 @@ class ModelRecord:
     def __post_init__(self) -> None:
         if bool(self.members) == bool(self.model and self.config):
             raise InputError(
-                f"model.json: expected either a model and its config, or members, found model {self.model!r}, config "
-                f"{self.config!r} and members {self.members}. Correct it, or delete it."
+                "model.json",
+                "either a model and its config, or members",
+                f"model {self.model!r}, config {self.config!r} and members {self.members}",
+                "Correct it, or delete it.",
             )
 
     @property
     def name(self) -> str:
         """Of the folder where training puts it."""
         return "+".join(self.members) or f"{self.model}_{self.config}"
+
+
+@dataclass(frozen=True)
+class QualityRecord:
+    """quality.json: from which quality score on a prediction asks for a review. digest: of the plans of `folds`."""
+
+    digest: str | None
+    folds: tuple[int, ...]
+    threshold: Threshold
+    schema: int = QUALITY_SCHEMA
 
 
 @dataclass(frozen=True)
@@ -103,6 +116,7 @@ class ModelFolder:
 
     def begin(self, record: ModelRecord, plans: Plans, run: RunRecord) -> None:
         """Begins the training of run.fold: says which model this is, and removes what a former training left."""
+        assert run.fold is not None  # which only files of earlier versions lack
         self.path.mkdir(parents=True, exist_ok=True)
         self.write_record(record)
         write_plans(self.plans_file, plans)
@@ -115,15 +129,16 @@ class ModelFolder:
         """
         folds = [fold for fold in self.folds() if fold.name != besides]
         runs = {fold.name: run for fold in folds if (run := fold.run())}
-        expected = dict(enumerate(splits))
+        expected: dict[FoldName, str] = dict(enumerate(splits))
         plans = [name for name, run in runs.items() if run.digest != digest]
         cases = [name for name, run in runs.items() if name != "all" and run.split != expected.get(name)]
         for what, foreign in (("plans", plans), ("splits", cases if splits else [])):
             if foreign:
                 raise InputError(
-                    f"{self.path} holds {', '.join(f'fold_{name}' for name in foreign)} trained with other {what} than "
-                    f"the present {what}.json. Folds of different {what} are never mixed: move that folder away, or "
-                    "plan as before."
+                    self.path,
+                    f"folds trained with the present {what}.json",
+                    f"{', '.join(f'fold_{name}' for name in foreign)} trained with other {what}",
+                    f"Move that folder away, or plan as before: folds of different {what} are never mixed.",
                 )
 
     def postprocessing(self, digest: str) -> Postprocessing | None:
@@ -134,8 +149,11 @@ class ModelFolder:
         write_json(self.postprocessing_file, chosen)
 
     def quality(self) -> QualityRecord | None:
-        """As read_quality."""
-        return read_quality(self.quality_file)
+        """None where nothing was learned, or for an earlier form of the score. Raises InputError for a damaged file."""
+        stored = read_json(self.quality_file) if self.quality_file.is_file() else {}
+        if stored.get("schema") != QUALITY_SCHEMA:
+            return None
+        return from_dict(QualityRecord, stored, str(self.quality_file))
 
     def write_quality(self, record: QualityRecord | None) -> None:
         """None removes the file."""

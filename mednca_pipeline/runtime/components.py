@@ -8,7 +8,7 @@ from itertools import product
 
 import numpy as np
 
-from .cropping import nonzero_box
+from .cropping import inside, nonzero_box
 
 
 def outside_largest(mask: np.ndarray, n: int = 1) -> tuple[np.ndarray, int]:
@@ -18,7 +18,7 @@ def outside_largest(mask: np.ndarray, n: int = 1) -> tuple[np.ndarray, int]:
     equally large components the first in memory order counts as larger.
     """
     outside = np.zeros_like(mask)
-    box = tuple(slice(start, stop) for start, stop in nonzero_box(mask[None]))
+    box = inside(nonzero_box(mask[None]))
     padded = np.pad(mask[box], 1)  # so that a run ends with its line, and every line has neighbours
     starts, stops = _runs(padded)
     component = _joined(starts, stops, padded.shape)

@@ -1,6 +1,8 @@
 """Cropping to the part of an image that is not zero, and putting results back."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from types import EllipsisType
 
 import numpy as np
 
@@ -25,7 +27,7 @@ class Crop:
 
     def forward(self, image: np.ndarray) -> np.ndarray:
         """(..., *shape) -> the view (..., *cropped_shape)."""
-        return image[self._inside]
+        return image[inside(self.box)]
 
     def forward_labels(self, labels: np.ndarray) -> np.ndarray:
         """(*shape) -> the view (*cropped_shape)."""
@@ -34,12 +36,13 @@ class Crop:
     def inverse(self, volume: np.ndarray, outside: float = 0.0) -> np.ndarray:
         """(..., *cropped_shape) -> (..., *shape) of the same type; `outside` where it was cropped."""
         whole = np.full((*volume.shape[: volume.ndim - len(self.shape)], *self.shape), outside, volume.dtype)
-        whole[self._inside] = volume
+        whole[inside(self.box)] = volume
         return whole
 
-    @property
-    def _inside(self) -> tuple:
-        return (..., *(slice(start, stop) for start, stop in self.box))
+
+def inside(box: Iterable[tuple[int, int]]) -> tuple[EllipsisType | slice, ...]:
+    """The index of `box` along the last axes of an array."""
+    return (..., *(slice(start, stop) for start, stop in box))
 
 
 def nonzero_box(array: np.ndarray) -> Box:
@@ -55,8 +58,3 @@ def nonzero_box(array: np.ndarray) -> Box:
             return tuple((0, size) for size in occupied.shape)
         box.append((int(along[0]), int(along[-1]) + 1))
     return tuple(box)
-
-
-def crop_to(array: np.ndarray, box: Box) -> np.ndarray:
-    """The view of (C, *spatial) inside `box`."""
-    return array[(slice(None), *(slice(start, stop) for start, stop in box))]

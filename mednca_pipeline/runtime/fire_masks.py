@@ -6,6 +6,7 @@ whole grid. The cell fires if its word < fire_rate * 2^32.
 """
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,6 +16,20 @@ _WEYL = (0x9E3779B9, 0xBB67AE85)
 _WORD = 0xFFFFFFFF
 _HALF, _LOW = np.uint64(32), np.uint64(_WORD)
 _CHUNK = 8192  # counters at once: the working arrays stay in the processor's cache
+
+
+@dataclass(frozen=True)
+class RandomRun:
+    """One random run of a network. fire_rate: the probability that a cell fires in a step."""
+
+    seed: int
+    number: int
+    fire_rate: float
+
+    @property
+    def limit(self) -> int:
+        """A cell fires if its word, which is whole, is below this: just if it is below fire_rate * 2^32."""
+        return math.ceil(self.fire_rate * 2**32)
 
 
 def philox4x32(key: tuple[int, int], counter: tuple[np.ndarray | int, ...]) -> tuple[np.ndarray, ...]:
@@ -33,57 +48,34 @@ def philox4x32(key: tuple[int, int], counter: tuple[np.ndarray | int, ...]) -> t
 
 
 def fire_masks(
-    seed: int,
-    run: int,
-    level: int,
-    steps: int,
-    shape: tuple[int, ...],
-    fire_rate: float,
-    window: tuple[slice, ...] | None = None,
-    first_step: int = 0,
+    run: RandomRun, level: int, steps: range, shape: tuple[int, ...], window: tuple[slice, ...] | None = None
 ) -> np.ndarray:
-    """bool (steps, *shape): the cells that fire in the steps `first_step` ... `first_step + steps - 1` of one level.
+    """bool (steps, *shape): the cells that fire in these steps of one level.
 
     shape: the level's whole grid (slices included).
     window: only this part of the grid, one slice (of stride 1) per axis; the values are those of the whole mask.
     """
     bounds = [part.indices(size)[:2] for part, size in zip(window or [slice(None)] * len(shape), shape, strict=True)]
     wanted = tuple(max(0, stop - start) for start, stop in bounds)
-    limit = math.ceil(fire_rate * 2**32)  # a word, which is whole, is below this just if it is below fire_rate * 2^32
-    if limit >= 2**32 or limit <= 0 or 0 in wanted:
-        return np.full((steps, *wanted), limit > 0)
+    if not 0 < run.limit < 2**32 or 0 in wanted:
+        return np.full((len(steps), *wanted), run.limit > 0)
     starts, length = _rows(shape, bounds)
     blocks = starts[:, None] // 4 + np.arange((length + 6) // 4)  # (rows, blocks): counters that touch the row
-    fires = _fires(seed, (run, level), range(first_step, first_step + steps), blocks.reshape(-1), limit)
-    fires = fires.reshape(steps, len(starts), -1)
+    fires = _fires(run, level, steps, blocks.reshape(-1)).reshape(len(steps), len(starts), -1)
     if len(starts) == 1:
         offset = int(starts[0] % 4)
-        return fires[:, 0, offset : offset + length].reshape(steps, *wanted)
+        return fires[:, 0, offset : offset + length].reshape(len(steps), *wanted)
     columns = starts[:, None] % 4 + np.arange(length)  # (rows, length)
-    return np.take_along_axis(fires, columns[None], axis=2).reshape(steps, *wanted)
+    return np.take_along_axis(fires, columns[None], axis=2).reshape(len(steps), *wanted)
 
 
-def fire_mask(
-    seed: int,
-    run: int,
-    level: int,
-    step: int,
-    shape: tuple[int, ...],
-    fire_rate: float,
-    window: tuple[slice, ...] | None = None,
-) -> np.ndarray:
-    """bool (*shape), or of the window's shape: the cells that fire in one step."""
-    return fire_masks(seed, run, level, 1, shape, fire_rate, window, first_step=step)[0]
-
-
-def fires_at(seed: int, run: int, level: int, steps: int, cells: np.ndarray, fire_rate: float) -> np.ndarray:
+def fires_at(run: RandomRun, level: int, steps: range, cells: np.ndarray) -> np.ndarray:
     """bool (steps, M): which of `cells`, increasing row-major indices (M,) in the whole grid, fire in each step."""
-    limit = math.ceil(fire_rate * 2**32)
-    if limit >= 2**32 or limit <= 0 or not cells.size:
-        return np.full((steps, *cells.shape), limit > 0)
+    if not 0 < run.limit < 2**32 or not cells.size:
+        return np.full((len(steps), *cells.shape), run.limit > 0)
     blocks = cells >> 2
     first = np.flatnonzero(np.diff(blocks, prepend=-1))  # of the cells that share a counter
-    fires = _fires(seed, (run, level), range(steps), blocks[first], limit).reshape(steps, -1)
+    fires = _fires(run, level, steps, blocks[first]).reshape(len(steps), -1)
     counter = np.repeat(np.arange(len(first)), np.diff(first, append=len(blocks)))
     return np.take(fires, 4 * counter + (cells & 3), axis=1)
 
@@ -101,10 +93,9 @@ def _rows(shape: tuple[int, ...], bounds: list[tuple[int, int]]) -> tuple[np.nda
     return (cells * shape[axis] + start) * inner, (stop - start) * inner
 
 
-def _fires(seed: int, run_level: tuple[int, int], steps: range, blocks: np.ndarray, limit: int) -> np.ndarray:
+def _fires(run: RandomRun, level: int, steps: range, blocks: np.ndarray) -> np.ndarray:
     """bool (steps, len(blocks), 4): which of the four cells of each block fire."""
-    run, level = run_level
-    key = (int(seed) & _WORD, (int(seed) >> 32) & _WORD)
+    key = (int(run.seed) & _WORD, (int(run.seed) >> 32) & _WORD)
     fires = np.empty((len(steps), len(blocks), 4), bool)
     blocks = blocks.astype(np.uint64)
     step_words = np.arange(steps.start, steps.stop, dtype=np.uint64)
@@ -113,7 +104,7 @@ def _fires(seed: int, run_level: tuple[int, int], steps: range, blocks: np.ndarr
         some_steps = slice(first_step, first_step + steps_at_once)
         for first in range(0, len(blocks), _CHUNK):
             some = slice(first, first + _CHUNK)
-            words = philox4x32(key, (blocks[None, some], step_words[some_steps, None], level, run))
+            words = philox4x32(key, (blocks[None, some], step_words[some_steps, None], level, run.number))
             for index, word in enumerate(words):
-                np.less(word, np.uint64(limit), out=fires[some_steps, some, index])
+                np.less(word, np.uint64(run.limit), out=fires[some_steps, some, index])
     return fires

@@ -1,6 +1,7 @@
 """From a Med-NCA's weights, as training stores them, to the folded rules of light_nca.py."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,24 @@ from .grid import Border
 from .light_nca import Level, LightNCA, Norm, NormKind, Rule
 
 OTHER_ARCHITECTURE = "These weights are of another architecture: use weights of the same plan."
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What the weights of a Med-NCA do not say.
+
+    levels: (factor, steps), coarsest first. channels: all of the state, of which the first `n_image` are fixed.
+    sigmoid: as in LightNCA.
+    """
+
+    levels: tuple[tuple[tuple[int, ...], int], ...]
+    channels: int
+    n_image: int
+    n_outputs: int
+    fire_rate: float
+    border: Border
+    norm: NormKind
+    sigmoid: bool
 
 
 def read_weights(path: Path) -> dict[str, np.ndarray]:
@@ -25,56 +44,39 @@ def read_weights(path: Path) -> dict[str, np.ndarray]:
         raise InputError(path, "a safetensors file", found, "Give the final.safetensors of a fold.") from error
 
 
-def light_nca(
-    weights: Mapping[str, np.ndarray],
-    levels: Sequence[tuple[tuple[int, ...], int]],
-    *,
-    channels: int,
-    n_image: int,
-    n_outputs: int,
-    fire_rate: float,
-    border: Border,
-    norm: NormKind,
-    sigmoid: bool,
-    source: Path,
-) -> LightNCA:
+def light_nca(weights: Mapping[str, np.ndarray], form: Architecture, source: Path) -> LightNCA:
     """The network that these weights make.
 
     weights: by their names in models.mednca.MedNCA. source: the file that the weights come from, for messages.
-    levels: (factor, steps), coarsest first. channels: all channels of the state; the first `n_image` are fixed.
     Raises InputError when the weights are of another architecture.
     """
-    dim = len(levels[0][0])
-    rules = []
-    for index in range(len(levels)):
+    made = []
+    for index, (factor, steps) in enumerate(form.levels):
         prefix = f"cells.{index}."
         own = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
-        expected = _shapes(own, (channels, n_image), dim, norm)
+        expected = _shapes(own, form)
         if wrong := next((name for name, shape in expected.items() if _shape(own, name) != shape), None):
             found = f"{_shape(own, wrong)}" if wrong in own else "no such weight"
             raise InputError(f"{source}: {prefix}{wrong}", f"shape {expected[wrong]}", found, OTHER_ARCHITECTURE)
-        rules.append(_rule(own, n_image, norm))
-    if any(name.startswith(f"cells.{len(levels)}.") for name in weights):
-        raise InputError(source, f"weights of {len(levels)} levels", f"more than {len(levels)}", OTHER_ARCHITECTURE)
-    made = tuple(Level(tuple(factor), steps, rule) for (factor, steps), rule in zip(levels, rules, strict=True))
-    return LightNCA(made, fire_rate, border, n_outputs, sigmoid)
+        made.append(Level(factor, steps, _rule(own, form.n_image, form.norm)))
+    if any(name.startswith(f"cells.{len(made)}.") for name in weights):
+        raise InputError(source, f"weights of {len(made)} levels", f"more than {len(made)}", OTHER_ARCHITECTURE)
+    return LightNCA(tuple(made), form.fire_rate, form.border, form.n_outputs, form.sigmoid)
 
 
 def _shape(own: Mapping[str, np.ndarray], name: str) -> tuple[int, ...]:
     return own[name].shape if name in own else (0,)
 
 
-def _shapes(
-    own: Mapping[str, np.ndarray], channels: tuple[int, int], dim: int, norm: NormKind
-) -> dict[str, tuple[int, ...]]:
-    """The shape that each weight of a level must have, where `channels` are all and the image's."""
-    total, n_image = channels
+def _shapes(own: Mapping[str, np.ndarray], form: Architecture) -> dict[str, tuple[int, ...]]:
+    """The shape that each weight of a level must have."""
+    dim, total = len(form.levels[0][0]), form.channels
     hidden, banks = _shape(own, "hidden.weight")[0], "banks.0.weight" in own
     expected: dict[str, tuple[int, ...]] = {
         "hidden.weight": (hidden, 3 * total, *(1,) * dim) if banks else (hidden, total, *(3,) * dim),
-        "update.weight": (total if banks else total - n_image, hidden),
+        "update.weight": (total if banks else total - form.n_image, hidden),
     }
-    if norm != "none":
+    if form.norm != "none":
         expected |= {"norm.weight": (hidden,), "norm.bias": (hidden,)}
     return expected
 

@@ -211,6 +211,18 @@ def plain_geometry(shape: tuple[int, ...], spacing_mm: tuple[float, ...] | None 
     return make_geometry(shape[::-1], spacing + (1.0,) * (3 - len(shape)), np.zeros(3), np.eye(3))
 
 
+def offset_in(part: Geometry, whole: Geometry) -> tuple[int, ...] | None:
+    """Where the first voxel of `part` lies in `whole`, per array axis; None unless each voxel is one of `whole`'s."""
+    spacing = np.array(whole.spacing_mm)
+    same = part.ndim == whole.ndim and np.allclose(part.spacing_mm, spacing, rtol=SPACING_TOLERANCE, atol=0)
+    if not same or not np.allclose(part.direction, whole.direction, rtol=0, atol=DIRECTION_TOLERANCE):
+        return None
+    exact = np.linalg.pinv(whole.direction * spacing) @ (part.origin - whole.origin)
+    first = np.rint(exact).astype(int)
+    inside = (first >= 0).all() and (first + part.shape <= whole.shape).all()
+    return tuple(first.tolist()) if inside and np.abs(exact - first).max() <= ORIGIN_TOLERANCE else None
+
+
 class Difference(NamedTuple):
     """A quantity in which two geometries differ, with texts for the user."""
 

@@ -27,15 +27,15 @@ class Grid:
 
     def padded_index(self, cells: np.ndarray) -> np.ndarray:
         """Indices without the border -> with it."""
-        places = np.unravel_index(cells, self.shape)
-        first = len(self.shape) - self.dim
-        return np.ravel_multi_index((*places[:first], *(place + 1 for place in places[first:])), self.padded_shape)
+        return self._moved(cells, 1, self.shape, self.padded_shape)
 
     def index(self, cells: np.ndarray) -> np.ndarray:
         """Indices with the border, of cells inside of it -> without it."""
-        places = np.unravel_index(cells, self.padded_shape)
-        first = len(self.shape) - self.dim
-        return np.ravel_multi_index((*places[:first], *(place - 1 for place in places[first:])), self.shape)
+        return self._moved(cells, -1, self.padded_shape, self.shape)
+
+    def _moved(self, cells: np.ndarray, by: int, shape: tuple[int, ...], other: tuple[int, ...]) -> np.ndarray:
+        places, first = np.unravel_index(cells, shape), len(shape) - self.dim
+        return np.ravel_multi_index((*places[:first], *(place + by for place in places[first:])), other)
 
     def with_neighbours(self, cells: np.ndarray) -> np.ndarray:
         """Sorted padded indices of these cells and of all their neighbours."""

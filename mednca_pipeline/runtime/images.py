@@ -66,10 +66,6 @@ class Header:
     geometry: Geometry
 
     @property
-    def ndim(self) -> int:
-        return self.geometry.ndim
-
-    @property
     def shape(self) -> tuple[int, ...]:
         return self.geometry.shape
 
@@ -77,29 +73,21 @@ class Header:
     def spacing_mm(self) -> tuple[float, ...]:
         return self.geometry.spacing_mm
 
-    @property
-    def origin(self) -> np.ndarray:
-        """(3,): LPS mm of the array's first voxel."""
-        return self.geometry.origin
 
-    @property
-    def direction(self) -> np.ndarray:
-        """(3, ndim): unit vectors of the array axes in LPS."""
-        return self.geometry.direction
-
-
-def read_image(paths: Path | str | Sequence[Path | str]) -> Image:
+def read_image(paths: Path | str | Sequence[Path | str], stored: bool = False) -> Image:
     """Reads one image as float32, channels first.
 
     paths: a file; several files of one shape, whose channels are stacked in order; or a DICOM series as its folder or
         the list of its files. A 4D file and an RGB file give several channels; an alpha channel is dropped.
+    stored: gives the values as the file stores them, as for labels, and not as a viewer shows them: a picture whose
+        zero is white is not inverted, and a palette is not looked up.
     Raises InputError naming the file when it is missing, unreadable, truncated, or of a format that is not supported.
     """
     first, *others = _sources(paths)
-    array, geometry = _read(first, False)
+    array, geometry = _read(first, stored)
     arrays = [np.require(array, np.float32, ["C", "W"])]
     for source in others:
-        array, found = _read(source, False)
+        array, found = _read(source, stored)
         _check_channel(Placed(_name(source), found), Placed(_name(first), geometry))
         laid = laid_on(array, found, geometry)
         arrays.append(np.require(array if laid is None else laid, np.float32, ["C", "W"]))

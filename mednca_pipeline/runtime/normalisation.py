@@ -69,15 +69,15 @@ def normalise(
     return normalised
 
 
-def percentiles(values: np.ndarray, wanted: Sequence[float] = _PERCENTILES) -> tuple[float, ...]:
-    """Percentiles of an array of any shape. Above a million values they are those of an evenly strided sample."""
+def percentiles(values: np.ndarray) -> tuple[float, ...]:
+    """The 0.5 and 99.5 percentiles of an array of any shape; above a million values, of an evenly strided sample."""
     flat = values.reshape(-1)
     if flat.size > _LARGEST_SAMPLE:
         stride = -(-flat.size // _LARGEST_SAMPLE)
         while any(math.gcd(stride, size) > 1 for size in values.shape):  # else every row gives the same columns
             stride += 1
         flat = flat[::stride]
-    return tuple(float(value) for value in np.percentile(flat, wanted))
+    return tuple(float(value) for value in np.percentile(flat, _PERCENTILES))
 
 
 def _zscore(channel: np.ndarray, clip_percentiles: bool) -> None:

@@ -2,8 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
+
+from .cropping import inside
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Volume = TypeVar("Volume", np.ndarray, "Tensor")
 
 
 @dataclass(frozen=True)
@@ -19,7 +27,9 @@ class Pad:
     @classmethod
     def to(cls, shape: Sequence[int], minimum: Sequence[int], multiple: int | Sequence[int] = 1) -> "Pad":
         """To the smallest shape of at least `shape` and `minimum` whose sizes are whole multiples of `multiple`."""
-        return cls(tuple(shape), padded_shape(shape, minimum, multiple))
+        multiples = [multiple] * len(minimum) if isinstance(multiple, int) else multiple
+        sizes = zip(shape, minimum, multiples, strict=True)
+        return cls(tuple(shape), tuple(-(-max(size, least) // factor) * factor for size, least, factor in sizes))
 
     @property
     def starts(self) -> tuple[int, ...]:
@@ -38,15 +48,6 @@ class Pad:
         """(..., *shape) -> (..., *padded_shape)."""
         return self.forward(labels)
 
-    def inverse(self, volume: np.ndarray, outside: float = 0.0) -> np.ndarray:
-        """(..., *padded_shape), also of another framework -> the view (..., *shape)."""
-        inside = (slice(start, start + size) for start, size in zip(self.starts, self.shape, strict=True))
-        return volume[(..., *inside)]
-
-
-def padded_shape(shape: Sequence[int], minimum: Sequence[int], multiple: int | Sequence[int]) -> tuple[int, ...]:
-    """The smallest shape of at least `shape` and `minimum` whose sizes are whole multiples of `multiple`."""
-    multiples = [multiple] * len(minimum) if isinstance(multiple, int) else multiple
-    return tuple(
-        -(-max(size, least) // factor) * factor for size, least, factor in zip(shape, minimum, multiples, strict=True)
-    )
+    def inverse(self, volume: Volume, outside: float = 0.0) -> Volume:
+        """(..., *padded_shape) -> the view (..., *shape)."""
+        return volume[inside((start, start + size) for start, size in zip(self.starts, self.shape, strict=True))]

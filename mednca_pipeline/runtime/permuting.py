@@ -36,7 +36,7 @@ class Permute:
 
     def inverse(self, volume: np.ndarray, outside: float = 0.0) -> np.ndarray:
         """(..., S, H, W) -> the view (..., z, y, x) or (..., y, x)."""
-        return _transposed(volume, np.argsort(self.order)) if self.order else volume[..., 0, :, :]
+        return _transposed(volume, np.argsort(self.order).tolist()) if self.order else volume[..., 0, :, :]
 
     def _reordered(self, values: Sequence[T]) -> tuple[T, ...]:
         return tuple(values[axis] for axis in self.order)

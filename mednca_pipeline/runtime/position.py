@@ -6,7 +6,10 @@ import numpy as np
 
 
 def position_channels(
-    shape: Sequence[int], box: Sequence[Sequence[int]], typical: Sequence[float], shift: Sequence[float] | None = None
+    shape: Sequence[int],
+    box: Sequence[Sequence[int]],
+    typical: Sequence[float],
+    shift: Sequence[float] | np.ndarray | None = None,
 ) -> np.ndarray:
     """float32 (len(typical), *sides of the box): the place of each voxel of `box` along the last axes of its image.
 

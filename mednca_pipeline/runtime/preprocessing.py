@@ -4,7 +4,7 @@ Arrays as read are (C, z, y, x) or (C, y, x) in LPS, `spacing_mm` in that axis o
 (C, S, H, W), labels (S, H, W): S counts the slices of a 2D configuration, or is one more axis in 3D.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,16 +63,3 @@ def preprocess_labels(labels: np.ndarray, frame: Frame, labels_def: Labels) -> n
     `ignore` is a class like the others here, so it is kept.
     """
     return frame.forward_labels(labels.astype(np.uint8 if max(labels_def.valid_values) <= 255 else np.int16))
-
-
-def restore_labels(probabilities: Iterable[np.ndarray], frame: Frame, labels_def: Labels) -> np.ndarray:
-    """Probabilities (K, S, H, W), or an iterable of its K maps -> label values of the original shape.
-
-    What was cropped away is background.
-    """
-    return frame.restore_labels(probabilities, labels_def)
-
-
-def restore_volume(volume: np.ndarray, frame: Frame, outside: float = 0.0) -> np.ndarray:
-    """(S, H, W), such as one class's probability -> float32 of the original shape; `outside` where it was cropped."""
-    return frame.restore(volume, outside)

@@ -48,16 +48,6 @@ class Frame:
     def steps(self) -> tuple[Step, ...]:
         return self.crop, self.permute, self.normalise, self.resample
 
-    @property
-    def original_shape(self) -> tuple[int, ...]:
-        """Voxels per LPS axis of the image as read."""
-        return self.crop.shape
-
-    @property
-    def preprocessed_shape(self) -> tuple[int, ...]:
-        """(S, H, W)."""
-        return self.resample.resampled_shape
-
     def forward(self, image: np.ndarray) -> np.ndarray:
         """(C, z, y, x) or (C, y, x) -> float32 (C, S, H, W), contiguous."""
         for step in self.steps:

@@ -9,15 +9,15 @@ takes the standard deviation of several random runs. One run beside the expected
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 
 from .labels import Labels
 
 FOREGROUND = "foreground"
+POOR_DICE, LEAST_POOR = 0.7, 3
 Flag = Literal["ok", "review", "empty", "uncalibrated", "not available"]
-FLAGS: tuple[Flag, ...] = get_args(Flag)
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,10 @@ class Deviation:
         return dict(zip(names, (float(ratio) for ratio in ratios[-len(names) :]), strict=True))
 
 
-def learn_threshold(
-    scores: Sequence[float], dice: Sequence[float], poor_dice: float = 0.7, minimum_poor: int = 3
-) -> Threshold | None:
+def learn_threshold(scores: Sequence[float], dice: Sequence[float]) -> Threshold | None:
     """The threshold from the scores and foreground Dice of validation cases (one entry per case).
 
-    If at least `minimum_poor` cases lie below `poor_dice` and some do not, the threshold is the one that separates the
+    If at least LEAST_POOR cases lie below POOR_DICE and some do not, the threshold is the one that separates the
     two groups best: the largest sensitivity + specificity - 1, and the lowest threshold among equals. If there are too
     few, or no threshold separates them, it is the 95th percentile of the scores. Cases with a NaN (nothing predicted,
     or nothing to be found) do not count. None if no case is left.
@@ -69,14 +67,14 @@ def learn_threshold(
     pairs = [(float(s), float(d)) for s, d in zip(scores, dice, strict=True) if math.isfinite(s) and math.isfinite(d)]
     if not pairs:
         return None
-    found, poor = np.array([pair[0] for pair in pairs]), np.array([pair[1] < poor_dice for pair in pairs])
-    if minimum_poor <= poor.sum() < len(poor):
+    found, poor = np.array([pair[0] for pair in pairs]), np.array([pair[1] < POOR_DICE for pair in pairs])
+    if LEAST_POOR <= poor.sum() < len(poor):
         value, separation = _best_separation(found, poor)
         if separation > 0:
             return Threshold(
                 value,
                 f"best separates the {poor.sum()} of {len(poor)} validation cases with a foreground Dice below "
-                f"{poor_dice:g} (sensitivity + specificity - 1 = {separation:.2f})",
+                f"{POOR_DICE:g} (sensitivity + specificity - 1 = {separation:.2f})",
             )
     return Threshold(float(np.percentile(found, 95)), f"95th percentile of the scores of {len(poor)} validation cases")
 

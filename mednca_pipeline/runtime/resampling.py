@@ -162,7 +162,9 @@ def multiply_along(array: np.ndarray, axis: int, matrix: np.ndarray) -> np.ndarr
     new, size = matrix.shape
     before, after = array.shape[:axis], array.shape[axis + 1 :]
     last = not after
-    flat = array.reshape(-1, size) if last else array.reshape(int(np.prod(before)), size, int(np.prod(after)))
+    flat: np.ndarray = (
+        array.reshape(-1, size) if last else array.reshape(int(np.prod(before)), size, int(np.prod(after)))
+    )
     result = np.empty((len(flat), new) if last else (len(flat), new, flat.shape[2]), np.float32)
     for start in range(0, new, _BLOCK):
         rows = matrix[start : start + _BLOCK]

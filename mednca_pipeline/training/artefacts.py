@@ -19,15 +19,13 @@ class ArtefactRecipe:
 
     rate: float
     kinds: tuple[str, ...]
-    spacing_mm: tuple[float, float, float]
+    spacing_mm: tuple[float, ...]
     standardised: bool
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         unknown = sorted(set(self.kinds) - set(ARTEFACTS))
-        if unknown:
-            raise InputError(f"artefact_kinds {', '.join(unknown)}: expected some of {', '.join(ARTEFACTS)}.")
-        if self.rate and not self.kinds:
-            raise InputError(f"artefacts {self.rate:g}: expected artefact_kinds, some of {', '.join(ARTEFACTS)}.")
+        if unknown or (self.rate and not self.kinds):
+            raise InputError("artefact_kinds", f"some of {', '.join(ARTEFACTS)}", ", ".join(unknown) or "none")
 
 
 def with_artefacts(image: np.ndarray, recipe: ArtefactRecipe, slices: int, rng: np.random.Generator) -> np.ndarray:
@@ -50,6 +48,6 @@ def with_artefacts(image: np.ndarray, recipe: ArtefactRecipe, slices: int, rng: 
 
 def _standardised_as(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """`after` with the mean and SD that each channel of `before` (C, S, H, W) had."""
-    space = {"axis": (1, 2, 3), "keepdims": True}
-    scale = before.std(**space) / np.maximum(after.std(**space), 1e-6)
-    return (after - after.mean(**space)) * scale + before.mean(**space)
+    space = (1, 2, 3)
+    scale = before.std(space, keepdims=True) / np.maximum(after.std(space, keepdims=True), 1e-6)
+    return (after - after.mean(space, keepdims=True)) * scale + before.mean(space, keepdims=True)

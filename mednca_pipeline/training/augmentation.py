@@ -57,7 +57,7 @@ class _OfEachImage(AbstractTransform):
     def __init__(self, transform: AbstractTransform, slices: int) -> None:
         self.transform, self.slices = transform, slices
 
-    def __call__(self, **sample):
+    def __call__(self, **sample: np.ndarray) -> dict[str, np.ndarray]:
         data = sample["data"]  # (B, slices * C, *spatial)
         channels = data.shape[1] // self.slices
         for channel in range(channels):

@@ -52,15 +52,21 @@ class BatchRecipe:
     position: tuple[float, ...] = ()
     transforms: "Transforms" = field(default_factory=lambda: planned_transforms)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not self.cases:
-            raise InputError(f"No training cases in {self.store}: the fold's training list is empty.")
+            remedy = "Name cases in the fold's training list, in splits.json."
+            raise InputError(self.store, "cases to train on", "none", remedy)
         if not {len(self.image_size), len(self.patch), len(self.factor)} == {self.dim}:
             raise ValueError(f"image_size, patch and factor need {self.dim} entries: {self}")
         if any(window > size for window, size in zip(self.patch, self.image_size, strict=True)):
             raise ValueError(f"patch {self.patch} is larger than image_size {self.image_size}")
         if self.dim == 3 and self.adjacent_slices:
             raise ValueError("adjacent_slices are for 2D samples: a 3D sample has its neighbours")
+
+    def seed_of(self, iteration: int, *index: int) -> np.random.SeedSequence:
+        """The randomness of an iteration, or of one of its samples."""
+        fold = 0 if self.fold == "all" else int(self.fold) + 1
+        return np.random.SeedSequence((self.seed, fold, iteration, *index))
 
 
 Transforms = Callable[[BatchRecipe], AbstractTransform | None]
@@ -72,6 +78,9 @@ def planned_transforms(recipe: BatchRecipe) -> AbstractTransform | None:
         return None
     slices = 2 * recipe.adjacent_slices + 1
     return training_transforms(recipe.image_size, recipe.mirror_axes, recipe.augmentation, slices)
+
+
+Sample = tuple[np.ndarray, np.ndarray, tuple[int, ...]]  # image (C, *image_size), labels (*image_size), patch's origin
 
 
 class Batch(NamedTuple):
@@ -97,11 +106,10 @@ class Sampler:
         images, labels, origins = zip(*samples, strict=True)
         return Batch(np.stack(images), np.stack(labels), np.array(origins, dtype=np.int64))
 
-    def sample(self, iteration: int, index: int) -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:
-        """One sample: image (C, *image_size), labels (*image_size), origin. Errors carry the case's name."""
+    def sample(self, iteration: int, index: int) -> Sample:
+        """One sample. Errors carry the case's name."""
         recipe = self.recipe
-        fold = 0 if recipe.fold == "all" else int(recipe.fold) + 1
-        choices, *entropy = np.random.SeedSequence((recipe.seed, fold, iteration, index)).spawn(3)
+        choices, *entropy = recipe.seed_of(iteration, index).spawn(3)
         rng = np.random.default_rng(choices)
         case = recipe.cases[rng.integers(len(recipe.cases))]
         forced = sampling.shows_foreground(iteration * recipe.batch_size + index, recipe.foreground_share)
@@ -114,15 +122,22 @@ class Sampler:
                 f"case {case} (iteration {iteration}, sample {index}): {type(error).__name__}: {error}"
             ) from error
 
-    def _sample(self, case: str, forced: bool, rng: np.random.Generator, transforms, artefacts):
-        """transforms, artefacts: seed sequences of these."""
+    def _sample(
+        self,
+        case: str,
+        forced: bool,
+        rng: np.random.Generator,
+        transforms: np.random.SeedSequence,
+        artefacts: np.random.SeedSequence,
+    ) -> Sample:
+        """transforms, artefacts: seeds of these."""
         recipe = self.recipe
-        properties = self._case_properties(case)
+        if case not in self._properties:
+            self._properties[case] = self._store.properties(case)
+        properties = self._properties[case]
         output = sampling.choose_output(properties, rng) if forced else None
-        window = self._slice_window if recipe.dim == 2 else self._volume_window
-        box = window(case, properties, output, rng)  # over (S, H, W)
-        size = recipe.image_size
-        adjacent = recipe.adjacent_slices
+        box = self._window(case, properties, output, rng)
+        size, adjacent = recipe.image_size, recipe.adjacent_slices
         seen = [[box[0][0] - adjacent, box[0][1] + adjacent], *box[1:]]
         image = crop_and_pad_nd(self._store.image(case), seen, pad_mode="edge")
         labels = crop_and_pad_nd(self._store.labels(case), box, pad_mode="edge").astype(np.int16).reshape(size)
@@ -138,22 +153,22 @@ class Sampler:
         voxel = self._patch_voxel(labels, output, rng)
         return image, labels, sampling.patch_origin(size, recipe.patch, recipe.factor, voxel, rng)
 
-    def _slice_window(self, case, properties, output, rng) -> sampling.Box:
+    def _window(
+        self, case: str, properties: CaseProperties, output: str | None, rng: np.random.Generator
+    ) -> sampling.Box:
+        """Over (S, H, W): a slice in 2D."""
+        size, voxel = self.recipe.image_size, None
+        if self.recipe.dim == 3:
+            voxel = None if output is None else sampling.choose_voxel(properties, output, rng)
+            return sampling.image_window(properties.shape, size, voxel, rng)
         index = sampling.choose_slice(properties, output, rng)
         shape = properties.shape[1:]
-        voxel = None
-        if output is not None and any(
-            extent > size for extent, size in zip(shape, self.recipe.image_size, strict=True)
-        ):
+        if output is not None and any(extent > wanted for extent, wanted in zip(shape, size, strict=True)):
             labels = self._store.labels(case)[index]  # decompresses this slice only
             voxel = sampling.random_voxel(sampling.mask_of(labels, output, self.recipe.labels), rng)
-        return [[index, index + 1], *sampling.image_window(shape, self.recipe.image_size, voxel, rng)]
+        return [[index, index + 1], *sampling.image_window(shape, size, voxel, rng)]
 
-    def _volume_window(self, case, properties, output, rng) -> sampling.Box:
-        voxel = None if output is None else sampling.choose_voxel(properties, output, rng)
-        return sampling.image_window(properties.shape, self.recipe.image_size, voxel, rng)
-
-    def _patch_voxel(self, labels, output, rng) -> tuple[int, ...] | None:
+    def _patch_voxel(self, labels: np.ndarray, output: str | None, rng: np.random.Generator) -> tuple[int, ...] | None:
         """A voxel at the outline of `output` to put the patch around: prediction computes fine levels only there.
 
         Of any foreground where augmentation moved the output out of sight.
@@ -161,19 +176,8 @@ class Sampler:
         if output is None or self.recipe.patch == self.recipe.image_size:
             return None
         for wanted in (output, None):
-            voxel = sampling.random_voxel(
-                sampling.outline_of(sampling.mask_of(labels, wanted, self.recipe.labels)), rng
-            )
+            outline = sampling.outline_of(sampling.mask_of(labels, wanted, self.recipe.labels))
+            voxel = sampling.random_voxel(outline, rng)
             if voxel is not None:
                 return voxel
         return None
-
-    def _case_properties(self, case: str) -> CaseProperties:
-        if case not in self._properties:
-            self._properties[case] = self._store.properties(case)
-        return self._properties[case]
-
-
-def make_batch(recipe: BatchRecipe, iteration: int) -> Batch:
-    """The batch of one iteration. For many of them a BatchSource is faster: it keeps what can be kept."""
-    return Sampler(recipe).batch(iteration)

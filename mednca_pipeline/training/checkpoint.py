@@ -19,16 +19,16 @@ def save_checkpoint(path: Path, state: TrainingState, identity: str) -> None:
 def load_checkpoint(path: Path, state: TrainingState, identity: str) -> None:
     """Restores `state`. Raises InputError when the checkpoint is missing or was made with other plans or cases."""
     if not path.exists():
-        raise InputError(
-            f"Nothing to continue: {path} does not exist. Start the training without --continue, or check the fold, "
-            "--model and --config."
-        )
+        remedy = "Start the training without --continue, or check the fold, --model and --config."
+        raise InputError(path, "the checkpoint of a training to continue", "no such file", remedy)
     device = next(state.model.parameters()).device
     snapshot = torch.load(path, map_location=device, weights_only=True)
     if snapshot["identity"] != identity:
         raise InputError(
-            f"{path} was trained with other plans or on other cases than the present plans.json and splits.json say. "
-            "Plan as before, or start again with --force (which overwrites this fold)."
+            path,
+            "a training with the present plans.json and splits.json",
+            "one with other plans or on other cases",
+            "Plan as before, or start again with --force, which overwrites this fold.",
         )
     state.restore(snapshot)
     state.good = snapshot["good"] or state.snapshot()

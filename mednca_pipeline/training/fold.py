@@ -18,7 +18,7 @@ from ..results.fold_folder import FoldFolder
 from ..results.run_record import RunRecord
 from ..runtime.errors import InputError
 from ..workspace import Workspace
-from .batches import Batch, make_batch
+from .batches import Batch, Sampler
 from .checkpoint import load_checkpoint, save_checkpoint
 from .job import Job, prepare
 from .loop import mask_generator, train
@@ -64,9 +64,15 @@ def revalidate(workspace: Workspace, options: TrainingOptions) -> None:
     """Predicts and measures the validation cases of a trained fold again."""
     job = prepare(workspace, options)
     if not job.fold.val:
-        raise InputError("--val: the fold 'all' was trained on every case, so none is left to validate on.")
+        raise InputError(
+            "--val",
+            "a fold with validation cases",
+            "fold 'all', which was trained on every case",
+            "Choose a numbered fold.",
+        )
     if not job.folder.weights.exists():
-        raise InputError(f"{job.folder.weights} does not exist: train this fold before validating it.")
+        remedy = "Train this fold before validating it."
+        raise InputError(job.folder.weights, "the weights of a trained fold", "no such file", remedy)
     with job.folder.only_writer():
         validate_fold(workspace, job)
 
@@ -82,11 +88,6 @@ def use_threads(job: Job) -> None:
     torch.set_num_threads(job.options.threads or max(1, cores() - job.workers))
 
 
-def budget_of(job: Job) -> float:
-    """In seconds; without a --budget the plan's."""
-    return job.options.budget_s or job.plan.training.minutes["cuda" if job.device.type == "cuda" else "cpu"] * 60
-
-
 def as_begun(job: Job) -> Job:
     """A job to be continued, with the seed and threads that its training began with: they belong to its weights.
 
@@ -97,9 +98,10 @@ def as_begun(job: Job) -> Job:
         return job
     if options.budget_s or options.pretrained:
         log.warning("--continue goes on with its own schedule and weights: --budget and --pretrained do nothing.")
-    threads = options.threads or (run.threads if run.threads <= cores() else None)
-    if options.seed != run.seed:
-        log.info("Going on with seed %d, as the training began.", run.seed)
+    threads = options.threads or (run.threads if run.threads and run.threads <= cores() else None)
+    seed = options.seed if run.seed is None else run.seed
+    if options.seed != seed:
+        log.info("Going on with seed %d, as the training began.", seed)
     anew = job.folder.state() == "timing"
     if anew:
         log.info("No iteration was done yet: beginning as first asked.")
@@ -110,21 +112,21 @@ def as_begun(job: Job) -> Job:
         resume=not anew,
         iterations=iterations,
         budget_s=None if iterations else run.budget_s,
-        pretrained=run.pretrained and Path(run.pretrained),
-        seed=run.seed,
+        pretrained=Path(run.pretrained) if run.pretrained else None,
+        seed=seed,
         threads=threads,
         command=run.command if again else f"{run.command}; {options.command}",
     )
-    recipe = dataclasses.replace(job.recipe, seed=run.seed)
+    recipe = dataclasses.replace(job.recipe, seed=seed)
     return dataclasses.replace(job, options=options, recipe=recipe, device=_device_as_begun(job, run.device))
 
 
-def _device_as_begun(job: Job, begun: str) -> torch.device:
+def _device_as_begun(job: Job, begun: str | None) -> torch.device:
     """The device of the first command, unless --device names another or this machine has no such device."""
-    if job.options.device != "auto" or begun == str(job.device):
+    if job.options.device != "auto" or begun in (None, str(job.device)):
         return job.device
     try:
-        return choose_device(begun)
+        return choose_device(str(begun))
     except InputError:
         log.warning("The training began on %s, which is not here: going on on %s, to other bits.", begun, job.device)
         return job.device
@@ -141,8 +143,9 @@ def start_state(job: Job) -> TrainingState:
         load_checkpoint(job.folder.checkpoint, state, job.identity)
         if options.iterations and options.iterations < state.iteration:
             raise InputError(
-                f"--iterations {options.iterations}: {job.folder.path} has done {state.iteration} already. Give more, "
-                "or start again with --force."
+                f"--iterations {options.iterations}",
+                f"at least the {state.iteration} that {job.folder.path} has done already",
+                remedy="Give more, or start again with --force.",
             )
         if options.iterations and options.iterations != state.iterations:
             log.info("Schedule changed from %d to %d iterations.", state.iterations, options.iterations)
@@ -150,9 +153,8 @@ def start_state(job: Job) -> TrainingState:
             save_checkpoint(job.folder.checkpoint, state, job.identity)
         return state
     if job.folder.state() in ("resumable", "running") and not options.force:
-        raise InputError(
-            f"{job.folder.path} holds an unfinished training. Go on with --continue, or start again with --force."
-        )
+        remedy = "Go on with --continue, or start again with --force."
+        raise InputError(job.folder.path, found="an unfinished training", remedy=remedy)
     if options.pretrained:
         load_weights(options.pretrained, model)
         load_weights(options.pretrained, state.ema)
@@ -192,7 +194,8 @@ def time_iterations(job: Job, budget_s: float) -> int:
 
 def timed_iterations(job: Job) -> int:
     """As many as fit the budget; without one, as many as fit the plan's minutes, or fewer where images are few."""
-    iterations = time_iterations(job, budget_of(job))
+    minutes = job.plan.training.minutes["cuda" if job.device.type == "cuda" else "cpu"]
+    iterations = time_iterations(job, job.options.budget_s or minutes * 60)
     if job.options.budget_s:
         return iterations
     store, training = CaseStore(job.recipe.store), job.plan.training
@@ -213,10 +216,16 @@ def scoring_batch(job: Job) -> Batch:
     plain = dataclasses.replace(
         job.recipe, batch_size=samples, augmentation=0.0, mirror_axes=(), artefacts=None, seed=0
     )
-    return make_batch(dataclasses.replace(plain, cases=cases), 0)
+    return Sampler(dataclasses.replace(plain, cases=cases)).batch(0)
 
 
-def _train_and_validate(workspace: Workspace, job: Job, state: TrainingState, on_epoch: Callable, on_case) -> None:
+def _train_and_validate(
+    workspace: Workspace,
+    job: Job,
+    state: TrainingState,
+    on_epoch: Callable[[TrainingState], None],
+    on_case: Callable[[str], None] | None,
+) -> None:
     if not job.options.resume:
         begin(job, state)
     log.info("%s: %s", job.title, job.options.command)
@@ -246,4 +255,4 @@ def _train_and_validate(workspace: Workspace, job: Job, state: TrainingState, on
 
 def _extends(options: TrainingOptions, run: RunRecord) -> bool:
     """Whether the user asks to go on with a finished training for more iterations."""
-    return options.resume and options.iterations is not None and options.iterations > run.iterations
+    return options.resume and options.iterations is not None and options.iterations > (run.iterations or 0)

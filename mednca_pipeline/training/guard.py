@@ -1,4 +1,4 @@
-"""Notices the overflow that kills trainings of automata.
+"""Notices the overflow that kills trainings of NCAs.
 
 A cell's state is added to in every step: once it grows, it feeds its own growth. Runs of two-level Med-NCA on full
 slices were reported to die so, with a loss above 3 after some epochs.

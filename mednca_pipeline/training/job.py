@@ -82,10 +82,8 @@ def prepare(workspace: Workspace, options: TrainingOptions, method: Method = DEF
     store = CaseStore(workspace.preprocessed_folder(dataset, config.name))
     stored = tuple(store.cases())
     if not stored:
-        raise InputError(
-            f"No preprocessed cases of {dataset} in {store.folder}: run mednca_plan_and_preprocess -d {dataset} "
-            f"--config {config.name}."
-        )
+        remedy = f"Run mednca_plan_and_preprocess -d {dataset} --config {config.name}."
+        raise InputError(store.folder, f"preprocessed cases of {dataset}", "none", remedy)
     cases = _known_cases(workspace.fingerprint_file(dataset)) or stored
     splits = workspace_splits(workspace, dataset, cases) if options.fold != "all" else ()
     fold = _chosen_fold(workspace.splits_file(dataset), splits, options.fold, cases)
@@ -103,7 +101,7 @@ def prepare(workspace: Workspace, options: TrainingOptions, method: Method = DEF
 
 
 def batch_recipe(
-    store: Path, plans: Plans, config: ConfigPlan, plan: ModelPlan, cases: tuple[str, ...], options
+    store: Path, plans: Plans, config: ConfigPlan, plan: ModelPlan, cases: tuple[str, ...], options: TrainingOptions
 ) -> BatchRecipe:
     """The batches of a model: whole images, with the place of the finest patch."""
     patch, factor = plan.window(config.image_size)
@@ -145,6 +143,7 @@ def _chosen_fold(file: Path, splits: Sequence[Fold], fold: int | str, cases: tup
     """The cases of a fold; "all" trains on every case, which leaves none to validate on."""
     if fold == "all":
         return Fold(cases, ())
-    if not 0 <= fold < len(splits):
-        raise InputError(f"Fold {fold}: {file} has {len(splits)} folds, 0 to {len(splits) - 1}, or 'all'.")
-    return splits[fold]
+    number = int(fold)
+    if not 0 <= number < len(splits):
+        raise InputError(f"fold {fold}", f"one of the folds 0 to {len(splits) - 1} of {file}, or 'all'")
+    return splits[number]

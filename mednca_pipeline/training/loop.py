@@ -48,7 +48,7 @@ def train(
     device, plan, labels = next(state.model.parameters()).device, job.plan.training, job.plans.labels
     checkpoint = job.folder.checkpoint
     length = epoch_length(state.iterations)
-    if state.good is None:
+    if not state.good:
         state.mark_good()
     with stop_signals() as stopped:
         while state.iteration < state.iterations:
@@ -85,8 +85,7 @@ def train(
 
 def mask_generator(recipe: BatchRecipe, iteration: int, device: torch.device) -> torch.Generator:
     """The generator of an iteration's fire masks: it depends on seed, fold and iteration alone."""
-    fold = 0 if recipe.fold == "all" else int(recipe.fold) + 1
-    key = np.random.SeedSequence((recipe.seed, fold, iteration)).generate_state(1, np.uint64)[0]
+    key = recipe.seed_of(iteration).generate_state(1, np.uint64)[0]
     return torch.Generator(device).manual_seed(int(key))
 
 

@@ -15,10 +15,8 @@ Loss = Callable[..., Tensor]  # (logits, targets, weights, sigmoid=...) -> scala
 def encode_targets(labels: Tensor, definition: Labels) -> tuple[Tensor, Tensor | None]:
     """labels: int (B, *spatial) -> targets float (B, n_outputs, *spatial) and, with an ignore label, weights
     (B, 1, *spatial) that are 0 where the loss must not look."""
-    if definition.has_regions:
-        covered = [torch.isin(labels, labels.new_tensor(values)) for values in definition.values]
-    else:
-        covered = [labels == 0, *(torch.isin(labels, labels.new_tensor(values)) for values in definition.values)]
+    background = () if definition.has_regions else ((0,),)
+    covered = [torch.isin(labels, labels.new_tensor(values)) for values in (*background, *definition.values)]
     targets = torch.stack(covered, dim=1).float()
     if definition.ignore is None:
         return targets, None

@@ -6,6 +6,7 @@ parameters only and orthogonalises in bfloat16; convolution filters are flattene
 
 import torch
 from torch import Tensor, nn
+from torch.optim.optimizer import ParamsT
 
 from ..plans.model_plans import TrainingPlan
 
@@ -30,11 +31,11 @@ class Muon(torch.optim.Optimizer):
     weight_decay: before each update a matrix loses lr * weight_decay of itself.
     """
 
-    def __init__(self, parameters, lr: float, momentum: float = 0.95, weight_decay: float = 0.0) -> None:
+    def __init__(self, parameters: ParamsT, lr: float, momentum: float = 0.95, weight_decay: float = 0.0) -> None:
         super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:
+    def step(self, closure: None = None) -> None:  # type: ignore[override]  # a closure is never given
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is None:

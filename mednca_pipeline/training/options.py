@@ -30,8 +30,9 @@ class TrainingOptions:
 
     def __post_init__(self) -> None:
         if self.budget_s is not None and self.iterations is not None:
-            raise InputError("--budget and --iterations exclude each other: give one of them.")
+            raise InputError("--budget and --iterations", "one of them", "both", "Leave one of them out.")
         if self.iterations is not None and self.iterations < 1:
-            raise InputError(f"--iterations {self.iterations}: expected at least 1.")
+            raise InputError("--iterations", "at least 1", str(self.iterations))
         if self.resume and self.force:
-            raise InputError("--continue and --force exclude each other: go on with a training, or start it again.")
+            remedy = "Go on with a training, or start it again."
+            raise InputError("--continue and --force", "one of them", "both", remedy)

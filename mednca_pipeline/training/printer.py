@@ -2,27 +2,32 @@
 
 import time
 
+from rich.progress import TaskID
+
 from ..execution.progress import progress_bar
+from .state import TrainingState
+
+INTERVAL_S = 30.0  # between two lines
 
 
 class EpochPrinter:
     """Shows a training: a bar on a terminal, else a line every half minute."""
 
-    def __init__(self, quiet: bool, interval_s: float = 30.0) -> None:
+    def __init__(self, quiet: bool) -> None:
         self._bar = progress_bar(quiet)
         self._lines = not quiet and not self._bar.console.is_terminal
-        self._interval_s, self._last = interval_s, 0.0
-        self._task = None
+        self._last = 0.0
+        self._task: TaskID | None = None
         self._cases = 0
 
     def __enter__(self) -> "EpochPrinter":
         self._bar.start()
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def epoch(self, state) -> None:
+    def epoch(self, state: TrainingState) -> None:
         """Called with the training's state after each epoch."""
         row = state.rows[-1]
         dice = " ".join(f"{row[name]:.3f}" for name in row if name.startswith("dice_"))
@@ -31,7 +36,7 @@ class EpochPrinter:
             self._task = self._bar.add_task(text, total=state.iterations)
         self._bar.update(self._task, completed=state.iteration, description=text, total=state.iterations)
         done = state.iteration == state.iterations
-        if self._lines and (done or time.monotonic() - self._last > self._interval_s):
+        if self._lines and (done or time.monotonic() - self._last > INTERVAL_S):
             self._last = time.monotonic()
             seconds = row["seconds_per_iteration"]
             left = (state.iterations - state.iteration) * seconds / 60
@@ -43,6 +48,6 @@ class EpochPrinter:
     def case(self, name: str) -> None:
         """Called with the name of each validated case."""
         self._cases += 1
-        if self._lines and time.monotonic() - self._last > self._interval_s:
+        if self._lines and time.monotonic() - self._last > INTERVAL_S:
             self._last = time.monotonic()
             print(f"validated {self._cases} cases ({name})", flush=True)

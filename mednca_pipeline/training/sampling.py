@@ -19,7 +19,7 @@ def choose_output(properties: CaseProperties, rng: np.random.Generator) -> str |
     return present[rng.integers(len(present))] if present else None
 
 
-def choose_voxel(properties: CaseProperties, output: str, rng: np.random.Generator) -> tuple[int, int, int]:
+def choose_voxel(properties: CaseProperties, output: str, rng: np.random.Generator) -> tuple[int, ...]:
     """One of the case's sampled voxels of this output, as (s, h, w)."""
     flat = properties.voxels[output][rng.integers(len(properties.voxels[output]))]
     return tuple(int(index) for index in np.unravel_index(flat, properties.shape))

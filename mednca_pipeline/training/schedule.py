@@ -13,7 +13,7 @@ def parse_budget(text: str) -> float:
     """`90s`, `20min`, `1.5h` -> seconds. Raises InputError for anything else."""
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*", text.lower())
     if not match or match[2] not in _UNITS or float(match[1]) <= 0:
-        raise InputError(f"Budget {text!r}: expected a time such as 90s, 20min or 1.5h.")
+        raise InputError("--budget", "a time such as 90s, 20min or 1.5h", repr(text))
     return float(match[1]) * _UNITS[match[2]]
 
 

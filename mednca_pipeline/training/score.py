@@ -1,8 +1,11 @@
 """Dice on a few fixed validation samples: the curve of a training, not its result."""
 
+from typing import cast
+
 import torch
 from torch import Tensor
 
+from ..models.protocol import SegmentationNetwork
 from ..runtime.labels import Labels
 from .batches import Batch
 from .losses import encode_targets
@@ -11,7 +14,7 @@ from .state import TrainingState
 
 def score_samples(state: TrainingState, batch: Batch, labels: Labels) -> dict[str, float]:
     """Dice per foreground output of the EMA weights, pooled over the samples; NaN where an output is absent."""
-    network = state.ema.eval()
+    network = cast(SegmentationNetwork, state.ema.eval())
     device = next(network.parameters()).device
     image = torch.from_numpy(batch.image).to(device)
     targets, weights = encode_targets(torch.from_numpy(batch.labels).to(device), labels)

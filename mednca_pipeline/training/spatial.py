@@ -27,7 +27,7 @@ class RotateAndScale(AbstractTransform):
         # One angle in 2D; in 3D one about each axis, the first of which turns slices in their plane.
         self.angles = (angle,) if len(image_size) == 2 else (angle, 0.0, 0.0) if flat else (angle,) * 3
 
-    def __call__(self, **sample):
+    def __call__(self, **sample: np.ndarray) -> dict[str, np.ndarray]:
         """data: (B, C, *spatial), seg: (B, 1, *spatial), both float32."""
         for index in range(len(sample["data"])):
             matrix = self._draw()

@@ -12,6 +12,8 @@ from ..plans.model_plans import TrainingPlan
 from .guard import Guard
 from .muon import build_optimisers
 
+_PLAIN = ("iterations", "iteration", "best_dice", "minutes", "epoch_sums", "rows")  # fields that a snapshot copies
+
 
 @dataclass
 class TrainingState:
@@ -27,7 +29,7 @@ class TrainingState:
     guard: Guard = field(default_factory=Guard)
     epoch_sums: dict[str, float] = field(default_factory=dict)
     rows: list[dict[str, float]] = field(default_factory=list)
-    good: dict[str, Any] | None = None  # snapshot of the last good state, to go back to
+    good: dict[str, Any] = field(default_factory=dict)  # snapshot of the last good state, to go back to
 
     def mark_good(self) -> None:
         self.good = self.snapshot()
@@ -40,12 +42,7 @@ class TrainingState:
                 "ema": self.ema.state_dict(),
                 "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
                 "guard": asdict(self.guard),
-                "iterations": self.iterations,
-                "iteration": self.iteration,
-                "best_dice": self.best_dice,
-                "minutes": self.minutes,
-                "epoch_sums": self.epoch_sums,
-                "rows": self.rows,
+                **{name: getattr(self, name) for name in _PLAIN},
             }
         )
 
@@ -56,7 +53,7 @@ class TrainingState:
         for optimiser, saved in zip(self.optimisers, snapshot["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
         self.guard = Guard(**snapshot["guard"])
-        for name in ("iterations", "iteration", "best_dice", "minutes", "epoch_sums", "rows"):
+        for name in _PLAIN:
             setattr(self, name, snapshot[name])
 
 

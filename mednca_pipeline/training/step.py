@@ -35,7 +35,7 @@ def train_step(
     targets, weights = encode_targets(torch.from_numpy(batch.labels).to(device), labels)
     with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
         outputs, magnitude = state.model(image, torch.from_numpy(batch.origin), generator)
-        loss = weighted_loss(outputs, targets, weights, state.model.sigmoid, loss_of)
+        loss = weighted_loss(outputs, targets, weights, bool(state.model.sigmoid), loss_of)
     if not torch.isfinite(loss):
         return loss.item(), float(magnitude)
     state.model.zero_grad(set_to_none=True)
@@ -70,4 +70,5 @@ def weighted_loss(
         for output in outputs
     ]
     shares = [output.share for output in outputs]
-    return sum(share * loss for share, loss in zip(shares, losses, strict=True)) / sum(shares)
+    first, *others = (share * loss for share, loss in zip(shares, losses, strict=True))
+    return sum(others, first) / sum(shares)

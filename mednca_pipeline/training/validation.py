@@ -2,21 +2,20 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 from ..datasets.dataset import Case, load_dataset
 from ..evaluation.component_removal import postprocessed_metrics
 from ..evaluation.metrics import Units, evaluate_case
 from ..evaluation.summary import make_summary
 from ..inference.calibration import calibrate
-from ..inference.cases import predict_cases
+from ..inference.cases import PredictedCase, predict_cases
+from ..inference.options import PredictionOptions
 from ..inference.prediction import ImagePredictor
 from ..inference.predictor import Predictor
 from ..plans.plans import Plans, describe_components
 from ..results.fold_folder import FoldFolder
-from ..results.summary import CaseResult, Metrics
-from ..runtime.formats import split_ending
-from ..runtime.images import output_ending, read_labels
+from ..results.summary import CaseResult
+from ..runtime.images import read_labels
 from ..workspace import Workspace
 from .job import Job
 
@@ -31,7 +30,7 @@ def validate_fold(workspace: Workspace, job: Job, on_case: Callable[[str], None]
     fold's folder, and the quality thresholds of all finished folds into the model's.
     """
     predictor = Predictor.from_folder(
-        job.model_folder.path, folds=[job.folder.name], device=job.options.device, postprocess=False
+        job.model_folder.path, [job.folder.name], PredictionOptions(device=job.options.device, postprocess=False)
     )
     validate(workspace, job.plans, predictor, job.folder, job.fold.val, on_case)
     calibrate(job.model_folder)
@@ -50,10 +49,7 @@ def validate(
     log.info("Validating %d cases: %s.", len(cases), predictor.describe())
     predicted = predict_cases(predictor, cases, folder.validation, progress=on_case)
     kept = predictor.plans.components
-    measured = {
-        case.name: CaseResult(**predicted[case.name], **_measure(case, folder.validation, plans, kept))
-        for case in cases
-    }
+    measured = {case.name: _measured(case, predicted[case.name], plans, kept) for case in cases}
     summary = make_summary(measured, Units(plans.spacing_known), components=kept)
     folder.write_summary(summary)
     _log_means(summary.mean, describe_components(kept))
@@ -72,14 +68,13 @@ def _raw_cases(workspace: Workspace, dataset: str, names: Sequence[str]) -> list
     return [known[name] for name in names]
 
 
-def _measure(case: Case, predictions: Path, plans: Plans, components: Mapping[str, int]) -> dict[str, Metrics]:
-    """ "classes" and, where the plan keeps components, "raw"."""
-    file = predictions / f"{case.name}{output_ending(split_ending(case.images[0])[1])}"
-    predicted = read_labels(file)
-    reference = read_labels(case.label, on=predicted.geometry)
+def _measured(case: Case, predicted: PredictedCase, plans: Plans, components: Mapping[str, int]) -> CaseResult:
+    assert case.label is not None  # preprocessing refuses training cases without
+    found = read_labels(predicted.file)
+    reference = read_labels(case.label, on=found.geometry)
     units = Units(plans.spacing_known)
-    raw = evaluate_case(predicted.array[0], reference.array[0], reference.spacing_mm, plans.labels, units)
+    raw = evaluate_case(found.array[0], reference.array[0], reference.spacing_mm, plans.labels, units)
     if not components:
-        return {"classes": raw}
-    kept = postprocessed_metrics(file, case.label, raw, components, plans.labels, plans.spacing_known)
-    return {"classes": kept, "raw": raw}
+        return CaseResult(raw, predicted.seconds, predicted.quality)
+    kept = postprocessed_metrics(predicted.file, case.label, raw, components, plans.labels, plans.spacing_known)
+    return CaseResult(kept, predicted.seconds, predicted.quality, raw)

@@ -13,17 +13,16 @@ from ..training.batches import Batch, BatchRecipe, Sampler
 class BatchSource:
     """Iterator over the batches of `recipe` from `start_iteration` on, without an end; the same for any `workers`.
 
-    workers: number of processes; 0 makes each batch here, when it is asked for. prefetch: batches under way at
-    a time (default 2 per worker). What a worker raises is raised here, caused by the worker's own traceback.
-    Use it as a context manager, or close() it.
+    workers: number of processes, each two batches ahead; 0 makes each batch here, when it is asked for. What a worker
+    raises is raised here, caused by the worker's own traceback. Use it as a context manager, or close() it.
     """
 
-    def __init__(self, recipe: BatchRecipe, start_iteration: int = 0, workers: int = 0, prefetch: int | None = None):
+    def __init__(self, recipe: BatchRecipe, start_iteration: int = 0, workers: int = 0) -> None:
         self._recipe = recipe
         self._next = start_iteration  # the next iteration to be handed out (no workers) or to be submitted
         self._sampler = Sampler(recipe) if workers == 0 else None
         self._pool = worker_pool(workers) if workers else None
-        self._ahead = max(1, prefetch or 2 * workers)
+        self._ahead = 2 * workers
         self._waiting: deque[Future] = deque()
 
     def __iter__(self) -> "BatchSource":
@@ -42,14 +41,15 @@ class BatchSource:
             return self._waiting.popleft().result()
         except BrokenProcessPool as error:
             raise InputError(
-                "A background worker of the augmentation was killed, often for lack of memory. "
-                "Train with fewer workers, or with none: --workers 0."
+                "augmentation",
+                found="that a background worker was killed, often for lack of memory",
+                remedy="Train with fewer workers, or with none: --workers 0.",
             ) from error
 
     def __enter__(self) -> "BatchSource":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ import pytest
 from benchmarks import quality, quality_scores
 from benchmarks import quality_models as models
 from benchmarks.quality import Scored
-from benchmarks.quality_models import Scan, Single
+from benchmarks.quality_models import PreprocessedScan, Single
 from mednca_pipeline.runtime.labels import Labels
 
 from ..inference.tiny_model import SPACING, make_image, make_plans, save_model
@@ -75,7 +75,7 @@ def single(tmp_path):
 
 
 @pytest.fixture
-def scan(single) -> Scan:
+def scan(single) -> PreprocessedScan:
     return models.as_scan(single, make_image()[None], SPACING)
 
 

@@ -138,7 +138,7 @@ def test_users_flags_stay_until_force(root, capsys):
 def test_an_earlier_flag_that_no_longer_fits_is_named(root, capsys):
     assert run(root, "--quiet", "--config", "2d", "--levels", "4 1", "--steps", "9 5") == 0
     assert run(root, "--quiet", "--config", "2d", "--levels", "4 2 1") == 2
-    assert "Kept from your earlier planning: 2d.steps. --force" in capsys.readouterr().err
+    assert "Add --force to plan without your earlier choices: 2d.steps." in capsys.readouterr().err
 
 
 def test_a_fault_of_ours_shows_its_traceback_and_case(root, monkeypatch, capsys):

@@ -1,8 +1,6 @@
 """The comparison table, on fabricated results folders."""
 
-import csv
 import math
-import re
 from dataclasses import replace
 
 import pytest
@@ -12,46 +10,11 @@ from mednca_pipeline.crossval.comparison import compare
 from mednca_pipeline.crossval.comparison_files import write_comparison
 from mednca_pipeline.evaluation.metrics import Units
 from mednca_pipeline.evaluation.summary import make_summary
-from mednca_pipeline.plans.splits import Fold
-from mednca_pipeline.results.fold_folder import FoldFolder
 from mednca_pipeline.results.postprocessing import Postprocessing, raw_sha256
-from mednca_pipeline.results.run_record import RunRecord
 from mednca_pipeline.results.summary import CaseResult
 from mednca_pipeline.runtime.files import read_json, write_json
 
-CLASSES = ("organ", "lesion", "foreground")
-
-
-def metrics(dice):
-    return {"dice": dice, "hd95": 10 * (1 - dice), "nsd": dice, "volume_predicted": 1.0, "volume_reference": 1.0}
-
-
-SPLITS = tuple(Fold((f"train{number}",), (f"val{number}",)) for number in range(3))
-
-
-def fold(results, model, number, dice_per_case, digest="plan-a", iterations=100, finished=True, classes=CLASSES, **run):
-    folder = FoldFolder(results / model / f"fold_{number}")
-    cases = {case: CaseResult(dict.fromkeys(classes, metrics(dice)), 0.5) for case, dice in dice_per_case.items()}
-    folder.write_summary(make_summary(cases, Units()))
-    record = {
-        "finished": finished, "digest": digest, "split": SPLITS[number].digest, "iterations": iterations, "seed": 7,
-        "device": "cpu", "threads": 2, "command": "mednca_train 4", "parameters": 25_000, "file_bytes": 102_400,
-        "training_minutes": 10.0 + number, "peak_memory_bytes": (number + 1) * 2**20, **run,
-    }  # fmt: skip
-    folder.write_run(RunRecord(**record))
-    return folder
-
-
-@pytest.fixture
-def results(tmp_path):
-    """Two models, two folds of three cases; the second model is better by 0.02 in five cases, and equal in one."""
-    folder = tmp_path / "results" / "Dataset004_Hippocampus"
-    first = {case: 0.80 + 0.01 * index for index, case in enumerate("abcdef")}
-    second = {case: dice + (0.02 if case != "f" else 0) for case, dice in first.items()}
-    for model, values in (("mednca_2d", first), ("unet_small_2d", second)):
-        fold(folder, model, 0, {case: values[case] for case in "abc"})
-        fold(folder, model, 1, {case: values[case] for case in "def"})
-    return folder
+from .made_results import CLASSES, SPLITS, fold, metrics
 
 
 def row_of(comparison, model, name="organ"):
@@ -125,64 +88,10 @@ def test_missing_fold_is_named_and_pairs_use_the_common_cases(results):
     assert any("paired on the 3 cases" in note for note in comparison.notes)
 
 
-def test_folds_of_other_plans_are_left_out_and_named(results):
-    fold(results, "mednca_2d", 2, {"g": 0.1}, digest="plan-b")
-    (found, _) = collect_results(results, SPLITS[:3])
-    assert [result.fold for result in found.folds] == [0, 1]
-    assert "g" not in found.cases
-    assert any("fold 2 of mednca_2d is left out" in note and "plan-b" in note for note in found.notes)
-    assert found.missing == (2,)
-
-
-def test_folds_trained_on_other_cases_than_the_splits_say_are_left_out_and_named(results):
-    fold(results, "mednca_2d", 2, {"a": 0.1}, split=Fold(("b",), ("a",)).digest)
-    (found, _) = collect_results(results, SPLITS[:3])
-    assert found.cases["a"].classes["organ"]["dice"] == 0.80
-    assert any("fold 2 of mednca_2d is left out" in note and "other cases" in note for note in found.notes)
-    fold(results, "mednca_2d", 2, {"a": 0.1})  # splits may validate a case twice; a mean counts it once
-    (found, _) = collect_results(results, SPLITS[:3])
-    assert found.cases["a"].classes["organ"]["dice"] == 0.80
-    assert any("case a is also in fold 0" in note for note in found.notes)
-    (renewed, _) = collect_results(results, (SPLITS[0], Fold(("a", "d"), ("b", "c", "e", "f"))))
-    assert [result.fold for result in renewed.folds] == [0]  # the stale one loses, whatever its number
-
-
 def test_different_iterations_are_named(results):
     fold(results, "mednca_2d", 2, {"g": 0.8}, iterations=999)
     notes = compare(collect_results(results, SPLITS[:3])).notes
     assert any("different numbers of iterations" in note and "fold 2: 999" in note for note in notes)
-
-
-def test_other_folders_and_fold_all_do_not_enter(results):
-    (results / "notes").mkdir()
-    (results / "mednca_2d" / "fold_1").rename(results / "mednca_2d" / "fold_all")
-    found = collect_results(results, SPLITS[:2])
-    assert "d" not in found[0].cases
-    assert [each.name for each in found] == ["mednca_2d", "unet_small_2d"]
-    assert collect_results(results / "nowhere", SPLITS[:2]) == []
-
-
-def test_files_say_what_is_in_them_and_where_it_comes_from(results):
-    fold(results, "mednca_2d", 2, {"g": 0.8})
-    files = write_comparison(
-        results, "Dataset004_Hippocampus", collect_results(results, SPLITS[:3]), "mednca_crossval 4 --folds 0 1"
-    )
-    assert [file.name for file in files] == [
-        "comparison.csv", "comparison_pairs.csv", "comparison.md", "comparison.png",
-    ]  # fmt: skip
-    with files[0].open(encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
-    assert [(row["model"], row["class"], row["cases"]) for row in rows[1:4]] == [
-        ("mednca_2d", "organ", "7"), ("mednca_2d", "foreground", "7"), ("unet_small_2d", "lesion", "6"),
-    ]  # fmt: skip
-    assert rows[3]["missing_folds"] == "2"
-    text = files[2].read_text(encoding="utf-8")
-    for part in (
-        "unet_small_2d is incomplete", "mednca_crossval 4 --folds 0 1", "Commit", "seed 7", "cores", "100 iterations",
-        "| mednca_2d | 25,000 | 100 | 11.0 | 0.50 | 3 |", "0 / 5 / 1", "Empty in one of the two: Dice 0",
-    ):  # fmt: skip
-        assert part in text, part
-    assert files[3].read_bytes().startswith(b"\x89PNG")
 
 
 def test_undefined_metrics_count_by_the_policy(tmp_path):
@@ -203,13 +112,6 @@ def test_undefined_metrics_count_by_the_policy(tmp_path):
     assert raw_sha256(models[0].validated) == raw_sha256(collect_results(tmp_path, SPLITS[:1])[0].validated)
 
 
-def test_unreadable_summary_leaves_its_fold_out(results):
-    (results / "mednca_2d" / "fold_1" / "summary.json").write_text("{", encoding="utf-8")
-    (found, _) = collect_results(results, SPLITS[:2])
-    assert [result.fold for result in found.folds] == [0]
-    assert any("fold 1 of mednca_2d is left out" in note and "expected valid JSON" in note for note in found.notes)
-
-
 def test_a_single_case_has_no_interval(tmp_path):
     fold(tmp_path, "mednca_2d", 0, {"a": 0.5})
     models = collect_results(tmp_path, SPLITS[:1])
@@ -227,21 +129,3 @@ def test_the_foreground_of_a_single_class_is_not_tested_twice(tmp_path):
     comparison = compare(collect_results(tmp_path, SPLITS[:1]))
     assert [pair["class"] for pair in comparison.pairs] == ["organ"] * 3
     assert len(comparison.rows) == 4
-
-
-def test_terminal_table_fits_80_columns_without_cutting_names(results, capsys):
-    from rich.console import Console
-
-    from mednca_pipeline.cli.tables import comparison_table
-
-    fold(results, "mednca_paper_2d", 0, {case: 0.5 for case in "abc"})
-    models = collect_results(results, SPLITS[:2])
-    models.append(
-        replace(models[0], name="mednca_paper_2d + unet_small_2d", members=("mednca_paper_2d", "unet_small_2d"))
-    )
-    Console(width=80).print(comparison_table(compare(models)))
-    shown = capsys.readouterr().out
-    assert "…" not in shown
-    assert re.search("unet_small_2d +organ", shown)
-    assert "0.825 ± 0.019" in shown
-    assert "0 (incomplete)" in shown

@@ -175,7 +175,7 @@ def test_mistakes_are_named_before_anything_runs(workspace):
     ):
         with pytest.raises(InputError, match=message):
             crossvalidate(workspace, options(workspace, **changes))
-    with pytest.raises(InputError, match="Budget 'soon'"):
+    with pytest.raises(InputError, match="--budget: expected a time .*found 'soon'"):
         options(workspace, budget="soon")
     with pytest.raises(InputError, match="--budget and --iterations: expected one of them, found both"):
         options(workspace, budget="1min", iterations=5)

@@ -27,14 +27,18 @@ def test_white_masks(tmp_path, option, mask_name):
     np.testing.assert_array_equal(pixels(dataset.training[1].images[0]), noise(6, 7, seed=0))
 
 
-def test_several_mapped_values(tmp_path):
+def test_several_mapped_values_have_names(tmp_path, capsys):
     arguments = _pairs(tmp_path / "s")
     mask = box(6, 7, value=255)
     mask[2, 2] = 128
     save_picture(tmp_path / "s" / "masks" / "a.png", mask)
-    assert run(tmp_path, *arguments, "--map", "255:2", "128:1") == 0
+    mapping = ("--map", "255:2", "128:1")
+    assert run(tmp_path, *arguments, *mapping) == 2  # names are asked for
+    assert "Add --labels 1:NAME 2:NAME." in capsys.readouterr().err
+    assert run(tmp_path, *arguments, *mapping, "--labels", "2:cell", "1:nucleus", "--channel", "H&E") == 0
     dataset, described = converted(tmp_path, "Dataset030_Own")
-    assert described["labels"] == {"background": 0, "label_1": 1, "label_2": 2}
+    assert described["labels"] == {"background": 0, "nucleus": 1, "cell": 2}
+    assert described["channel_names"] == {"0": "H&E"}
     label = pixels(dataset.training[0].label)
     assert label[2, 2] == 1 and (label == 2).sum() == box(6, 7).sum() - 1
 
@@ -190,3 +194,96 @@ def test_masks_of_other_names_are_refused(tmp_path, capsys):
 def test_a_wrong_command_line_is_refused(tmp_path, capsys, extra, message):
     assert run(tmp_path, *_pairs(tmp_path / "s", mask_value=1), *extra) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("affix", ["_mask", "_label", "_seg", "-gt"])
+def test_images_and_masks_in_one_folder(tmp_path, affix):
+    for number, name in enumerate(("b", "a")):
+        save_picture(tmp_path / "s" / f"{name}.png", noise(6, 7, seed=number))
+        save_picture(tmp_path / "s" / f"{name}{affix}.png", box(6, 7, value=255))
+    arguments = ("pairs", "-i", tmp_path / "s", "-l", tmp_path / "s", "-d", "30", "--name", "Own")
+    assert run(tmp_path, *arguments, "--threshold", "127") == 0
+    dataset, _ = converted(tmp_path, "Dataset030_Own")
+    assert [case.name for case in dataset.training] == ["a", "b"] and not dataset.test
+    np.testing.assert_array_equal(pixels(dataset.training[0].label), box(6, 7))
+    np.testing.assert_array_equal(pixels(dataset.training[0].images[0]), noise(6, 7, seed=1))
+
+
+def test_no_file_is_its_own_mask(tmp_path, capsys):
+    for name in ("a", "b"):
+        save_picture(tmp_path / "s" / f"{name}.png", noise(6, 7))
+    (tmp_path / "l").mkdir()
+    (tmp_path / "l" / "a.png").symlink_to(tmp_path / "s" / "a.png")
+    for masks, text in (("s", "such as a_mask"), ("l", "one file for both")):
+        arguments = ("pairs", "-i", tmp_path / "s", "-l", tmp_path / masks, "-d", "30", "--name", "Own")
+        assert run(tmp_path, *arguments, "--threshold", "127") == 2
+        assert text in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("folder", ["images", "masks"])
+def test_a_link_to_a_file_that_is_not_there_is_an_error(tmp_path, folder, capsys):
+    arguments = _pairs(tmp_path / "s", names=("a", "b", "c"))
+    file = tmp_path / "s" / folder / "b.png"
+    file.unlink()
+    file.symlink_to(tmp_path / "annex" / "objects" / "b")
+    assert run(tmp_path, *arguments, "--threshold", "127") == 2
+    assert f"{file}: expected an image, found a link" in capsys.readouterr().err
+    assert not (tmp_path / "raw" / "Dataset030_Own").exists()
+
+
+def test_what_is_left_out_is_listed(tmp_path, capsys):
+    arguments = _pairs(tmp_path / "s")
+    (tmp_path / "s" / "images" / "scan.czi").write_bytes(b"x")
+    assert run(tmp_path, *arguments, "--threshold", "127") == 0
+    assert "images: 1 entry (scan.czi) left out" in capsys.readouterr().out
+
+
+def test_a_mask_whose_zero_is_white_has_its_stored_values(tmp_path):
+    tifffile = pytest.importorskip("tifffile")
+    arguments = _pairs(tmp_path / "s", names=("a",))
+    (tmp_path / "s" / "masks" / "a.png").unlink()
+    for value, option in ((255, ("--threshold", "127")), (255, ("--map", "255:1")), (1, ())):
+        tifffile.imwrite(tmp_path / "s" / "masks" / "a.tif", box(6, 7, value=value), photometric="miniswhite")
+        assert run(tmp_path, *arguments, *option, "--force") == 0
+        np.testing.assert_array_equal(pixels(converted(tmp_path, "Dataset030_Own")[0].training[0].label), box(6, 7))
+
+
+def test_labels_that_no_mask_has_are_refused(tmp_path, capsys):
+    arguments = _pairs(tmp_path / "s")
+    assert run(tmp_path, *arguments, "--threshold", "127", "--labels", "1:a", "2:b") == 2
+    assert "--labels: expected names of the values 1, found b, which no mask has" in capsys.readouterr().err
+    assert run(tmp_path, *arguments, "--threshold", "127", "--labels", "1:a", "--channel", "R", "G") == 2
+    assert "--channel: expected 1 name" in capsys.readouterr().err
+
+
+def segmentation(path, array, spacing, first, names):
+    """A .seg.nrrd of 3D Slicer. array: (x, y, z), placed at voxel `first` of an image at 0."""
+    lines = ["NRRD0004", "type: uint8", "dimension: 3", "space: right-anterior-superior", "encoding: raw"]
+    lines.append(f"sizes: {' '.join(map(str, array.shape))}")
+    lines.append("space directions: " + " ".join(f"({','.join(map(str, row))})" for row in np.eye(3) * spacing))
+    lines += ["kinds: domain domain domain", f"space origin: ({','.join(str(at * spacing) for at in first)})"]
+    for number, (name, value) in enumerate(names.items()):
+        lines += [f"Segment{number}_Name:={name}", f"Segment{number}_LabelValue:={value}", f"Segment{number}_Layer:=0"]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(("\n".join(lines) + "\n\n").encode() + array.astype(np.uint8).tobytes(order="F"))
+
+
+def test_segmentations_of_3d_slicer_keep_their_names_and_place(tmp_path, capsys):
+    """The same segment may have another value in each file, and a cropped file lies somewhere in its image."""
+    pytest.importorskip("SimpleITK")
+    source, cropped, whole = tmp_path / "s", np.zeros((3, 2, 2)), np.zeros((5, 6, 7))
+    for seed, name in enumerate("ab"):
+        save_nifti(source / "i" / f"{name}.nii.gz", noise(5, 6, 7, seed=seed), 2.0)
+    cropped[1, 1, 0], whole[2, 3, 4] = 2, 1
+    segmentation(source / "m" / "a.seg.nrrd", cropped, 2.0, (1, 3, 4), {"liver": 1, "tumour": 2})
+    segmentation(source / "m" / "b.seg.nrrd", whole, 2.0, (0, 0, 0), {"tumour": 1})
+    arguments = ("pairs", "-i", source / "i", "-l", source / "m", "-d", "30", "--name", "Own")
+    assert run(tmp_path, *arguments) == 0
+    dataset, described = converted(tmp_path, "Dataset030_Own")
+    assert described["labels"] == {"background": 0, "liver": 1, "tumour": 2}
+    first, second = (np.asarray(nib.load(case.label).dataobj) for case in dataset.training)
+    assert first.shape == second.shape == (5, 6, 7)
+    assert first.sum() == first[2, 4, 4] == 2 and second.sum() == second[2, 3, 4] == 2
+    segmentation(source / "m" / "b.seg.nrrd", whole, 2.0, (1, 0, 0), {"tumour": 1})
+    assert run(tmp_path, *arguments, "--force") == 2
+    assert "b.seg.nrrd: expected a grid that is a part of that of b.nii.gz" in capsys.readouterr().err

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from mednca_pipeline.datasets.dataset import group_channels
+from mednca_pipeline.datasets.channels import group_channels
 
 
 def _grouped(names, n_channels, known=(), ending=".nii.gz"):

@@ -8,8 +8,7 @@ import pytest
 from mednca_pipeline.datasets.case_checks import check_arrays
 from mednca_pipeline.datasets.check import check_dataset
 from mednca_pipeline.datasets.dataset import load_dataset
-from mednca_pipeline.execution.executors import open_executor
-from mednca_pipeline.fingerprint.extract import extract_fingerprint
+from mednca_pipeline.fingerprint.extract import check_and_extract
 from mednca_pipeline.runtime.images import read_image, read_labels, write_labels
 
 from ..dicom_series import write_series
@@ -36,7 +35,7 @@ def folder(tmp_path):
 
 def test_nothing_is_found_in_a_good_dataset(folder):
     report = _check(folder)
-    assert report.findings == () and report.identical == () and report.fatal == ()
+    assert report.findings == () and report.fatal == ()
 
 
 def test_a_missing_label(folder):
@@ -106,7 +105,7 @@ def test_an_explicit_path_to_a_dicom_folder(tmp_path):
     cases = {"a": {"images": ["../scans/patient.1"], "label": "../mask.nii.gz"}}
     dataset = load_dataset(describe(tmp_path / "d", dataset=cases, numTraining=1))
     assert check_dataset(dataset).findings == ()
-    (found,) = extract_fingerprint(dataset).cases
+    (found,) = check_and_extract(dataset)[1].cases
     assert (found.shape, found.spacing_mm) == ((4, 4, 5), (3.0, 0.25, 0.5))
     assert found.image[0].maximum == expected.max()
     assert {name: seen.extent for name, seen in found.classes.items()} == {"head": (2, 2, 1), "tail": (2, 2, 2)}
@@ -250,7 +249,6 @@ def test_identical_images_form_groups(folder):
     for case in "bc":
         save(folder / "imagesTr" / f"{case}_0000.nii.gz", image_array(0).astype(np.float32))  # as a, in another type
     report = _check(folder)
-    assert report.identical == (("a", "b", "c"),)
     assert [(found.severity, found.found) for found in report.findings] == [("note", "the same image as b, c")]
     save(folder / "labelsTr" / "b.nii.gz", label_array()[::-1])
     report = _check(folder)
@@ -285,12 +283,11 @@ def test_colour_needs_three_channel_names(tmp_path):
     assert _check(folder).findings == ()
 
 
-def test_workers_find_the_same(folder):
+def test_workers_find_the_same(folder, workers):
     save(folder / "labelsTr" / "a.nii.gz", np.zeros(SHAPE_XYZ, np.uint8))
     (folder / "imagesTr" / "b_0000.nii.gz").write_bytes(b"nonsense")
     seen = []
-    with open_executor(2) as executor:
-        assert _check(folder, executor=executor, progress=seen.append) == _check(folder)
+    assert _check(folder, executor=workers, progress=seen.append) == _check(folder)
     assert sorted(seen) == ["a", "b", "c"]
 
 
@@ -327,7 +324,7 @@ def save_plain(path, array, spacing=1.0):
 
 def test_a_label_without_an_orientation_is_taken_voxel_for_voxel(folder):
     """In the image's orientation, in the check and in the fingerprint that planning uses."""
-    expected = extract_fingerprint(load_dataset(folder)).cases
+    expected = check_and_extract(load_dataset(folder))[1].cases
     save_plain(folder / "labelsTr" / "a.nii.gz", label_array())
     report = _check(folder)
     assert [(found.severity, found.expected) for found in report.findings] == [
@@ -335,7 +332,7 @@ def test_a_label_without_an_orientation_is_taken_voxel_for_voxel(folder):
         ("note", "a header that says where each voxel lies"),
     ]
     assert all("no orientation" in found.found for found in report.findings)
-    assert extract_fingerprint(load_dataset(folder)).cases == expected
+    assert check_and_extract(load_dataset(folder))[1].cases == expected
     save_plain(folder / "labelsTr" / "a.nii.gz", label_array(), 2.0)
     assert [found.found for found in _check(folder).fatal] == ["spacing (2, 2, 2)"]
 

@@ -25,6 +25,14 @@ def predicted_folders(folder):
     return folder / "pred", folder / "labels"
 
 
+def write_rows(folder, **cases):
+    """{case: its file}, a picture of one row of labels."""
+    folder.mkdir()
+    for case, labels in cases.items():
+        Image.fromarray(np.array([labels], np.uint8)).save(folder / f"{case}.png")
+    return {case: folder / f"{case}.png" for case in cases}
+
+
 def coloured_pixels(file):
     """How many pixels of a picture are not grey."""
     pixels = np.asarray(Image.open(file).convert("RGB")).astype(int)

@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from mednca_pipeline.evaluation.component_removal import Removed, apply_postprocessing, postprocessed_metrics
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.labels import Labels
+
+from .predicted import write_rows
 
 TWO = Labels(("one", "two"), ((1,), (2,)))
 NESTED = Labels(("whole", "core", "enhancing"), ((1, 2, 3), (2, 3), (3,)), (1, 2, 3))
@@ -102,16 +103,9 @@ def test_unknown_class_or_number_is_an_error():
         apply_postprocessing(np.zeros((2, 2), int), {"one": 0}, TWO)
 
 
-def write(folder, **cases):
-    folder.mkdir()
-    for case, labels in cases.items():
-        Image.fromarray(np.array([labels], np.uint8)).save(folder / f"{case}.png")
-    return {case: folder / f"{case}.png" for case in cases}
-
-
 def test_metrics_with_components_are_measured_only_where_these_change_the_labels(tmp_path):
-    reference = write(tmp_path / "r", a=[1, 1, 0, 0, 2, 2])["a"]
-    prediction = write(tmp_path / "p", a=[1, 1, 0, 1, 2, 2])["a"]
+    reference = write_rows(tmp_path / "r", a=[1, 1, 0, 0, 2, 2])["a"]
+    prediction = write_rows(tmp_path / "p", a=[1, 1, 0, 1, 2, 2])["a"]
     raw = {"one": {"dice": 4 / 5}}
     measured = postprocessed_metrics(prediction, reference, raw, {"one": 1}, TWO, False)
     assert measured["one"]["dice"] == 1.0 and measured["foreground"]["dice"] == 1.0

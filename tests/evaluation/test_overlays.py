@@ -33,8 +33,13 @@ def test_colour_images_stay_in_colour(tmp_path):
     assert coloured_pixels(tmp_path / "rgb.png") > 1000
 
 
-@pytest.mark.parametrize("spacing, expected", [((1, 1, 1), 0), ((1, 3, 1), 1), ((0.9999, 1, 1), 0)])
-def test_cut_is_across_the_coarsest_axis_and_axial_for_equals(spacing, expected):
-    from mednca_pipeline.evaluation.overlays import _cut
-
-    assert _cut(spacing) == expected
+@pytest.mark.parametrize(("spacing", "axis"), [((1, 1, 1), 0), ((1, 3, 1), 1), ((0.9999, 1, 1), 0)])
+def test_slices_lie_across_the_coarsest_axis_and_are_axial_for_equals(tmp_path, spacing, axis):
+    """A labelled plane fills the picture where slices lie along it, and is a line in all others."""
+    coloured = []
+    for across in range(3):
+        labels = np.zeros((12, 12, 12), int)
+        labels[(slice(None),) * across + (5,)] = 1
+        overlay_figure(np.zeros((1, 12, 12, 12)), {"plane": labels}, tmp_path / f"{across}.png", spacing)
+        coloured.append(coloured_pixels(tmp_path / f"{across}.png"))
+    assert coloured.index(max(coloured)) == axis and max(coloured) > 3 * sorted(coloured)[1]

@@ -9,7 +9,6 @@ from PIL import Image
 
 from mednca_pipeline.evaluation.metrics import POLICY, Units
 from mednca_pipeline.evaluation.summary import evaluate_folder, found_labels, label_files, make_summary
-from mednca_pipeline.execution.executors import open_executor
 from mednca_pipeline.results.summary import CaseResult, SummaryUnits, read_summary, write_summary
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.files import read_json, write_json
@@ -133,9 +132,8 @@ def test_bad_files_are_named_and_the_others_kept(folders):
     assert summary.unmatched == ("e",)
 
 
-def test_a_worker_process_changes_nothing(folders):
-    with open_executor(1) as executor:
-        assert evaluate_folder(*folders, LABELS, Units(), executor) == evaluate_folder(*folders, LABELS, Units())
+def test_worker_processes_change_nothing(folders, workers):
+    assert evaluate_folder(*folders, LABELS, Units(), workers) == evaluate_folder(*folders, LABELS, Units())
 
 
 def test_maps_beside_the_labels_are_no_cases(tmp_path):

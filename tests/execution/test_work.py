@@ -9,7 +9,7 @@ import traceback
 import pytest
 
 from mednca_pipeline.execution.executors import open_executor
-from mednca_pipeline.execution.work import RemoteTraceback, Task, WorkersLost, results, run, run_in_order
+from mednca_pipeline.execution.work import Task, WorkersLost, results, run, run_in_order
 from mednca_pipeline.runtime.errors import InputError
 
 from .clusters import local_cluster
@@ -21,8 +21,9 @@ def cluster(tmp_path_factory):
         yield started.address
 
 
-@pytest.fixture(params=["here", "processes", "cluster"])
+@pytest.fixture(scope="module", params=["here", "processes", "cluster"])
 def executor(request):
+    """No test kills a worker of it."""
     address = request.getfixturevalue("cluster") if request.param == "cluster" else None
     with open_executor(2 if request.param == "processes" else 0, address) as opened:
         yield opened
@@ -138,6 +139,12 @@ def die_once(file):
     kill_oneself()
 
 
+def test_a_negative_number_of_workers_is_refused():
+    with pytest.raises(InputError) as caught, open_executor(-1):
+        pass
+    assert (caught.value.where, caught.value.found) == ("-np", "-1")
+
+
 def test_a_cluster_that_is_not_there_is_said(monkeypatch):
     pytest.importorskip("distributed", reason="Dask is not installed (the extra cluster)")
     from mednca_pipeline.execution import executors
@@ -146,10 +153,6 @@ def test_a_cluster_that_is_not_there_is_said(monkeypatch):
     with pytest.raises(InputError, match="--cluster tcp://127.0.0.1:9: expected a Dask scheduler there"):
         with open_executor(0, "tcp://127.0.0.1:9"):
             pass
-
-
-def test_a_remote_traceback_shows_as_text():
-    assert str(RemoteTraceback("line 1")) == "\nline 1"
 
 
 def tasks_of(function, *numbers):

@@ -7,12 +7,10 @@ import pytest
 
 from mednca_pipeline.datasets.check import check_dataset
 from mednca_pipeline.datasets.dataset import load_dataset
-from mednca_pipeline.execution.executors import open_executor
 from mednca_pipeline.fingerprint import extract
-from mednca_pipeline.fingerprint.extract import check_and_extract, extract_fingerprint, raw_sha256
+from mednca_pipeline.fingerprint.extract import check_and_extract, raw_sha256
 from mednca_pipeline.fingerprint.fingerprint import read_fingerprint, write_fingerprint
 from mednca_pipeline.phantom import write_phantom_dataset
-from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.images import read_labels
 
 
@@ -25,7 +23,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def fingerprint(folder):
-    return extract_fingerprint(load_dataset(folder))
+    return check_and_extract(load_dataset(folder))[1]
 
 
 def test_fingerprint_measures_the_files(folder, fingerprint):
@@ -42,10 +40,9 @@ def test_fingerprint_measures_the_files(folder, fingerprint):
     assert len(fingerprint.foreground) == len(dataset.channel_names)
 
 
-def test_workers_and_order_change_nothing(folder, fingerprint):
+def test_workers_and_order_change_nothing(folder, fingerprint, workers):
     seen = []
-    with open_executor(2) as executor:
-        report, parallel = check_and_extract(load_dataset(folder), executor, seen.append)
+    report, parallel = check_and_extract(load_dataset(folder), workers, seen.append)
     assert parallel == fingerprint
     dataset = load_dataset(folder)
     assert sorted(seen) == sorted(case.name for case in (*dataset.training, *dataset.test))
@@ -54,7 +51,7 @@ def test_workers_and_order_change_nothing(folder, fingerprint):
 
 def test_file_is_stable_and_read_back(folder, fingerprint, tmp_path):
     write_fingerprint(tmp_path / "a.json", fingerprint)
-    write_fingerprint(tmp_path / "b.json", extract_fingerprint(load_dataset(folder)))
+    write_fingerprint(tmp_path / "b.json", check_and_extract(load_dataset(folder))[1])
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
     assert read_fingerprint(tmp_path / "a.json") == fingerprint
     assert list(json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))) == sorted(
@@ -71,7 +68,8 @@ def test_identical_images_are_grouped(tmp_path):
     labels[2].write_bytes(labels[0].read_bytes())
     report, found = check_and_extract(load_dataset(folder))
     twins = (found.cases[0].name, found.cases[2].name)
-    assert found.identical_images() == (twins,) == report.identical
+    assert found.identical_images() == (twins,)
+    assert [(found.case, found.found) for found in report.findings] == [(twins[0], f"the same image as {twins[1]}")]
 
 
 def test_raw_digest_changes_with_any_file(tmp_path):
@@ -106,8 +104,6 @@ def test_fatal_findings_give_no_fingerprint(tmp_path):
     report, found = check_and_extract(load_dataset(folder))
     assert found is None
     assert {finding.file.name for finding in report.fatal} == {broken.name}
-    with pytest.raises(InputError, match=broken.name):
-        extract_fingerprint(load_dataset(folder))
 
 
 def test_unexpected_error_names_its_case_and_keeps_its_cause(folder, monkeypatch):
@@ -150,7 +146,7 @@ def test_two_dimensional_colour_images_are_measured(tmp_path):
         "file_ending": ".png",
     }
     (folder / "dataset.json").write_text(json.dumps(description), encoding="utf-8")
-    found = extract_fingerprint(load_dataset(folder))
+    found = check_and_extract(load_dataset(folder))[1]
     assert found.ndim == 2
     assert [case.classes["lesion"].extent for case in found.cases] == [(), (6, 15)]
     assert found.cases[0].foreground == ()

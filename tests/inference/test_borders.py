@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
+from mednca_pipeline.inference.options import PredictionOptions
 from mednca_pipeline.inference.predictor import Predictor
 from mednca_pipeline.models.registry import read_plans
 from mednca_pipeline.plans.plans import write_plans
@@ -34,7 +35,7 @@ def dice_without_and_with_margin(predictor, names, shared_data, margin):
 @pytest.fixture(scope="module")
 def trained(request, tmp_path_factory):
     """The predictor of the present plan's hippocampus network of 15 minutes, and cases it was not trained on."""
-    plans = read_plans(request.config.rootpath / "plans" / NAME / "plans.json")
+    plans = read_plans(request.config.rootpath / "plans" / "reference" / NAME / "plans.json")
     digest = plans.digest("2d", "mednca")
     kept = request.config.rootpath / "results" / "recipe" / "finals" / f"{NAME}_mednca_2d_15min_{digest[:8]}"
     if not kept.exists():
@@ -43,7 +44,7 @@ def trained(request, tmp_path_factory):
     shutil.copytree(kept, folder / "fold_0")
     write_plans(folder / "plans.json", plans)
     cases = sorted(json.loads((kept / "summary.json").read_text(encoding="utf-8"))["cases"])[:CASES]
-    return Predictor.from_folder(folder, folds=[0], quality=False, postprocess=False), cases
+    return Predictor.from_folder(folder, [0], PredictionOptions(quality=False, postprocess=False)), cases
 
 
 @pytest.mark.parametrize(

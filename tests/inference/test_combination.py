@@ -9,6 +9,7 @@ from PIL import Image
 
 from mednca_pipeline.cli.predict import main
 from mednca_pipeline.inference.combination import Combination
+from mednca_pipeline.inference.options import PredictionOptions
 from mednca_pipeline.inference.predictor import Predictor
 from mednca_pipeline.inference.trained import find_models
 from mednca_pipeline.runtime.errors import InputError
@@ -90,7 +91,7 @@ def test_score_and_threshold_are_of_the_first_model_that_has_a_score(tmp_path, f
     members = [Predictor.from_folder(folder) for folder in (folders[2], nca, folders[1])]  # the UNet has none
     prediction = Combination(members).predict(image, SPACING)
     assert prediction.quality == score and prediction.flag == "review"
-    unscored = [Predictor.from_folder(folder, quality=False) for folder in folders]
+    unscored = [Predictor.from_folder(folder, options=PredictionOptions(quality=False)) for folder in folders]
     assert Combination(unscored).predict(image, SPACING).flag == "not available"
 
 

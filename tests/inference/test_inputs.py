@@ -66,7 +66,7 @@ def test_jpeg_gives_png_and_a_name_taken_twice_is_that_inputs_problem(tmp_path):
     cases, _ = find_inputs(tmp_path, 1)
     assert [case.output for case in cases] == ["a.png", "a.png", "b.png", "Ü ñ.png"]
     assert [case.name for case in cases if case.problem] == ["a"]
-    assert "Rename one" in next(case.problem for case in cases if case.problem)
+    assert "Rename one" in next(case.problem.remedy for case in cases if case.problem)
 
 
 def test_series_below_a_folder(tmp_path):
@@ -83,7 +83,8 @@ def test_several_series_in_one_folder_are_listed_and_chosen(tmp_path):
         write_series(tmp_path / "two", number)
     cases, _ = find_inputs(tmp_path, 1)
     assert names(cases) == ["one", "two"] and cases[0].problem is None
-    assert f"{UID}.2" in cases[1].problem and f"{UID}.3" in cases[1].problem and "--series" in cases[1].problem
+    problem = cases[1].problem
+    assert f"{UID}.2" in problem.found and f"{UID}.3" in problem.found and "--series" in problem.remedy
     cases, _ = find_inputs(tmp_path, 1, [f"{UID}.3"])
     assert names(cases) == ["one", "two_series2"] and cases[1].problem is None
     assert {file.name for file in cases[1].files} == {f"series3_{index}.dcm" for index in range(3)}

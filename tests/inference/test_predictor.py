@@ -11,12 +11,13 @@ from scipy.ndimage import label
 from mednca_pipeline.inference import predictor as predictor_module
 from mednca_pipeline.inference.light import LightNetwork
 from mednca_pipeline.inference.network import Asked
-from mednca_pipeline.inference.predictor import Predictor
+from mednca_pipeline.inference.options import PredictionOptions
+from mednca_pipeline.inference.predictor import LoadedModel, Predictor
 from mednca_pipeline.inference.torch_nca import TorchNCA
 from mednca_pipeline.results.postprocessing import Postprocessing
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.files import write_json
-from mednca_pipeline.runtime.fire_masks import fire_masks
+from mednca_pipeline.runtime.fire_masks import RandomRun, fire_masks
 from mednca_pipeline.runtime.outline import Outline
 from mednca_pipeline.runtime.preprocessing import preprocess_image
 from mednca_pipeline.runtime.quality import Deviation
@@ -53,7 +54,7 @@ def test_segments_in_the_images_own_shape_with_more_than_one_label(folder, image
 @pytest.mark.parametrize("everywhere", [False, True])
 def test_quality_and_mean_are_those_of_the_single_runs(folder, image, everywhere):
     """Two random runs of each fold; those of the first are compared with the expected update."""
-    predictor = Predictor.from_folder(folder, runs=4, everywhere=everywhere)
+    predictor = Predictor.from_folder(folder, options=PredictionOptions(runs=4, everywhere=everywhere))
     prediction = predictor.predict(image, SPACING, with_variance=True)
     runs, scores = [], []
     for network in predictor.networks.values():
@@ -65,7 +66,9 @@ def test_quality_and_mean_are_those_of_the_single_runs(folder, image, everywhere
         assert prediction.quality[name] == pytest.approx(scores[0][name], rel=1e-4)
         assert prediction.quality[name] > 0.001
     assert prediction.maps.mean == pytest.approx(runs.mean(axis=(0, 1)), abs=1e-5)
-    assert prediction.maps.spread == pytest.approx(runs.reshape(4, *runs.shape[2:]).var(axis=0).sum(axis=0), abs=1e-5)
+    assert prediction.maps.grid_variance == pytest.approx(
+        runs.reshape(4, *runs.shape[2:]).var(axis=0).sum(axis=0), abs=1e-5
+    )
 
 
 def test_the_default_is_one_deterministic_pass_of_each_fold(folder, image):
@@ -78,7 +81,7 @@ def test_the_default_is_one_deterministic_pass_of_each_fold(folder, image):
         )
         passes.append(probabilities)
     np.testing.assert_allclose(prediction.maps.mean, np.mean(passes, axis=0), atol=1e-6)
-    other = Predictor.from_folder(folder, seed=1).predict(image, SPACING)
+    other = Predictor.from_folder(folder, options=PredictionOptions(seed=1)).predict(image, SPACING)
     # The seed is of the random run for the quality score.
     np.testing.assert_array_equal(prediction.maps.mean, other.maps.mean)
     assert prediction.quality != other.quality
@@ -87,7 +90,7 @@ def test_the_default_is_one_deterministic_pass_of_each_fold(folder, image):
 
 
 def test_the_quality_score_can_be_left_out(folder, image):
-    prediction = Predictor.from_folder(folder, quality=False).predict(image, SPACING)
+    prediction = Predictor.from_folder(folder, options=PredictionOptions(quality=False)).predict(image, SPACING)
     assert prediction.quality == {} and prediction.flag == "not available"
     np.testing.assert_array_equal(prediction.maps.mean, Predictor.from_folder(folder).predict(image, SPACING).maps.mean)
 
@@ -102,13 +105,15 @@ def test_numpy_and_torch_predict_the_same(tmp_path, image, config, everywhere, m
         all_open = replace(chosen.models["mednca"], outline=Outline(eps=1e-9, halo=1))
         plans = replace(plans, configs={config: chosen.with_model("mednca", all_open)})
     folder = save_model(tmp_path, plans, config=config, folds=(0,))
-    light = Predictor.from_folder(folder, runs=2)
+    light = Predictor.from_folder(folder, options=PredictionOptions(runs=2))
     assert isinstance(light.networks[0], LightNetwork)
     weights = folder / "fold_0" / "final.safetensors"
     torch_network = TorchNCA.from_weights(weights, plans, "mednca", config, "cpu", everywhere)
     for asked in (Asked(), Asked(runs=2)):
         found, expected = (
-            Predictor(plans, config, "mednca", {0: network}, runs=asked.runs).predict(image, SPACING)
+            Predictor(LoadedModel(plans, config, "mednca", {0: network}), PredictionOptions(runs=asked.runs)).predict(
+                image, SPACING
+            )
             for network in (light.networks[0], torch_network)
         )
         np.testing.assert_allclose(found.maps.mean, expected.maps.mean, atol=1e-5)
@@ -118,17 +123,17 @@ def test_numpy_and_torch_predict_the_same(tmp_path, image, config, everywhere, m
 
 def test_runs_count_over_all_folds_and_round_up(folder, caplog):
     with caplog.at_level("INFO"):
-        assert Predictor.from_folder(folder, runs=5).asked.runs == 3
+        assert Predictor.from_folder(folder, options=PredictionOptions(runs=5)).asked.runs == 3
     assert "rounded up to 3 per fold" in caplog.text
 
 
 def test_result_depends_on_the_seed_and_on_nothing_before(folder, image):
-    predictor = Predictor.from_folder(folder, runs=2)
+    predictor = Predictor.from_folder(folder, options=PredictionOptions(runs=2))
     first = predictor.predict(image, SPACING)
     predictor.predict(make_image(seed=5)[None], SPACING)
     torch.rand(3)
     again = predictor.predict(image, SPACING)
-    other = Predictor.from_folder(folder, runs=2, seed=1).predict(image, SPACING)
+    other = Predictor.from_folder(folder, options=PredictionOptions(runs=2, seed=1)).predict(image, SPACING)
     np.testing.assert_array_equal(first.maps.mean, again.maps.mean)
     assert np.abs(first.maps.mean - other.maps.mean).max() > 1e-3
 
@@ -143,41 +148,45 @@ def test_random_runs_draw_the_specified_masks(tmp_path, config, model, monkeypat
     for seen in network.see(np.ones((1, 5, 16, 16), np.float32)):
         if model == "mednca":
             cells = np.arange(math.prod(seen.levels[1].shape))
-            drawn.append(network._fires(7, 3, seen, 1, 2, cells).reshape(2, *seen.levels[1].shape))
+            drawn.append(network._fires(RandomRun(7, 3, 0.5), seen, 1, 2, cells).reshape(2, *seen.levels[1].shape))
         else:
             masks = network.masks(7, 3, seen)
             drawn.append(masks(1, 2, (16, 16) if config == "2d" else (6, 16, 16)).numpy())
     grid = (5, 16, 16) if config == "2d" else (6, 16, 16)
     assert len(drawn) == (3 if config == "2d" else 1)
     masks = np.concatenate(drawn, axis=1)
-    np.testing.assert_array_equal(masks.reshape(2, *grid), fire_masks(7, 3, 1, 2, grid, 0.5))
+    np.testing.assert_array_equal(masks.reshape(2, *grid), fire_masks(RandomRun(7, 3, 0.5), 1, range(2), grid))
 
 
 @pytest.mark.parametrize("model", ["mednca", "mednca_paper"])
 def test_batches_of_slices_change_nothing(tmp_path, image, model, monkeypatch):
     folder = save_model(tmp_path, make_plans(), model, folds=(0, 1))
-    whole = Predictor.from_folder(folder, runs=2).predict(image, SPACING)
+    whole = Predictor.from_folder(folder, options=PredictionOptions(runs=2)).predict(image, SPACING)
     monkeypatch.setattr("mednca_pipeline.runtime.network_input.CELLS_PER_BATCH", 1)
-    sliced = Predictor.from_folder(folder, runs=2).predict(image, SPACING)
+    sliced = Predictor.from_folder(folder, options=PredictionOptions(runs=2)).predict(image, SPACING)
     np.testing.assert_allclose(whole.maps.mean, sliced.maps.mean, atol=1e-5)
     assert whole.quality == pytest.approx(sliced.quality, rel=1e-3)
 
 
 def test_the_outline_is_computed_in_numpy_and_the_rest_in_torch(folder, tmp_path):
     assert isinstance(Predictor.from_folder(folder).networks[0], LightNetwork)
-    assert isinstance(Predictor.from_folder(folder, everywhere=True).networks[0], TorchNCA)
+    assert isinstance(Predictor.from_folder(folder, options=PredictionOptions(everywhere=True)).networks[0], TorchNCA)
     paper = save_model(tmp_path, make_plans(), "mednca_paper", folds=(0,))
     assert isinstance(Predictor.from_folder(paper).networks[0], TorchNCA)
 
 
 def test_small_image_is_padded_and_cropped_back(folder):
     small = make_image(shape=(3, 5, 4))[None]
-    assert Predictor.from_folder(folder, runs=2).predict(small, SPACING).labels.shape == (3, 5, 4)
+    assert Predictor.from_folder(folder, options=PredictionOptions(runs=2)).predict(small, SPACING).labels.shape == (
+        3,
+        5,
+        4,
+    )
 
 
 def test_unet_slides_over_images_larger_than_its_patch_and_has_no_quality(tmp_path, image):
     folder = save_model(tmp_path, make_plans(), model="unet_small", folds=(0,))
-    predictor = Predictor.from_folder(folder, runs=10)
+    predictor = Predictor.from_folder(folder, options=PredictionOptions(runs=10))
     sizes = []
     predictor.networks[0].module.net.register_forward_pre_hook(lambda _, inputs: sizes.append(inputs[0].shape[2:]))
     prediction = predictor.predict(image, SPACING)
@@ -188,7 +197,7 @@ def test_unet_slides_over_images_larger_than_its_patch_and_has_no_quality(tmp_pa
 
 def test_regions_are_written_in_their_order(tmp_path, image):
     folder = save_model(tmp_path, with_regions(make_plans()), folds=(0,))
-    prediction = Predictor.from_folder(folder, runs=2).predict(image, SPACING)
+    prediction = Predictor.from_folder(folder, options=PredictionOptions(runs=2)).predict(image, SPACING)
     whole, posterior = prediction.probabilities
     expected = np.where(posterior > 0.5, 2, np.where(whole > 0.5, 1, 0))
     np.testing.assert_array_equal(prediction.labels, expected)
@@ -212,19 +221,21 @@ def components_of(labels):
 
 
 def test_the_plans_components_are_kept_unless_refused(tmp_path, image):
-    raw = Predictor.from_folder(save_model(tmp_path / "old", make_plans()), runs=2).predict(image, SPACING)
+    raw = Predictor.from_folder(save_model(tmp_path / "old", make_plans()), options=PredictionOptions(runs=2)).predict(
+        image, SPACING
+    )
     before = components_of(raw.labels)
     assert before[0] > 2, "the random model's segmentation has no stray component to remove"
     assert raw.removed == ()
     folder = save_model(tmp_path, replace(make_plans(), components={"anterior": 2}))
-    predictor = Predictor.from_folder(folder, runs=2)
+    predictor = Predictor.from_folder(folder, options=PredictionOptions(runs=2))
     kept = predictor.predict(image, SPACING)
     assert components_of(kept.labels) == [2, before[1]]
     assert predictor.describe().endswith("keeping 2 components of anterior")
     ((name, islands, share),) = ((removed.name, removed.islands, removed.share) for removed in kept.removed)
     assert (name, islands) == ("anterior", before[0] - 2)
     assert share == pytest.approx(1 - (kept.labels == 1).sum() / (raw.labels == 1).sum())
-    refused = Predictor.from_folder(folder, runs=2, postprocess=False)
+    refused = Predictor.from_folder(folder, options=PredictionOptions(runs=2, postprocess=False))
     np.testing.assert_array_equal(raw.labels, refused.predict(image, SPACING).labels)
     assert "keeping" not in refused.describe()
     unet = save_model(tmp_path, replace(make_plans(), components={"anterior": 2}), model="unet_small", folds=(0,))
@@ -233,15 +244,26 @@ def test_the_plans_components_are_kept_unless_refused(tmp_path, image):
 
 def test_what_was_chosen_out_of_fold_goes_before_the_plan(tmp_path, image):
     folder = save_model(tmp_path, replace(make_plans(), components={"anterior": 2}))
-    raw = Predictor.from_folder(folder, runs=2, postprocess=False).predict(image, SPACING).labels
+    raw = (
+        Predictor.from_folder(folder, options=PredictionOptions(runs=2, postprocess=False))
+        .predict(image, SPACING)
+        .labels
+    )
     digest = make_plans().digest("2d", "mednca")
     chosen = {"schema": 1, "classes": ["anterior"], "digest": digest}
     write_json(folder / "postprocessing.json", chosen)
-    assert components_of(Predictor.from_folder(folder, runs=2).predict(image, SPACING).labels)[0] == 1
+    assert (
+        components_of(Predictor.from_folder(folder, options=PredictionOptions(runs=2)).predict(image, SPACING).labels)[
+            0
+        ]
+        == 1
+    )
     write_json(folder / "postprocessing.json", Postprocessing({}, {}, (0, 1), digest))
-    np.testing.assert_array_equal(raw, Predictor.from_folder(folder, runs=2).predict(image, SPACING).labels)
+    np.testing.assert_array_equal(
+        raw, Predictor.from_folder(folder, options=PredictionOptions(runs=2)).predict(image, SPACING).labels
+    )
     write_json(folder / "postprocessing.json", {**chosen, "digest": "chosen for other plans"})
-    assert Predictor.from_folder(folder, runs=2).components == {"anterior": 2}
+    assert Predictor.from_folder(folder, options=PredictionOptions(runs=2)).components == {"anterior": 2}
 
 
 @pytest.mark.parametrize(
@@ -294,7 +316,7 @@ def test_a_prepared_image_is_preprocessed_once_whatever_runs_on_it(tmp_path, ima
     prepared = predictor.prepare(image, SPACING)
     both, second = predictor.run(prepared), predictor.run(prepared, folds=[1], runs=3)
     assert len(calls) == 1
-    alone = Predictor.from_folder(folder, folds=[1], runs=3)
+    alone = Predictor.from_folder(folder, [1], PredictionOptions(runs=3))
     for found, expected in ((both, Predictor.from_folder(folder)), (second, alone)):
         np.testing.assert_array_equal(found.probabilities, expected.predict(image, SPACING).probabilities)
     with pytest.raises(InputError, match="some of 0, 1, found 5"):

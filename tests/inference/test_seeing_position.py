@@ -7,6 +7,7 @@ import pytest
 
 from mednca_pipeline.inference import torch_nca
 from mednca_pipeline.inference.network import Asked
+from mednca_pipeline.inference.options import PredictionOptions
 from mednca_pipeline.inference.predictor import Predictor
 from mednca_pipeline.plans.plans import Plans
 from mednca_pipeline.runtime.network_input import parts
@@ -74,7 +75,10 @@ def test_batches_and_tiles_see_their_part_of_the_places(config, tmp_path, monkey
     plans, _ = seeing_position(config)
     folder = save_model(tmp_path, plans, config=config, folds=(0,))
     image = np.random.default_rng(0).standard_normal((1, 5, 22, 17), dtype=np.float32)
-    networks = [Predictor.from_folder(folder, everywhere=everywhere).networks[0] for everywhere in (False, True)]
+    networks = [
+        Predictor.from_folder(folder, options=PredictionOptions(everywhere=everywhere)).networks[0]
+        for everywhere in (False, True)
+    ]
     whole = [probabilities(network, image) for network in networks]
     monkeypatch.setattr("mednca_pipeline.runtime.network_input.CELLS_PER_BATCH", 22 * 18 * 2)
     monkeypatch.setattr(torch_nca, "TILE_CELLS", {2: 50, 3: 200})

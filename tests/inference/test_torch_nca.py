@@ -6,8 +6,9 @@ import torch
 
 from mednca_pipeline.inference import torch_nca
 from mednca_pipeline.inference.network import Asked
+from mednca_pipeline.inference.options import PredictionOptions
 from mednca_pipeline.inference.predictor import Predictor
-from mednca_pipeline.runtime.fire_masks import fire_masks
+from mednca_pipeline.runtime.fire_masks import RandomRun, fire_masks
 from mednca_pipeline.runtime.quality import Deviation
 
 from .tiny_model import SPACING, make_plans, save_model
@@ -59,10 +60,10 @@ def test_tiles_draw_their_part_of_the_whole_masks_and_give_the_whole_result(tmp_
     np.testing.assert_array_equal(tiled.argmax(axis=0), whole.argmax(axis=0))
 
     if config == "2d":
-        masks = fire_masks(SEED, RUN, 1, STEPS, (SLICES, *PADDED), 0.5)[:, :, None]
+        masks = fire_masks(RandomRun(SEED, RUN, 0.5), 1, range(STEPS), (SLICES, *PADDED))[:, :, None]
         expected = [masks[:, :2], masks[:, 2:4], masks[:, 4:]]  # (steps, B, 1, *PADDED) of each batch of slices
     else:
-        expected = [fire_masks(SEED, RUN, 1, STEPS, (6, *PADDED), 0.5)[:, None, None]]
+        expected = [fire_masks(RandomRun(SEED, RUN, 0.5), 1, range(STEPS), (6, *PADDED))[:, None, None]]
     for draws, masks in zip(recorded, expected, strict=True):
         seen = np.zeros(masks.shape[3:], dtype=int)
         for grid, box, drawn in draws:
@@ -77,10 +78,12 @@ def test_the_quality_score_of_an_image_in_tiles_is_the_whole_images(tmp_path, mo
     """Its threshold is learned from images that run whole, and at the outline."""
     folder = save_model(tmp_path, make_plans(), model, folds=(0,))
     image = np.random.default_rng(0).standard_normal((1, SLICES, 40, 36)).astype(np.float32)
-    whole = Predictor.from_folder(folder, everywhere=True).predict(image, SPACING)
+    whole = Predictor.from_folder(folder, options=PredictionOptions(everywhere=True)).predict(image, SPACING)
     monkeypatch.setattr(torch_nca, "TILE_CELLS", {2: 200, 3: 200})
     for runs in (0, 2):
-        tiled = Predictor.from_folder(folder, everywhere=True, runs=runs).predict(image, SPACING)
+        tiled = Predictor.from_folder(folder, options=PredictionOptions(everywhere=True, runs=runs)).predict(
+            image, SPACING
+        )
         if not runs:
             assert tiled.quality == pytest.approx(whole.quality, rel=1e-4)
         assert set(tiled.quality) == set(whole.quality)

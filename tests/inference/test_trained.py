@@ -20,8 +20,8 @@ def test_the_only_trained_dataset_and_the_plans_configuration(tmp_path):
     save_model(tmp_path, make_plans(), config="2d", folds=(1, 0, 10))
     save_model(tmp_path, make_plans(), model="mednca_paper", folds=(0,))
     found = find_model(Workspace(tmp_path), None, "mednca", None)
-    assert (found.dataset, found.model, found.config, found.folds) == (DATASET, "mednca", "2d", (0, 1, 10))
-    assert find_model(Workspace(tmp_path), "4", "mednca", "3d").folds == (0,)
+    assert (found.folder.path.parent.name, found.model, found.config) == (DATASET, "mednca", "2d")
+    assert find_model(Workspace(tmp_path), "4", "mednca", "3d").folder.trained_folds() == (0,)
     assert find_model(Workspace(tmp_path), "4", "mednca_paper", None).config == "2d"
 
 
@@ -59,7 +59,7 @@ def test_a_copied_or_renamed_model_loads(tmp_path):
     shutil.copytree(folder.path, copied)
     np.testing.assert_array_equal(Predictor.from_folder(copied).predict(image, SPACING).labels, expected)
     (found,) = find_models(Workspace(tmp_path), None, [str(copied)], None)
-    assert (found.dataset, found.model, found.config, found.folder.path) == (DATASET, "unet_small", "2d", copied)
+    assert (found.model, found.config, found.folder.path) == ("unet_small", "2d", copied)
     beside = folder.path.with_name("a_copy")
     shutil.copytree(folder.path, beside)
     assert find_model(Workspace(tmp_path), None, "unet_small", None).folder == folder  # not its copy

@@ -1,4 +1,4 @@
-"""Med-NCA: the published network exactly, locality, fixed image channels, windows."""
+"""Med-NCA: the published network exactly, windows, training beside inference."""
 
 import dataclasses
 from dataclasses import replace
@@ -8,9 +8,8 @@ import pytest
 import torch
 
 from benchmarks.authors import published as published_plan
-from mednca_pipeline.models.fire_masks import DrawnMasks, draws_expected
 from mednca_pipeline.models.mednca import MedNCA
-from mednca_pipeline.models.nca import Cell, CellForm, run_steps
+from mednca_pipeline.models.nca import run_steps
 from mednca_pipeline.models.prediction import level_states, predict_logits
 from mednca_pipeline.models.registry import count_parameters
 from mednca_pipeline.plans.model_plans import LevelPlan, NCAPlan, TrainingPlan
@@ -69,64 +68,6 @@ def test_published_network_is_reproduced_with_its_recorded_masks(published, shar
         logits = published.logits(state)
     assert (low.movedim(1, -1) - golden["low_state"]).abs().max() < 1e-4
     assert (logits[:, 0] - golden["logit"]).abs().max() < 1e-4
-
-
-@pytest.mark.parametrize("perception", ["matrix", "paper"])
-@pytest.mark.parametrize("dim", [2, 3])
-def test_image_channels_stay_fixed_and_others_change(dim, perception):
-    cell = Cell(dim, 8, 12, 2, CellForm(perception, "none", "replicate"))
-    state = torch.randn(2, 8, *(5, 6, 7)[:dim])
-    after = run_steps(cell, state, None, 3)
-    assert torch.equal(after[:, :2], state[:, :2])
-    assert not torch.equal(after[:, 2:], state[:, 2:])
-
-
-@pytest.mark.parametrize("norm", ["none", "layer", "rms"])
-def test_a_cell_reads_its_neighbours_and_nothing_else(norm):
-    torch.manual_seed(0)
-    cell = Cell(2, 6, 32, 1, CellForm("matrix", norm, "zeros"))
-    torch.nn.init.normal_(cell.update.weight)
-    state = torch.randn(1, 6, 9, 9)
-    changed = state.clone()
-    changed[0, :, 4, 4] += 1
-    difference = (run_steps(cell, changed, None, 2) - run_steps(cell, state, None, 2)).abs().amax(dim=(0, 1))
-    assert difference[2:7, 2:7].min() > 0  # two steps reach two cells far
-    difference[2:7, 2:7] = 0
-    assert difference.max() < 1e-6
-
-
-def test_cells_that_do_not_fire_keep_their_state():
-    cell = Cell(2, 6, 10, 1, CellForm("matrix", "layer", "replicate"))
-    state, fired = torch.randn(1, 6, 8, 8), torch.rand(1, 1, 1, 8, 8) < 0.5
-    after = run_steps(cell, state, fired, 1)
-    still = ~fired[0].expand_as(state)
-    assert torch.equal(after[still], state[still])
-
-
-def test_cells_that_fire_apply_their_share_of_the_update():
-    cell = Cell(2, 6, 10, 1, CellForm("matrix", "layer", "replicate")).double()
-    state, fired = torch.randn(1, 6, 8, 8, dtype=torch.float64), torch.rand(1, 1, 1, 8, 8) < 0.5
-    change, shared = run_steps(cell, state, fired, 1) - state, run_steps(cell, state, fired, 1, share=0.75) - state
-    assert change.abs().max() > 0 and torch.allclose(shared, 0.75 * change, rtol=1e-12)
-
-
-@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
-def test_share_of_the_iterations_that_use_the_expected_update(share):
-    drawn = [draws_expected(share, torch.Generator().manual_seed(seed)) for seed in range(2000)]
-    assert sum(drawn) / len(drawn) == pytest.approx(share, abs=0.03)
-
-
-def test_no_number_is_drawn_where_all_iterations_are_alike():
-    generator = torch.Generator().manual_seed(0)
-    draws_expected(0.0, generator)
-    assert torch.equal(torch.rand(3, generator=generator), torch.rand(3, generator=torch.Generator().manual_seed(0)))
-
-
-def test_fire_rate_is_the_probability_to_fire():
-    masks = DrawnMasks(torch.Generator().manual_seed(0), 0.75, 8, torch.device("cpu"))
-    fired = masks(0, 4, (32, 32))
-    assert fired.shape == (4, 8, 1, 32, 32)
-    assert fired.float().mean().item() == pytest.approx(0.75, abs=0.01)
 
 
 @pytest.mark.parametrize(("fire_rate", "expected_share"), [(1.0, 0.0), (0.75, 1.0)])

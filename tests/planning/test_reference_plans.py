@@ -8,7 +8,7 @@ from mednca_pipeline.fingerprint.fingerprint import read_fingerprint
 from mednca_pipeline.models.registry import read_plans
 from mednca_pipeline.planning.planner import make_plans
 
-PLANS = Path(__file__).resolve().parents[2] / "plans"
+PLANS = Path(__file__).resolve().parents[2] / "plans" / "reference"
 NAMES = ("Dataset004_Hippocampus", "Dataset012_PROMISE12", "Dataset020_BUSI", "Dataset021_ChestXray")
 FOLDERS = sorted({*(PLANS / name for name in NAMES), *(file.parent for file in PLANS.glob("*/fingerprint.json"))})
 

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from mednca_pipeline.datasets.dataset import Case
-from mednca_pipeline.execution.executors import open_executor
-from mednca_pipeline.preprocessing.run import preprocess_dataset, preprocessing_digest
+from mednca_pipeline.preprocessing.run import Target, preprocess_dataset, preprocessing_digest
 from mednca_pipeline.preprocessing.store import CaseStore
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.images import read_image, write_labels
@@ -42,12 +41,18 @@ def _dataset(*cases):
     return SimpleNamespace(name="Dataset001_Test", training=cases)
 
 
-def _plans(plan=PLAN, dim=2, labels=LABELS):
-    return SimpleNamespace(labels=labels, config=lambda name: SimpleNamespace(preprocessing=plan, dim=dim))
+def _plans(plan=PLAN, dim=2, labels=LABELS, memory_bytes=None):
+    asked_for = {"memory": f"{memory_bytes}B"} if memory_bytes else {}
+    return SimpleNamespace(
+        labels=labels,
+        config=lambda name: SimpleNamespace(preprocessing=plan, dim=dim),
+        overrides=asked_for,
+        memory_bytes=memory_bytes or 1,
+    )
 
 
 def _run(cases, folder, plan=PLAN, **options):
-    return preprocess_dataset(_dataset(*cases), _plans(plan), "2d", folder, **options)
+    return preprocess_dataset(_dataset(*cases), Target.planned(_plans(plan), "2d", folder), **options)
 
 
 @pytest.fixture
@@ -67,7 +72,7 @@ def test_stored_case_is_the_preprocessed_image(cases, tmp_path):
     np.testing.assert_array_equal(labels, nib.load(cases[1].label).get_fdata().transpose(2, 1, 0))
     assert properties.slices == {"front": (2, 3), "back": (3, 4)}
     assert len(properties.voxels["front"]) == 18  # 3 x 3 x 2
-    assert properties.frame.original_shape == (6, 10, 12)
+    assert properties.frame.crop.shape == (6, 10, 12)
     store.require(["fall_0", "fall_1", "fall_2"], preprocessing_digest(PLAN, LABELS))
 
 
@@ -138,7 +143,7 @@ def test_digest_of_what_was_preprocessed_before_still_holds():
 def test_bad_cases_are_named_and_do_not_stop_the_others(cases, tmp_path):
     cases[0].images[0].write_bytes(b"no image")
     _save(np.zeros((5, 5, 5), np.uint8), cases[1].label)
-    with pytest.raises(InputError, match="2 of 3 cases could not") as caught:
+    with pytest.raises(InputError, match="2 of 3 cases that could not") as caught:
         _run(cases, tmp_path / "out")
     message = str(caught.value)
     assert "fall_0: " in message and "fall_1: " in message and "fall_2: " not in message
@@ -146,11 +151,11 @@ def test_bad_cases_are_named_and_do_not_stop_the_others(cases, tmp_path):
     assert CaseStore(tmp_path / "out").cases() == ["fall_2"]
 
 
-def test_workers_do_the_same_and_pass_on_the_real_traceback(cases, tmp_path):
+def test_workers_do_the_same_and_pass_on_the_real_traceback(cases, tmp_path, workers):
     _run(cases, tmp_path / "alone")
     _save(np.zeros((5, 5, 5), np.uint8), cases[1].label)
-    with pytest.raises(InputError, match="1 of 3 cases") as caught, open_executor(2) as executor:
-        _run(cases, tmp_path / "together", executor=executor)
+    with pytest.raises(InputError, match="1 of 3 cases") as caught:
+        _run(cases, tmp_path / "together", executor=workers)
     text = "".join(traceback.format_exception(caught.value))
     assert "in preprocess_case" in text and "fall_1" in str(caught.value)
     alone, together = CaseStore(tmp_path / "alone"), CaseStore(tmp_path / "together")
@@ -178,7 +183,8 @@ def test_a_case_that_needs_more_than_the_memory_is_refused_and_the_others_are_st
     array = np.asarray(nib.load(path).dataobj)
     nib.save(nib.Nifti1Image(array, np.diag([-40.0, -40.0, 1.0, 1.0])), path)
     with pytest.raises(InputError) as error:
-        _run(cases, tmp_path / "out", memory_bytes=2_000_000)
+        target = Target.planned(_plans(memory_bytes=2_000_000), "2d", tmp_path / "out")
+        preprocess_dataset(_dataset(*cases), target)
     said = str(error.value)
     assert f"{path}: expected an image that needs at most 2 MB of memory, as given" in said
     assert "6 x 10 x 12 voxels that become 6 x 400 x 480 after resampling, which need 4.61 MB or more" in said

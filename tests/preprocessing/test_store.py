@@ -62,7 +62,9 @@ def test_truncated_and_missing_files_name_the_case_and_the_remedy(tmp_path):
     store, *_ = _write(tmp_path, "a")
     path = tmp_path / "a.image.b2nd"
     path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(InputError, match="Case a: .*a.image.b2nd is missing or damaged.*--force"):
+    with pytest.raises(
+        InputError, match="a.image.b2nd: expected the preprocessed case a, .* missing or damaged.*--force"
+    ):
         store.image("a")
     with pytest.raises(InputError, match="b.properties.json: expected a JSON file, found no such file"):
         store.properties("b")
@@ -81,7 +83,7 @@ def test_require_names_cases_of_another_plan(tmp_path):
     _write(tmp_path, "a", digest="now")
     store, *_ = _write(tmp_path, "b", digest="before")
     store.require(["a"], "now")
-    with pytest.raises(InputError, match=r"2 cases .*\(b, c\).*mednca_plan_and_preprocess"):
+    with pytest.raises(InputError, match=r"2 cases that were not \(b, c\).*mednca_plan_and_preprocess"):
         store.require(["a", "b", "c"], "now")
 
 

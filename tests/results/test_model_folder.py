@@ -67,10 +67,10 @@ def test_folds_of_other_plans_or_cases_are_refused(tmp_path):
     folder = ModelFolder(tmp_path)
     for fold, digest, split in ((0, "a", "x"), (1, "b", "y"), (2, "a", "w"), ("all", "a", "")):
         folder.fold(fold).write_run(RunRecord(digest=digest, split=split))
-    with pytest.raises(InputError, match="holds fold_1 trained with other plans"):
+    with pytest.raises(InputError, match="found fold_1 trained with other plans"):
         folder.require_same_origin("a", ["x", "y", "z"])
     folder.fold(1).write_run(RunRecord(digest="a", split="y"))
-    with pytest.raises(InputError, match="holds fold_2 trained with other splits"):
+    with pytest.raises(InputError, match="found fold_2 trained with other splits"):
         folder.require_same_origin("a", ["x", "y", "z"])
     folder.require_same_origin("a", ["x", "y", "z"], besides=2)
     folder.require_same_origin("a", [])

@@ -5,10 +5,14 @@ import time
 import numpy as np
 import pytest
 
-from mednca_pipeline.runtime.fire_masks import fire_mask, fire_masks, philox4x32
+from mednca_pipeline.runtime.fire_masks import RandomRun, fire_masks, philox4x32
 
 ONES = 0xFFFFFFFF
 SEED = 0x1234_5678_9ABC_DEF0
+
+
+def fire_mask(seed, run, level, step, shape, rate):
+    return fire_masks(RandomRun(seed, run, rate), level, range(step, step + 1), shape)[0]
 
 
 @pytest.mark.parametrize(  # Random123's kat_vectors, philox4x32 with 10 rounds
@@ -50,7 +54,7 @@ def test_every_cell_by_its_own_counter():
 
 @pytest.mark.parametrize("shape", [(7,), (5, 6), (3, 100, 120)])
 def test_several_steps_are_the_single_steps(shape):
-    masks = fire_masks(SEED, 1, 2, 5, shape, 0.5, first_step=3)
+    masks = fire_masks(RandomRun(SEED, 1, 0.5), 2, range(3, 8), shape)
     assert masks.shape == (5, *shape)
     assert masks.dtype == bool
     for index, mask in enumerate(masks):
@@ -70,8 +74,9 @@ def test_several_steps_are_the_single_steps(shape):
     ],
 )
 def test_a_window_is_cut_from_the_whole_mask(shape, window):
-    whole = fire_masks(SEED, 0, 1, 3, shape, 0.5)
-    assert np.array_equal(fire_masks(SEED, 0, 1, 3, shape, 0.5, window), whole[(slice(None), *window)])
+    run = RandomRun(SEED, 0, 0.5)
+    whole = fire_masks(run, 1, range(3), shape)
+    assert np.array_equal(fire_masks(run, 1, range(3), shape, window), whole[(slice(None), *window)])
 
 
 def test_the_share_of_firing_cells():

@@ -11,7 +11,8 @@ from mednca_pipeline.models.mednca import MedNCA
 from mednca_pipeline.plans.model_plans import LevelPlan, NCAPlan, TrainingPlan
 from mednca_pipeline.runtime import light_nca
 from mednca_pipeline.runtime.errors import InputError
-from mednca_pipeline.runtime.fire_masks import fire_masks, fires_at
+from mednca_pipeline.runtime.fire_masks import RandomRun, fire_masks, fires_at
+from mednca_pipeline.runtime.folding import Architecture
 from mednca_pipeline.runtime.folding import light_nca as folded
 from mednca_pipeline.runtime.light_nca import level_by_level, pyramid
 from mednca_pipeline.runtime.outline import Outline
@@ -54,11 +55,10 @@ def make_image(size, seed=0):
 def light(network):
     plan = network.plan
     weights = {name: value.numpy() for name, value in network.state_dict().items()}
-    form = {"fire_rate": plan.fire_rate, "border": plan.border, "norm": plan.norm, "sigmoid": network.sigmoid}
-    levels = [(level.factor, level.steps) for level in plan.levels]
-    return folded(
-        weights, levels, channels=plan.channels, n_image=network.n_image, n_outputs=3, source="memory", **form
-    )
+    levels = tuple((level.factor, level.steps) for level in plan.levels)
+    cell = {"fire_rate": plan.fire_rate, "border": plan.border, "norm": plan.norm, "sigmoid": network.sigmoid}
+    form = Architecture(levels, plan.channels, network.n_image, n_outputs=3, **cell)
+    return folded(weights, form, "memory")
 
 
 def both(network, image, outline, runs=()):
@@ -78,12 +78,13 @@ def both(network, image, outline, runs=()):
 
 
 def partial_fires(run, dim):
-    return lambda level, steps, cells: fires_at(5, run, level, steps, cells, FIRE_RATE)
+    return lambda level, steps, cells: fires_at(RandomRun(5, run, FIRE_RATE), level, range(steps), cells)
 
 
 def partial_masks(run, dim, batch):
     def fires(level, steps, grid):
-        whole = fire_masks(5, run, level, steps, (batch, *grid), FIRE_RATE)  # slices are the first axis of the grid
+        shape = (batch, *grid)  # slices are the first axis of the grid
+        whole = fire_masks(RandomRun(5, run, FIRE_RATE), level, range(steps), shape)
         return torch.from_numpy(whole)[:, :, None]
 
     return fires
@@ -199,7 +200,8 @@ def test_weights_of_another_plan_are_refused():
 def test_fires_at_are_the_whole_masks_values():
     cells = np.sort(np.random.default_rng(0).choice(330, 100, replace=False))
     for seed in (0, 2**40 + 3):
-        whole = fire_masks(seed, 2, 1, 5, (3, 10, 11), 0.75).reshape(5, -1)
-        np.testing.assert_array_equal(fires_at(seed, 2, 1, 5, cells, 0.75), whole[:, cells])
-    assert fires_at(0, 0, 0, 2, cells, 1.0).all() and not fires_at(0, 0, 0, 2, cells, 0.0).any()
-    assert fires_at(0, 0, 0, 3, cells[:0], 0.5).shape == (3, 0)
+        whole = fire_masks(RandomRun(seed, 2, 0.75), 1, range(5), (3, 10, 11)).reshape(5, -1)
+        np.testing.assert_array_equal(fires_at(RandomRun(seed, 2, 0.75), 1, range(5), cells), whole[:, cells])
+    assert fires_at(RandomRun(0, 0, 1.0), 0, range(2), cells).all()
+    assert not fires_at(RandomRun(0, 0, 0.0), 0, range(2), cells).any()
+    assert fires_at(RandomRun(0, 0, 0.5), 0, range(3), cells[:0]).shape == (3, 0)

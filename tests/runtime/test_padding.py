@@ -1,11 +1,11 @@
 import numpy as np
 
-from mednca_pipeline.runtime.padding import Pad, padded_shape
+from mednca_pipeline.runtime.padding import Pad
 
 
 def test_padded_shape():
-    assert padded_shape((30, 50, 17), (32, 48, 16), (4, 4, 8)) == (32, 52, 24)
-    assert padded_shape((30, 50), (1, 1), 16) == (32, 64)
+    assert Pad.to((30, 50, 17), (32, 48, 16), (4, 4, 8)).padded_shape == (32, 52, 24)
+    assert Pad.to((30, 50), (1, 1), 16).padded_shape == (32, 64)
 
 
 def test_pad_replicates_edges_around_the_centre_and_crops_back():

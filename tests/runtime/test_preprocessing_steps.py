@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from mednca_pipeline.runtime.cropping import Crop
-from mednca_pipeline.runtime.labels import Labels
 from mednca_pipeline.runtime.normalisation import Normalise
 from mednca_pipeline.runtime.padding import Pad
 from mednca_pipeline.runtime.permuting import Permute
@@ -16,14 +15,13 @@ from mednca_pipeline.runtime.preprocessing import (
     frame_of,
     preprocess_image,
     preprocess_labels,
-    restore_labels,
-    restore_volume,
 )
 from mednca_pipeline.runtime.preprocessing_steps import Frame
 from mednca_pipeline.runtime.records import from_dict
 from mednca_pipeline.runtime.resampling import LINEAR, NEAREST, Resample
 
-LABELS = Labels(("left", "right"), ((1,), (2,)))
+from .boxes import LABELS, image_and_labels
+
 ORDERS = tuple(permutations(range(3)))
 
 EXACT_STEPS = [
@@ -75,19 +73,6 @@ def test_normalising_leaves_labels_and_probabilities_alone():
     assert step.inverse(labels) is labels
 
 
-def image_and_labels(shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """An image (1, *shape) in a border of zeros, one voxel wide, and two boxes as its labels (*shape)."""
-    image = np.zeros((1, *shape), np.float32)
-    inside = (0, *(slice(1, -1) for _ in shape))
-    image[inside] = np.random.default_rng(0).uniform(1, 2, image[inside].shape)
-    labels = np.zeros(shape, np.uint8)
-    middle = shape[-1] // 2
-    box = tuple(slice(size // 4, size - size // 4) for size in shape[:-1])
-    labels[(*box, slice(shape[-1] // 4, middle))] = 1
-    labels[(*box, slice(middle, shape[-1] - shape[-1] // 4))] = 2
-    return image, labels
-
-
 WAYS = [  # shape of the image, its spacing, axis order, target spacing
     ((21, 30), (1.0, 1.0), (), (None, None, None)),
     ((21, 30), (0.7, 1.3), (), (None, 1.0, 1.0)),
@@ -104,17 +89,17 @@ def test_labels_and_probabilities_go_to_the_grid_and_back(shape, spacing_mm, ord
     image, labels = image_and_labels(shape)
     data, frame = preprocess_image(image, spacing_mm, plan)
     taught = preprocess_labels(labels, frame, LABELS)
-    assert data.shape[1:] == taught.shape == frame.preprocessed_shape
-    restored = restore_labels(iter(LABELS.encode(taught)), frame, LABELS)
+    assert data.shape[1:] == taught.shape == frame.resample.resampled_shape
+    restored = frame.restore_labels(iter(LABELS.encode(taught)), LABELS)
     assert restored.shape == shape and restored.dtype == np.uint8
-    volume = restore_volume(data[0], frame)
+    volume = frame.restore(data[0])
     if set(target_mm) == {None}:
         assert np.array_equal(restored, labels)
         assert np.array_equal(volume, image[0])
     for value in (1, 2):
         both = np.count_nonzero((restored == value) & (labels == value))
         assert 2 * both / (np.count_nonzero(restored == value) + np.count_nonzero(labels == value)) > 0.9
-    everywhere = restore_volume(np.ones(taught.shape, np.float32), frame, outside=-1.0)
+    everywhere = frame.restore(np.ones(taught.shape, np.float32), outside=-1.0)
     assert np.array_equal(everywhere > 0, image[0] != 0)
 
 
@@ -122,17 +107,17 @@ def test_labels_and_probabilities_go_to_the_grid_and_back(shape, spacing_mm, ord
 def test_an_image_of_zeros_keeps_its_extent(shape, order):
     frame = frame_of(np.zeros((1, *shape)), (2.0,) * len(shape), PreprocessingPlan(order, (None, 1.0, 1.0), ("none",)))
     assert frame.crop.box == tuple((0, size) for size in shape)
-    background = np.zeros((3, *frame.preprocessed_shape), np.float32)
+    background = np.zeros((3, *frame.resample.resampled_shape), np.float32)
     background[0] = 1
-    assert np.array_equal(restore_labels(background, frame, LABELS), np.zeros(shape))
+    assert np.array_equal(frame.restore_labels(background, LABELS), np.zeros(shape))
 
 
 def test_of_equally_probable_classes_the_first_is_restored():
     frame = frame_of(np.ones((1, 4, 6)), (1.0, 1.0), PreprocessingPlan((), (None, 2.0, 2.0), ("none",)))
-    even = np.full((3, *frame.preprocessed_shape), 1 / 3, np.float32)
-    assert not restore_labels(even, frame, LABELS).any()
+    even = np.full((3, *frame.resample.resampled_shape), 1 / 3, np.float32)
+    assert not frame.restore_labels(even, LABELS).any()
     even[0] = 0
-    assert (restore_labels(even, frame, LABELS) == 1).all()
+    assert (frame.restore_labels(even, LABELS) == 1).all()
 
 
 def test_a_frame_survives_json():

@@ -64,7 +64,7 @@ def test_volumes_are_changed_as_a_whole():
 
 
 def test_unknown_or_missing_kinds_are_named():
-    with pytest.raises(InputError, match="artefact_kinds snow: expected some of noise"):
+    with pytest.raises(InputError, match="artefact_kinds: expected some of noise.*found snow"):
         replace(ALWAYS, kinds=("snow",))
-    with pytest.raises(InputError, match="expected artefact_kinds"):
+    with pytest.raises(InputError, match="artefact_kinds: expected some of noise.*found none"):
         replace(ALWAYS, kinds=())

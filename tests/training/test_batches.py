@@ -7,7 +7,7 @@ import pytest
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.labels import Labels
 from mednca_pipeline.training.artefacts import ArtefactRecipe
-from mednca_pipeline.training.batches import BatchRecipe, Sampler, make_batch
+from mednca_pipeline.training.batches import BatchRecipe, Sampler
 
 from .preprocessed_store import TWO_CLASSES, write_store
 
@@ -33,7 +33,7 @@ def recipe(tmp_path):
 
 
 def test_shapes_and_types(recipe):
-    batch = make_batch(replace(recipe, augmentation=1.0), 0)
+    batch = Sampler(replace(recipe, augmentation=1.0)).batch(0)
     assert batch.image.shape == (4, 1, 16, 24) and batch.image.dtype == np.float32
     assert batch.labels.shape == (4, 16, 24) and batch.labels.dtype == np.int16
     assert batch.origin.shape == (4, 2) and batch.origin.dtype == np.int64
@@ -44,14 +44,14 @@ def test_a_sample_depends_on_seed_fold_iteration_and_index_only(recipe):
     sampler = Sampler(recipe)
     for iteration in range(7):
         sampler.batch(iteration)
-    after, fresh = sampler.batch(7), make_batch(recipe, 7)
+    after, fresh = sampler.batch(7), Sampler(recipe).batch(7)
     for name in batch_fields(fresh):
         np.testing.assert_array_equal(getattr(after, name), getattr(fresh, name))
     others = [
-        make_batch(recipe, 8),
-        make_batch(replace(recipe, seed=1), 7),
-        make_batch(replace(recipe, fold=1), 7),
-        make_batch(replace(recipe, fold="all"), 7),
+        Sampler(recipe).batch(8),
+        Sampler(replace(recipe, seed=1)).batch(7),
+        Sampler(replace(recipe, fold=1)).batch(7),
+        Sampler(replace(recipe, fold="all")).batch(7),
     ]
     assert all(not np.array_equal(other.image, fresh.image) for other in others)
     assert not np.array_equal(fresh.image[0], fresh.image[1])
@@ -62,7 +62,7 @@ def test_artefacts_change_images_alone_and_depend_on_the_sample_only(recipe):
     image = np.random.default_rng(0).normal(size=image.shape).astype(np.float32)  # a constant slice has no noise
     write_store(recipe.store, {"a": (image, labels), "b": (image, labels)}, dim=2)
     kinds = ArtefactRecipe(1.0, ("bias_field", "noise"), (math.inf, 1.0, 1.0), standardised=True)
-    plain, changed = make_batch(recipe, 3), make_batch(replace(recipe, artefacts=kinds), 3)
+    plain, changed = Sampler(recipe).batch(3), Sampler(replace(recipe, artefacts=kinds)).batch(3)
     np.testing.assert_array_equal(changed.labels, plain.labels)
     np.testing.assert_array_equal(changed.origin, plain.origin)
     assert all(not np.allclose(image, other) for image, other in zip(changed.image, plain.image, strict=True))
@@ -79,7 +79,7 @@ def test_all_samples_show_foreground_when_forced(recipe):
     forced = replace(recipe, foreground_share=1.0)
     seen = {0: 0, 1: 0, 2: 0}
     for iteration in range(30):
-        batch = make_batch(forced, iteration)
+        batch = Sampler(forced).batch(iteration)
         for labels, origin in zip(batch.labels, batch.origin, strict=True):
             top, left = origin
             assert labels[top : top + 8, left : left + 8].any()
@@ -92,12 +92,12 @@ def test_all_samples_show_foreground_when_forced(recipe):
 
 def test_unforced_samples_come_from_all_slices(recipe):
     free = replace(recipe, foreground_share=0.0, cases=("a",))
-    drawn = {int(index) for iteration in range(30) for index in make_batch(free, iteration).image[:, 0, 0, 0]}
+    drawn = {int(index) for iteration in range(30) for index in Sampler(free).batch(iteration).image[:, 0, 0, 0]}
     assert drawn == set(range(10))
 
 
 def test_windows_are_aligned_and_inside(recipe):
-    origins = np.concatenate([make_batch(recipe, iteration).origin for iteration in range(40)])
+    origins = np.concatenate([Sampler(recipe).batch(iteration).origin for iteration in range(40)])
     assert (origins % 4 == 0).all()
     assert (origins >= 0).all() and (origins + 8 <= SIZE).all()
     assert {tuple(origin) for origin in origins[::2]} > {(0, 0), (8, 16)}  # both corners are reached
@@ -108,13 +108,13 @@ def test_a_forced_patch_shows_the_outline(tmp_path):
     labels[:, 8:28, 8:28] = 1
     write_store(tmp_path, {"a": (labels[None].astype(np.float32), labels)}, dim=2)
     recipe = BatchRecipe(tmp_path, ("a",), TWO_CLASSES, 2, (32, 32), (8, 8), (2, 2), 16, 1.0, augmentation=0.0)
-    batch = make_batch(recipe, 0)
+    batch = Sampler(recipe).batch(0)
     shown = [labels[y : y + 8, x : x + 8] for labels, (y, x) in zip(batch.labels, batch.origin, strict=True)]
     assert all(0 < patch.mean() < 1 for patch in shown)  # in the middle of the square it would be 1
 
 
 def test_whole_image_as_patch_starts_at_zero(recipe):
-    assert not make_batch(replace(recipe, patch=SIZE), 0).origin.any()
+    assert not Sampler(replace(recipe, patch=SIZE)).batch(0).origin.any()
 
 
 def test_small_images_are_centred_and_their_edges_replicated(tmp_path):
@@ -123,7 +123,7 @@ def test_small_images_are_centred_and_their_edges_replicated(tmp_path):
     labels[0, 2, 4] = 2
     write_store(tmp_path, {"a": (image, labels)}, dim=2)
     recipe = BatchRecipe(tmp_path, ("a",), TWO_CLASSES, 2, (6, 8), (6, 8), (2, 2), 1, augmentation=0.0)
-    batch = make_batch(recipe, 0)
+    batch = Sampler(recipe).batch(0)
     rows, columns = [0, 0, 1, 2, 2, 2], [0, 0, 1, 2, 3, 4, 4, 4]  # 1 row before and 2 after; 1 column and 2
     np.testing.assert_array_equal(batch.image[0, 0], image[0, 0][np.ix_(rows, columns)])
     np.testing.assert_array_equal(batch.labels[0], labels[0][np.ix_(rows, columns)])
@@ -140,7 +140,7 @@ def test_larger_images_are_cropped_around_the_forced_foreground(tmp_path, dim):
     recipe = BatchRecipe(tmp_path, ("a",), TWO_CLASSES, dim, size, size, (2,) * dim, 8, 1.0, augmentation=0.0)
     places = set()
     for iteration in range(4):
-        batch = make_batch(recipe, iteration)
+        batch = Sampler(recipe).batch(iteration)
         assert (batch.labels == 1).reshape(8, -1).sum(axis=1).tolist() == [1] * 8
         np.testing.assert_array_equal(batch.image[:, 1], batch.labels)
         places |= set(batch.image[:, 0].reshape(8, -1)[:, 0])
@@ -150,7 +150,7 @@ def test_larger_images_are_cropped_around_the_forced_foreground(tmp_path, dim):
 def test_volumes(tmp_path):
     write_store(tmp_path, {"a": _volume()}, dim=3)
     recipe = BatchRecipe(tmp_path, ("a",), TWO_CLASSES, 3, (12, 16, 24), (4, 8, 8), (2, 4, 4), 2, 1.0)
-    batch = make_batch(recipe, 0)
+    batch = Sampler(recipe).batch(0)
     assert batch.image.shape == (2, 1, 12, 16, 24) and batch.labels.shape == (2, 12, 16, 24)
     for labels, (s, h, w) in zip(batch.labels, batch.origin, strict=True):
         assert labels[s : s + 4, h : h + 8, w : w + 8].any()
@@ -160,7 +160,7 @@ def test_regions_may_overlap(tmp_path):
     whole_and_core = Labels(names=("whole", "core"), values=((1, 2), (2,)), region_order=(1, 2))
     write_store(tmp_path, {"a": _volume()}, 2, whole_and_core)
     recipe = BatchRecipe(tmp_path, ("a",), whole_and_core, 2, SIZE, (8, 8), (4, 4), 4, 1.0, augmentation=0.0)
-    drawn = {int(index) for i in range(10) for index in make_batch(recipe, i).image[:, 0, 0, 0]}
+    drawn = {int(index) for i in range(10) for index in Sampler(recipe).batch(i).image[:, 0, 0, 0]}
     assert drawn == {3, 4}
 
 
@@ -168,19 +168,21 @@ def test_case_without_foreground_is_sampled_all_the_same(tmp_path):
     image, labels = _volume()
     write_store(tmp_path, {"empty": (image, 0 * labels)}, dim=2)
     recipe = BatchRecipe(tmp_path, ("empty",), TWO_CLASSES, 2, SIZE, (8, 8), (4, 4), 4, 1.0, augmentation=0.0)
-    assert not make_batch(recipe, 0).labels.any()
+    assert not Sampler(recipe).batch(0).labels.any()
 
 
 def test_errors_name_the_case(recipe):
     (recipe.store / "a.image.b2nd").unlink()
-    with pytest.raises(InputError, match=r"Case a: .*a\.image\.b2nd is missing or damaged"):
-        make_batch(replace(recipe, cases=("a",)), 0)
+    with pytest.raises(
+        InputError, match=r"a\.image\.b2nd: expected the preprocessed case a, found .*missing or damaged"
+    ):
+        Sampler(replace(recipe, cases=("a",))).batch(0)
     with pytest.raises(InputError, match="no-such-case.properties.json: expected a JSON file, found no such file"):
-        make_batch(replace(recipe, cases=("no-such-case",)), 0)
+        Sampler(replace(recipe, cases=("no-such-case",))).batch(0)
 
 
 def test_impossible_recipes_are_refused(recipe):
-    with pytest.raises(InputError, match="No training cases"):
+    with pytest.raises(InputError, match="expected cases to train on, found none"):
         replace(recipe, cases=())
     with pytest.raises(ValueError, match="larger than image_size"):
         replace(recipe, patch=(32, 8))

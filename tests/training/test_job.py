@@ -71,7 +71,7 @@ def test_cases_of_the_store_that_the_fingerprint_does_not_know_do_not_count(work
 def test_a_case_of_another_plan_is_refused(workspace, store):
     name = cases_of(workspace, 0)[0]
     (store.folder / f"{name}.properties.json").unlink()
-    with pytest.raises(InputError, match=f"not preprocessed with the present plan .{name}"):
+    with pytest.raises(InputError, match=f"preprocessed with the present plan, found . cases that were not .{name}"):
         cases_of(workspace, 0)
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mednca_pipeline.training.batches import BatchRecipe, make_batch
+from mednca_pipeline.training.batches import BatchRecipe, Sampler
 from mednca_pipeline.training.workers import BatchSource
 
 from .preprocessed_store import TWO_CLASSES, write_store
@@ -35,14 +35,14 @@ def test_in_process_batches_come_in_order_from_any_start(recipe):
     source = BatchSource(recipe)
     first = [next(source) for _ in range(9)]
     _assert_same([next(BatchSource(recipe, start_iteration=7))], first[7:8])
-    _assert_same([make_batch(recipe, 3)], first[3:4])
+    _assert_same([Sampler(recipe).batch(3)], first[3:4])
     source.close()
     with pytest.raises(StopIteration):
         next(source)
 
 
 def test_workers_make_the_same_batches_in_the_same_order(recipe):
-    expected = [make_batch(recipe, iteration) for iteration in range(2, 8)]
+    expected = [Sampler(recipe).batch(iteration) for iteration in range(2, 8)]
     with BatchSource(recipe, start_iteration=2, workers=2) as source:
         _assert_same([next(source) for _ in range(6)], expected)
     with pytest.raises(StopIteration):
@@ -52,7 +52,7 @@ def test_workers_make_the_same_batches_in_the_same_order(recipe):
 def test_error_in_a_worker_carries_case_and_traceback(recipe):
     bad = replace(recipe, cases=recipe.cases[:1])
     shutil.copy(bad.store / f"{bad.cases[0]}.image.b2nd", bad.store / f"{bad.cases[0]}.labels.b2nd")
-    with BatchSource(bad, workers=1, prefetch=1) as source:
+    with BatchSource(bad, workers=1) as source:
         with pytest.raises(RuntimeError, match="case fall_0_ß .*iteration 0, sample 0") as caught:
             next(source)
     text = "".join(traceback.format_exception(caught.value))

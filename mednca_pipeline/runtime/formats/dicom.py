@@ -92,7 +92,8 @@ def choose_series(found: Sequence[Series], choices: Sequence[str] = ()) -> list[
     """One series per folder: a series that is alone in its folder, and where there are several, those in `choices`.
 
     choices: uids, numbers (as counted within each folder), or "all".
-    Raises InputError, listing the series, when a folder has several and none is chosen, or when a choice fits none.
+    Raises InputError, listing the series, when a folder has several and none is chosen, or when a choice fits none; and
+    the problem of a series that is chosen.
     """
     wanted = {str(choice).strip() for choice in choices}
     folders: dict[Path, list[Series]] = defaultdict(list)
@@ -110,6 +111,9 @@ def choose_series(found: Sequence[Series], choices: Sequence[str] = ()) -> list[
     elif undecided:
         problem = "several in one folder"
     else:
+        for series in chosen:
+            if series.problem:
+                raise series.problem
         return chosen
     listed = f"{problem}:\n{_listing(undecided or found)}"
     raise InputError("", "one DICOM series per folder", listed, "Choose with --series NUMBER or UID.")

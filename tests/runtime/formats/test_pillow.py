@@ -37,7 +37,7 @@ def test_2d_grey_rgb_and_bilevel(tmp_path, ending):
     assert (bits == (GREY > 127)).all()
     for name, channels in (("grey", 1), ("rgb", 3)):
         header = read_header(tmp_path / f"{name}{ending}")
-        assert (header.channels, header.shape, header.ndim) == (channels, (6, 5), 2)
+        assert (header.channels, header.shape) == (channels, (6, 5))
 
 
 @pytest.mark.parametrize("ending", [".png", ".tif"])

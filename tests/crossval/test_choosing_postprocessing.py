@@ -1,26 +1,19 @@
 """When it is chosen to remove all but the largest components of a class."""
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from mednca_pipeline.crossval.choosing_postprocessing import choose_postprocessing
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.labels import Labels
 
+from ..evaluation.predicted import write_rows
+
 TWO = Labels(("one", "two"), ((1,), (2,)))
 
 
-def write(folder, **cases):
-    folder.mkdir()
-    for case, labels in cases.items():
-        Image.fromarray(np.array([labels], np.uint8)).save(folder / f"{case}.png")
-    return {case: folder / f"{case}.png" for case in cases}
-
-
 def test_chosen_where_it_helps_and_only_there(tmp_path):
-    references = write(tmp_path / "r", a=[1, 1, 0, 0, 2, 2, 0, 2], b=[1, 1, 0, 0, 0, 0, 0, 0])
-    predictions = write(tmp_path / "p", a=[1, 1, 0, 1, 2, 2, 0, 2], b=[1, 1, 0, 0, 0, 0, 0, 0])
+    references = write_rows(tmp_path / "r", a=[1, 1, 0, 0, 2, 2, 0, 2], b=[1, 1, 0, 0, 0, 0, 0, 0])
+    predictions = write_rows(tmp_path / "p", a=[1, 1, 0, 1, 2, 2, 0, 2], b=[1, 1, 0, 0, 0, 0, 0, 0])
     chosen, evidence = choose_postprocessing(predictions, references, TWO)
     assert chosen == {"one": 1}  # class two truly has two parts
     assert evidence["one"]["dice_before"]["one"] == pytest.approx((4 / 5 + 1) / 2)
@@ -29,8 +22,8 @@ def test_chosen_where_it_helps_and_only_there(tmp_path):
 
 
 def test_the_plans_number_is_tried_and_kept_where_nothing_changes(tmp_path):
-    references = write(tmp_path / "r", a=[1, 1, 0, 0, 2, 2, 0, 2, 0, 0])
-    predictions = write(tmp_path / "p", a=[1, 1, 0, 0, 2, 2, 0, 2, 2, 0])
+    references = write_rows(tmp_path / "r", a=[1, 1, 0, 0, 2, 2, 0, 2, 0, 0])
+    predictions = write_rows(tmp_path / "p", a=[1, 1, 0, 0, 2, 2, 0, 2, 2, 0])
     chosen, evidence = choose_postprocessing(predictions, references, TWO, {"two": 2})
     assert chosen == {"two": 2}
     assert {name: entry["components"] for name, entry in evidence.items()} == {"one": 1, "two": 2}
@@ -41,14 +34,14 @@ def test_the_plans_number_is_tried_and_kept_where_nothing_changes(tmp_path):
 
 def test_not_chosen_where_nothing_changes(tmp_path):
     same = {"a": [1, 1, 0, 2, 2, 0]}
-    assert choose_postprocessing(write(tmp_path / "p", **same), write(tmp_path / "r", **same), TWO)[0] == {}
+    assert choose_postprocessing(write_rows(tmp_path / "p", **same), write_rows(tmp_path / "r", **same), TWO)[0] == {}
 
 
 def test_not_chosen_where_one_class_pays_for_another(tmp_path):
     """Removing the stray part of `whole` helps it, but takes a true part of `core` away."""
     labels = Labels(("whole", "core"), ((1, 2), (2,)), (1, 2))
-    references = write(tmp_path / "r", a=[1, 1, 1, 0, 2, 0, 0, 0], b=[1, 1, 1, 0, 0, 0, 0, 0])
-    predictions = write(tmp_path / "p", a=[1, 1, 1, 0, 2, 0, 0, 0], b=[1, 1, 1, 0, 1, 1, 0, 0])
+    references = write_rows(tmp_path / "r", a=[1, 1, 1, 0, 2, 0, 0, 0], b=[1, 1, 1, 0, 0, 0, 0, 0])
+    predictions = write_rows(tmp_path / "p", a=[1, 1, 1, 0, 2, 0, 0, 0], b=[1, 1, 1, 0, 1, 1, 0, 0])
     chosen, evidence = choose_postprocessing(predictions, references, labels)
     assert evidence["whole"]["dice_after"]["whole"] > evidence["whole"]["dice_before"]["whole"]
     assert chosen == {}
@@ -56,12 +49,12 @@ def test_not_chosen_where_one_class_pays_for_another(tmp_path):
 
 def test_prediction_without_reference_is_an_error(tmp_path):
     with pytest.raises(InputError, match="none for a"):
-        choose_postprocessing(write(tmp_path / "p", a=[1]), {}, TWO)
+        choose_postprocessing(write_rows(tmp_path / "p", a=[1]), {}, TWO)
 
 
 def test_ignored_voxels_count_neither_before_nor_after(tmp_path):
     labels = Labels(("one",), ((1,),), ignore=2)
-    references = write(tmp_path / "r", a=[1, 1, 0, 0, 2, 0])
-    predictions = write(tmp_path / "p", a=[1, 1, 0, 0, 1, 0])
+    references = write_rows(tmp_path / "r", a=[1, 1, 0, 0, 2, 0])
+    predictions = write_rows(tmp_path / "p", a=[1, 1, 0, 0, 1, 0])
     chosen, evidence = choose_postprocessing(predictions, references, labels)
     assert chosen == {} and evidence["one"]["dice_before"]["one"] == 1.0  # its island is where nothing was labelled

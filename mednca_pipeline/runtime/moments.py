@@ -26,11 +26,11 @@ class Moments:
         return self._mean
 
     @property
-    def variance(self) -> np.ndarray | None:
-        """float32, zero after one array; None if it was not asked for. Raises ValueError before the first `add`."""
-        if self.count == 0:
-            raise ValueError(_NOTHING)
-        return None if self._squares is None else self._squares / np.float32(self.count)
+    def variance(self) -> np.ndarray:
+        """float32, zero after one array. Raises ValueError before the first `add`, and if it was not asked for."""
+        if self._squares is None:
+            raise ValueError("No variance was asked for." if self.count else _NOTHING)
+        return self._squares / np.float32(self.count)
 
     def add(self, values: np.ndarray) -> None:
         """Takes one more array into account; all have the same shape."""

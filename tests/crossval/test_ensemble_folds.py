@@ -8,6 +8,7 @@ import pytest
 
 from mednca_pipeline.crossval.run import crossvalidate
 from mednca_pipeline.evaluation.metrics import dice
+from mednca_pipeline.inference.options import PredictionOptions
 from mednca_pipeline.inference.predictor import Predictor
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.files import read_json, write_json
@@ -37,7 +38,7 @@ def test_the_mean_of_the_models_is_a_row_of_the_comparison(workspace):
     for fold in (0, 1):
         image = read_image([workspace.raw_folder(DATASET) / "imagesTr" / f"case{fold}_0000.nii.gz"])
         folders = [model_folder(workspace, model).path for model in ("mednca", "unet_small")]
-        members = [Predictor.from_folder(folder, [fold], postprocess=False) for folder in folders]
+        members = [Predictor.from_folder(folder, [fold], PredictionOptions(postprocess=False)) for folder in folders]
         maps = [member.predict(image.array, image.spacing_mm).probabilities for member in members]
         folder = workspace.results_folder(DATASET) / ENSEMBLE_FOLDER / f"fold_{fold}"
         found = read_labels(folder / "validation" / f"case{fold}.nii.gz").array[0]

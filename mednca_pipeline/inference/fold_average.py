@@ -5,14 +5,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..runtime.ensemble import Moments
 from ..runtime.labels import Labels
+from ..runtime.moments import Moments
 from ..runtime.quality import Deviation
 from .network import Asked, Network
 
 
 @dataclass(frozen=True)
-class Ensemble:
+class FoldAverage:
     """The outcome over all folds and runs, in preprocessed space.
 
     mean: (K, S, H, W) probabilities. variance: (S, H, W) over folds and runs, summed over the outputs, if asked for.
@@ -25,9 +25,9 @@ class Ensemble:
     quality: dict[str, float]
 
 
-def predict_ensemble(
+def average_folds(
     folds: Sequence[Network], image: np.ndarray, labels: Labels, asked: Asked, with_variance: bool = False
-) -> Ensemble:
+) -> FoldAverage:
     """image: (C, S, H, W), preprocessed. The folds have the same plan: what they see of the image is made once."""
     deviation, unscored = Deviation(labels), replace(asked, quality=False)
     parts: list[Moments] = []
@@ -39,7 +39,7 @@ def predict_ensemble(
         parts.append(moments)
     mean = _joined([part.mean for part in parts])
     variance = _joined([part.variance for part in parts]).sum(axis=0) if with_variance else None
-    return Ensemble(mean, variance, deviation.scores())
+    return FoldAverage(mean, variance, deviation.scores())
 
 
 def _joined(parts: Sequence[np.ndarray]) -> np.ndarray:

@@ -1,0 +1,27 @@
+"""Tables in the terminal."""
+
+import re
+from dataclasses import replace
+
+from rich.console import Console
+
+from mednca_pipeline.cli.tables import comparison_table
+from mednca_pipeline.crossval.collect import collect_results
+from mednca_pipeline.crossval.comparison import compare
+
+from ..crossval.made_results import SPLITS, fold, two_models
+
+
+def test_terminal_table_fits_80_columns_without_cutting_names(tmp_path, capsys):
+    results = two_models(tmp_path)
+    fold(results, "mednca_paper_2d", 0, {case: 0.5 for case in "abc"})
+    models = collect_results(results, SPLITS[:2])
+    models.append(
+        replace(models[0], name="mednca_paper_2d + unet_small_2d", members=("mednca_paper_2d", "unet_small_2d"))
+    )
+    Console(width=80).print(comparison_table(compare(models)))
+    shown = capsys.readouterr().out
+    assert "…" not in shown
+    assert re.search("unet_small_2d +organ", shown)
+    assert "0.825 ± 0.019" in shown
+    assert "0 (incomplete)" in shown
