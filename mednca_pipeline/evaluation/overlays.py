@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..runtime.alignment import Placed
 from ..runtime.errors import InputError
 from ..runtime.files import replacing
 from ..runtime.formats import split_ending
@@ -115,7 +116,8 @@ def _plot(image_file: Path, prediction_file: Path, reference_file: Path | None, 
     maps = {}
     for title, file in files.items():
         labels = read_labels(file)
-        for doubt in check_geometry(file, labels, image_file, image):
+        placed = Placed(file, labels.geometry), Placed(image_file, image.geometry)
+        for doubt in check_geometry(*placed, "Name the image that was segmented."):
             _log.warning("%s: %s; drawn voxel by voxel.", file, doubt)
         maps[title] = labels.on(image.geometry).array[0]
     overlay_figure(image.array, maps, path, image.spacing_mm, slices)

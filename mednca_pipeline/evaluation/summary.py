@@ -16,12 +16,14 @@ from ..results.summary import CaseResult, Metrics, Summary, SummaryUnits
 from ..runtime.alignment import Placed, compare, no_orientation
 from ..runtime.errors import InputError
 from ..runtime.formats import WRITABLE, split_ending
-from ..runtime.images import Image, read_labels
+from ..runtime.images import read_labels
 from ..runtime.labels import Labels
 from ..runtime.listing import listed
 from .metrics import METRICS, Units, evaluate_case, policy_counts, with_policy
 
 _MAP = re.compile(r"(.+?)(?:_variance|_probabilities_.+)")
+
+_ELSEWHERE = "Predict on the image that the reference was drawn on."
 
 _log = logging.getLogger(__name__)
 
@@ -75,8 +77,8 @@ def evaluate_folder(
                 noted[doubt].append(case)
         progress(done, len(pairs))
     for doubt, names in noted.items():
-        listed = ", ".join(names[:3]) + (f", … ({len(names)} cases)" if len(names) > 3 else "")
-        _log.warning("%s: %s; compared voxel by voxel.", listed, doubt)
+        of_all = f" ({len(names)} cases)" if len(names) > 3 else ""
+        _log.warning("%s%s: %s; compared voxel by voxel.", listed(names, 3), of_all, doubt)
     missing = tuple(case for case in true if case not in predicted)
     unmatched = tuple(case for case in predicted if case not in true)
     return make_summary(cases, units, missing=missing, unmatched=unmatched, failed=failed)
@@ -141,7 +143,8 @@ def _evaluate_pair(
 ) -> tuple[Metrics, list[str]]:
     """The metrics of a case, and what its headers leave open."""
     predicted, true = read_labels(predicted_file), read_labels(true_file)
-    doubts = check_geometry(predicted_file, predicted, true_file, true, units.spacing_known)
+    true_placed, predicted_placed = Placed(true_file, true.geometry), Placed(predicted_file, predicted.geometry)
+    doubts = check_geometry(true_placed, predicted_placed, _ELSEWHERE, units.spacing_known)
     spacing = predicted.spacing_mm if not true.geometry.oriented else true.spacing_mm
     true = true.on(predicted.geometry)
     return evaluate_case(predicted.array[0], true.array[0], spacing, labels, units), doubts
@@ -152,20 +155,19 @@ def _is_map(name: str, files: Mapping[str, Path]) -> bool:
     return match is not None and match[1] in files
 
 
-def check_geometry(
-    file: Path, found: Image, reference_file: Path, reference: Image, spacing_known: bool = True
-) -> list[str]:
+def check_geometry(found: Placed, reference: Placed, otherwise: str, spacing_known: bool = True) -> list[str]:
     """What the headers of two files leave open, although their voxels are taken one to one.
 
-    Raises InputError where the voxels do not lie on each other, by the same comparison as mednca_check.
+    Raises InputError where the voxels do not lie on each other, by the same comparison as mednca_check. otherwise: the
+    remedy then.
     """
     doubts = []
-    for mismatch in compare(Placed(file, found.geometry), Placed(reference_file, reference.geometry), spacing_known):
+    for mismatch in compare(found, reference, spacing_known, otherwise):
         if mismatch.fatal:
-            raise InputError(file, mismatch.expected, mismatch.found, mismatch.remedy)
-        without, one = (reference_file, reference) if found.geometry.oriented else (file, found)
+            raise InputError(found.file, mismatch.expected, mismatch.found, mismatch.remedy)
+        without = reference if found.geometry.oriented else found
         doubts.append(
-            f"{no_orientation(one.geometry)} of the file in {without.parent}, which is taken in the other's"
+            f"{no_orientation(without.geometry)} of the file in {without.file.parent}, which is taken in the other's"
             if mismatch.quantity == "orientation"
             else f"found {mismatch.found}, expected {mismatch.expected}"
         )

@@ -31,7 +31,7 @@ from .planner import make_plans, possible_configs
 
 log = logging.getLogger(__name__)
 
-CHECKED_SCHEMA = 1
+CHECKED_SCHEMA = 2  # raised when the check finds more
 
 Progress = Callable[[str], None]
 

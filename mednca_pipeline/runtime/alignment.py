@@ -13,6 +13,7 @@ import numpy as np
 
 from .formats.nifti import both_forms
 from .geometry import SPACING_TOLERANCE, Difference, Geometry, differences, text_of
+from .spacing import unit_of
 
 _WORLD = (("inferior", "superior"), ("anterior", "posterior"), ("right", "left"))  # of the LPS array axes z, y, x
 _APART = 0.5  # voxels of the finest axis: sform and qform that lie closer say the same
@@ -20,14 +21,15 @@ _APART = 0.5  # voxels of the finest axis: sform and qform that lie closer say t
 
 @dataclass(frozen=True)
 class Placed:
-    """A file and how its voxels lie in space."""
+    """A file and how its voxels lie in space. called: its name in messages, if the file's own is not enough."""
 
     file: Path
     geometry: Geometry
+    called: str = ""
 
     @property
     def name(self) -> str:
-        return self.file.name
+        return self.called or self.file.name
 
 
 @dataclass(frozen=True)
@@ -44,15 +46,19 @@ class Mismatch:
     remedy: str
 
 
-def compare(found: Placed, reference: Placed, spacing_known: bool = True) -> list[Mismatch]:
+def compare(found: Placed, reference: Placed, spacing_known: bool = True, otherwise: str = "") -> list[Mismatch]:
     """Where a file differs from its reference beyond the tolerances of runtime.geometry; [] where the voxels match.
 
     Another shape is fatal, and another spacing where `spacing_known`. Another origin or direction gives a warning, as
     in nnU-Net, if both files store their axes in the same order and direction, so that voxel still lies on voxel.
     Otherwise it is fatal: reading both in LPS would mirror or turn one against the other.
+
+    otherwise: what to do where the voxels do not match one to one; "": resample the file.
     """
+    found, reference = _told_apart(found, reference)
+    otherwise = otherwise or f"Resample {found.name} onto the grid of {reference.name}, labels with nearest neighbour."
     if not (found.geometry.oriented and reference.geometry.oriented):
-        return _without_orientation(found, reference, spacing_known)
+        return _without_orientation(found, reference, spacing_known, otherwise)
     alike = (found.geometry.axes, found.geometry.flips) == (reference.geometry.axes, reference.geometry.flips)
     forms = _forms_that_agree(found, reference)
     result = []
@@ -63,9 +69,9 @@ def compare(found: Placed, reference: Placed, spacing_known: bool = True) -> lis
             Mismatch(
                 difference.quantity,
                 fatal,
-                f"{difference.quantity} {difference.found}{forms}",
+                f"{difference.quantity} {difference.found}{_unit(difference, found)}{forms}",
                 _expected(difference, reference),
-                _remedy(difference, found, reference, forms),
+                _remedy(difference, found, reference, otherwise, forms),
             )
         )
     return result
@@ -104,7 +110,22 @@ def _axes(geometry: Geometry) -> dict[int, tuple[int, bool]]:
     return {axis: (place, flip) for place, (axis, flip) in placed}
 
 
-def _without_orientation(found: Placed, reference: Placed, spacing_known: bool) -> list[Mismatch]:
+def _told_apart(found: Placed, reference: Placed) -> tuple[Placed, Placed]:
+    """Files of one name, such as a prediction and its reference, are called with their folders."""
+    if found.name != reference.name:
+        return found, reference
+    short = found.file.parent.name != reference.file.parent.name
+    names = (f"{each.file.parent.name}/{each.file.name}" if short else str(each.file) for each in (found, reference))
+    one, other = (Placed(each.file, each.geometry, name) for each, name in zip((found, reference), names, strict=True))
+    return one, other
+
+
+def _unit(difference: Difference, placed: Placed) -> str:
+    unit = unit_of(placed.geometry) if difference.quantity == "spacing" else ""
+    return f" mm (its header is in {unit})" if unit else ""
+
+
+def _without_orientation(found: Placed, reference: Placed, spacing_known: bool, otherwise: str) -> list[Mismatch]:
     """Shape and spacing are compared in the order in which the files store them."""
     ours, theirs = _sides(found.geometry), _sides(reference.geometry)
     if ours != theirs:
@@ -116,9 +137,9 @@ def _without_orientation(found: Placed, reference: Placed, spacing_known: bool) 
     one, other = (placed.geometry.file_spacing_mm[: len(ours)] for placed in (found, reference))
     if not np.allclose(one, other, rtol=SPACING_TOLERANCE, atol=0):
         difference = Difference("spacing", text_of(one), text_of(other), "0.1 %")
-        remedy = _remedy(difference, found, reference)
+        remedy, expected = _remedy(difference, found, reference, otherwise), _expected(difference, reference)
         result.append(
-            Mismatch("spacing", spacing_known, f"spacing {text_of(one)}", _expected(difference, reference), remedy)
+            Mismatch("spacing", spacing_known, f"spacing {text_of(one)}{_unit(difference, found)}", expected, remedy)
         )
     if found.geometry.oriented != reference.geometry.oriented:
         without, with_one = (reference, found) if found.geometry.oriented else (found, reference)
@@ -143,16 +164,16 @@ def _sides(geometry: Geometry) -> tuple[int, ...]:
 
 def _expected(difference: Difference, reference: Placed) -> str:
     tolerance = "" if difference.tolerance == "none" else f" (tolerance {difference.tolerance})"
-    return f"{difference.quantity} {difference.expected} of {reference.name}{tolerance}"
+    return f"{difference.quantity} {difference.expected}{_unit(difference, reference)} of {reference.name}{tolerance}"
 
 
-def _remedy(difference: Difference, found: Placed, reference: Placed, forms: str = "") -> str:
+def _remedy(difference: Difference, found: Placed, reference: Placed, otherwise: str, forms: str = "") -> str:
     copy = f"opy the header of {reference.name} to {found.name}"
     if forms:
         return f"C{copy}: their voxels match one to one, and resampling would ruin them."
     if difference.quantity == "shape":
-        return f"Resample {found.name} onto the grid of {reference.name}, labels with nearest neighbour."
-    return f"If their voxels match one to one, c{copy}; only else resample it, labels with nearest neighbour."
+        return otherwise
+    return f"If their voxels match one to one, c{copy}; if not, {otherwise[:1].lower()}{otherwise[1:]}"
 
 
 def _export(found: Placed, reference: Placed) -> str:

@@ -62,7 +62,7 @@ def correctable(error: Exception) -> Exception:
     Of the environment are faults of the disk or its permissions, too little memory, and packages that are not
     installed.
     """
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # the latter is torch's
+    if _is_of_memory(error):
         what = str(error).strip().splitlines()
         found = f"too little memory ({what[0][:200]})" if what else "too little memory"
         named = InputError(found=found, remedy=_MEMORY)
@@ -75,6 +75,12 @@ def correctable(error: Exception) -> Exception:
         return error
     named.__cause__ = error
     return named
+
+
+def _is_of_memory(error: Exception) -> bool:
+    """torch has an error of its own for a GPU, and none for the CPU."""
+    kind = type(error).__name__
+    return isinstance(error, MemoryError) or kind == "OutOfMemoryError" or "DefaultCPUAllocator" in str(error)
 
 
 def _of_disk(error: OSError) -> InputError:

@@ -138,3 +138,25 @@ def test_channels_that_would_be_read_mirrored_are_refused(tmp_path):
     plain = without_orientation(tmp_path / "plain.nii.gz")
     image = read_image([files[0], plain])
     assert (image.array[0] == image.array[1]).all()
+
+
+def test_files_of_one_name_are_called_with_their_folders_and_the_caller_says_what_helps(tmp_path):
+    """A prediction and its reference have one name, and nobody resamples a reference."""
+    for folder, affine in (("p", AFFINES["ras"]), ("r", affine_of(np.eye(3), spacing=(1, 1, 1)))):
+        (tmp_path / folder).mkdir()
+        save_nifti(tmp_path / folder / "a.nii.gz", VOXELS, affine)
+    both = placed(tmp_path / "r" / "a.nii.gz"), placed(tmp_path / "p" / "a.nii.gz")
+    spacing = compare(*both, otherwise="Predict again.")[0]
+    assert spacing.expected == "spacing (2.5, 1.1, 0.7) of p/a.nii.gz (tolerance 0.1 %)"
+    assert spacing.remedy == (
+        "If their voxels match one to one, copy the header of p/a.nii.gz to r/a.nii.gz; if not, predict again."
+    )
+
+
+def test_a_spacing_in_another_unit_is_named_with_the_unit(tmp_path):
+    image = nib.Nifti1Image(VOXELS, AFFINES["ras"])
+    image.header["xyzt_units"] = 1
+    nib.save(image, tmp_path / "metres.nii.gz")
+    mm, metres = placed(save_nifti(tmp_path / "mm.nii.gz", VOXELS, AFFINES["ras"])), placed(tmp_path / "metres.nii.gz")
+    assert compare(metres, mm)[0].found == "spacing (2500, 1100, 700) mm (its header is in metres)"
+    assert "(2500, 1100, 700) mm (its header is in metres) of metres.nii.gz" in compare(mm, metres)[0].expected
