@@ -97,8 +97,8 @@ def _plan_and_preprocess(arguments: argparse.Namespace) -> int:
 def _options(arguments: argparse.Namespace) -> "PlanOptions":
     from pathlib import Path
 
-    from ..planning.memory import parse_memory
     from ..planning.run import PlanOptions
+    from ..runtime.memory import parse_memory
 
     flags = {flag: " ".join(values) for flag in FLAG_HELP if (values := getattr(arguments, flag)) is not None}
     return PlanOptions(

@@ -64,6 +64,7 @@ def main(argv: list[str] | None = None) -> int:
     switch("--no-postprocess", help="remove no components")
     switch("--overwrite", help="predict finished cases again")
     add("--report", metavar="JSON", help="write versions, device, runtime and outputs to this file")
+    add("--memory", help="memory that one image may take, such as 4GB; larger ones are refused (default: what is free)")
     add("-np", type=int, default=0, metavar="N", help="number of worker processes (default: 0)")
     add_cluster(parser)
     return run_command(parser, _predict, argv)
@@ -109,6 +110,7 @@ def _settings(arguments: argparse.Namespace, trained: "list[TrainedModel]") -> "
     from ..inference.batch import Settings
     from ..inference.trained import choose_folds
     from ..runtime.errors import InputError
+    from ..runtime.memory import parse_memory
 
     each = [choose_folds(model.folder, arguments.folds) for model in trained]
     single = len(trained) == 1 and (len(each[0]) == 1 or arguments.fast)
@@ -129,6 +131,7 @@ def _settings(arguments: argparse.Namespace, trained: "list[TrainedModel]") -> "
         seed=arguments.seed,
         postprocess=not arguments.no_postprocess,
         everywhere=arguments.everywhere,
+        memory_bytes=parse_memory(arguments.memory) if arguments.memory else None,
         save_probabilities=arguments.save_probabilities,
         save_variance=arguments.save_variance,
     )

@@ -103,8 +103,9 @@ def _mean_dice(
     """Mean Dice over the cases with `components`, per output and of the merged foreground."""
     totals: dict[str, float] = {}
     for case, file in predictions.items():
-        reference = read_labels(references[case]).array[0]
-        prediction, _ = apply_postprocessing(read_labels(file).array[0], components, labels_def)
+        stored = read_labels(file)
+        reference = read_labels(references[case], on=stored.geometry).array[0]
+        prediction, _ = apply_postprocessing(stored.array[0], components, labels_def)
         if labels_def.ignore is not None:
             prediction = np.where(reference == labels_def.ignore, 0, prediction)
         predicted, true = dict(labels_def.masks(prediction)), dict(labels_def.masks(reference))

@@ -7,35 +7,45 @@ from pathlib import Path
 
 import numpy as np
 
+from ..runtime.alignment import Placed, compare, header_doubts
 from ..runtime.errors import InputError
-from ..runtime.geometry import Geometry, differences
 from ..runtime.images import Image, read_image, read_labels
 from ..runtime.labels import Labels
 from ..runtime.listing import listed
+from ..runtime.spacing import unit_of
 from .dataset import Case, Dataset
 from .findings import FATAL, NOTE, WARNING, Finding, from_error
 
 
 @dataclass(frozen=True)
 class CaseCheck:
-    """What one case contributes to the report of its dataset. Hashes are "" and `ndim` is 0 where reading failed.
+    """What one case contributes to the report of its dataset. Hashes are "" and tuples () where reading failed.
 
+    shape, spacing_mm: of the image, per LPS array axis. unit: that its header gives the spacing in, if it is not mm.
     image_sha256, label_sha256: hashes of the voxels. present: names of the labels that occur.
     """
 
     name: str
     findings: tuple[Finding, ...]
-    ndim: int = 0
+    shape: tuple[int, ...] = ()
+    spacing_mm: tuple[float, ...] = ()
+    unit: str = ""
     image_sha256: str = ""
     label_sha256: str = ""
     present: tuple[str, ...] = ()
+
+    @property
+    def ndim(self) -> int:
+        """0 where reading failed."""
+        return len(self.shape)
 
 
 @dataclass(frozen=True)
 class LoadedCase:
     """A case that is read once for all uses. Image and label are None where they could not be read.
 
-    findings: those of reading, and of comparing the geometries of the channels.
+    label: in the image's orientation where one of the two has none (runtime.alignment). findings: those of reading,
+    and of comparing the geometries of the files.
     """
 
     image: Image | None
@@ -45,7 +55,7 @@ class LoadedCase:
 
 def check_case(case: Case, dataset: Dataset) -> CaseCheck:
     """Reads and checks one case. A damaged file never raises. Only the facts of the dataset are used, not its cases."""
-    return check_loaded(case, load_case(case), dataset)
+    return check_loaded(case, load_case(case, dataset.spacing_known), dataset)
 
 
 def check_loaded(case: Case, loaded: LoadedCase, dataset: Dataset) -> CaseCheck:
@@ -56,15 +66,20 @@ def check_loaded(case: Case, loaded: LoadedCase, dataset: Dataset) -> CaseCheck:
     return CaseCheck(
         case.name,
         tuple(findings),
-        image.geometry.ndim if image else 0,
+        image.geometry.shape if image else (),
+        image.spacing_mm if image else (),
+        unit_of(image.geometry) if image else "",
         voxels_sha256(image.array) if image else "",
         voxels_sha256(label.array) if label else "",
         present,
     )
 
 
-def load_case(case: Case) -> LoadedCase:
-    """Reads a case channel by channel. Files that do not exist are passed over: `check_files` names them."""
+def load_case(case: Case, spacing_known: bool = True) -> LoadedCase:
+    """Reads a case channel by channel. Files that do not exist are passed over: `check_files` names them.
+
+    spacing_known: whether another spacing of two files is fatal.
+    """
     findings: list[Finding] = []
     channels = [(file, _read(read_image, case, file, findings)) for file in case.images if file.exists()]
     label = _read(read_labels, case, case.label, findings) if case.label and case.label.exists() else None
@@ -72,14 +87,20 @@ def load_case(case: Case) -> LoadedCase:
     if len(read) < len(case.images):
         return LoadedCase(None, label, tuple(findings))
     first_file, first = read[0]
+    placed = Placed(first_file, first.geometry)
+    findings += _header_doubts(case, placed)
     for file, image in read[1:]:
-        findings += compare_geometry(case, file, image.geometry, first_file, first.geometry)
+        findings += compare_geometry(case, Placed(file, image.geometry), placed, spacing_known)
+    if label is not None and case.label is not None:
+        findings += _header_doubts(case, Placed(case.label, label.geometry))
+        findings += compare_geometry(case, Placed(case.label, label.geometry), placed, spacing_known)
+        label = label.on(first.geometry)
     if len(read) == 1:
         return LoadedCase(first, label, tuple(findings))
-    if any(image.array.shape[1:] != first.array.shape[1:] for _, image in read):
+    arrays = [image.on(first.geometry).array for _, image in read]
+    if any(array.shape[1:] != first.array.shape[1:] for array in arrays):
         return LoadedCase(None, label, tuple(findings))
-    array = np.concatenate([image.array for _, image in read])  # (C, *spatial)
-    return LoadedCase(Image(array, first.spacing_mm, first.geometry), label, tuple(findings))
+    return LoadedCase(Image(np.concatenate(arrays), first.spacing_mm, first.geometry), label, tuple(findings))
 
 
 def check_arrays(case: Case, image: Image | None, label: Image | None, dataset: Dataset) -> list[Finding]:
@@ -90,35 +111,21 @@ def check_arrays(case: Case, image: Image | None, label: Image | None, dataset: 
         findings += _check_intensities(case, image)
     if label is not None and case.label is not None:
         findings += _check_labels(case, case.label, label.array, dataset.labels)
-        if image is not None:
-            findings += compare_geometry(case, case.label, label.geometry, case.images[0], image.geometry)
     return findings
 
 
-def compare_geometry(case: Case, file: Path, found: Geometry, reference: Path, expected: Geometry) -> Iterator[Finding]:
-    """One finding per quantity in which two files of a case differ beyond the tolerances of runtime.geometry.
+def compare_geometry(case: Case, found: Placed, reference: Placed, spacing_known: bool = True) -> Iterator[Finding]:
+    """One finding per quantity in which two files of a case differ (runtime.alignment)."""
+    for mismatch in compare(found, reference, spacing_known):
+        severity = FATAL if mismatch.fatal else WARNING
+        yield Finding(severity, case.name, found.file, mismatch.found, mismatch.expected, mismatch.remedy)
 
-    Shape and spacing are fatal. Origin and direction give a warning, as in nnU-Net, if both files store their axes in
-    the same order and direction, so that voxel still lies on voxel. Otherwise they are fatal: reading both in LPS would
-    mirror or turn one against the other.
-    """
-    same_order = (found.axes, found.flips) == (expected.axes, expected.flips)
-    for difference in differences(found, expected):
-        placed = difference.quantity in ("origin", "direction")
-        remedy = (
-            f"Copy the header of {reference.name} to {file.name} if their voxels match one to one; else resample it."
-            if placed
-            else f"Resample {file.name} onto the grid of {reference.name}, labels with nearest neighbour."
-        )
-        tolerance = "" if difference.tolerance == "none" else f" (tolerance {difference.tolerance})"
-        yield Finding(
-            WARNING if placed and same_order else FATAL,
-            case.name,
-            file,
-            f"{difference.quantity} {difference.found}",
-            f"{difference.quantity} {difference.expected} of {reference.name}{tolerance}",
-            remedy,
-        )
+
+def _header_doubts(case: Case, placed: Placed) -> Iterator[Finding]:
+    for doubt in header_doubts(placed.geometry):
+        found, _, assumed = doubt.partition(": ")
+        remedy = f"Nothing, if the assumption holds: {assumed}. Else correct the header, or export the file again."
+        yield Finding(NOTE, case.name, placed.file, found, "a header that says where each voxel lies", remedy)
 
 
 def voxels_sha256(array: np.ndarray) -> str:

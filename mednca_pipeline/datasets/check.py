@@ -13,6 +13,7 @@ from .case_checks import CaseCheck, check_case
 from .dataset import Case, Dataset
 from .file_checks import check_files
 from .findings import FATAL, NOTE, SEVERITIES, WARNING, Finding, Report
+from .spacing_checks import spacing_findings, tiny_images, with_others
 
 _SMALL_BYTES = 100_000_000  # below this, reading takes about as long as starting the workers
 
@@ -58,7 +59,12 @@ def make_report(dataset: Dataset, training: Sequence[CaseCheck], test: Sequence[
     findings = check_files(dataset)
     findings += [finding for check in training for finding in check.findings]
     findings += [_harmless(finding) for check in test for finding in check.findings]
-    findings += _odd_axes(training, files)
+    findings = [with_others(finding, training, dataset.spacing_known) for finding in findings]
+    findings += spacing_findings(training, training, files, dataset.spacing_known)
+    findings += map(_harmless, spacing_findings(training, test, {**files, **test_files}, dataset.spacing_known))
+    findings += tiny_images(training, files) if dataset.spacing_known else ()
+    findings += _odd_axes(training, training, files)
+    findings += map(_harmless, _odd_axes(training, test, test_files))
     findings += _absent_labels(dataset, training)
     findings += _twins(training, files)
     findings += _leaks(training, test, test_files)
@@ -69,17 +75,25 @@ def _harmless(finding: Finding) -> Finding:
     return replace(finding, severity=WARNING) if finding.severity == FATAL else finding
 
 
-def _odd_axes(checks: Sequence[CaseCheck], files: dict[str, Path]) -> Iterator[Finding]:
+def _odd_axes(training: Sequence[CaseCheck], checked: Sequence[CaseCheck], files: dict[str, Path]) -> Iterator[Finding]:
     """2D images among 3D ones, or the other way round."""
-    counts = Counter(check.ndim for check in checks if check.ndim)
-    if len(counts) < 2:
+    counts = Counter(check.ndim for check in training if check.ndim)
+    if not counts:
         return
-    usual = counts.most_common(1)[0][0]
-    for check in checks:
-        if check.ndim not in (0, usual):
-            expected = f"{usual} axes, as {counts[usual]} other cases have"
-            remedy = "Leave this case out, or make a separate dataset of such images."
-            yield Finding(FATAL, check.name, files[check.name], f"{check.ndim} axes", expected, remedy)
+    usual, count = counts.most_common(1)[0]
+    for check in checked:
+        if check.ndim in (0, usual):
+            continue
+        kinds = {2: "slice (2 axes)", 3: "volume (3 axes)"}
+        expected = (
+            f"a {kinds[usual]}, as {count} other cases are" if count > 1 else f"a {kinds[usual]}, as the other is"
+        )
+        remedy = "Leave this case out, or make a separate dataset of such images."
+        if usual == 3:
+            remedy = f"Export the whole volume that this slice belongs to. {remedy}"
+        sides = " x ".join(map(str, check.shape))
+        found = f"one {kinds[check.ndim]} of {sides} voxels"
+        yield Finding(FATAL, check.name, files[check.name], found, expected, remedy)
 
 
 def _absent_labels(dataset: Dataset, checks: Sequence[CaseCheck]) -> Iterator[Finding]:

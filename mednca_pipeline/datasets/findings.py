@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..runtime.errors import InputError
+from ..runtime.geometry import SpacingError
 
 Severity = Literal["fatal", "warning", "note"]  # fatal: training on this would fail or be wrong
 
@@ -16,7 +17,10 @@ SEVERITIES = (FATAL, WARNING, NOTE)
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that a user should know. case: "" for the dataset as a whole."""
+    """One thing that a user should know. case: "" for the dataset as a whole.
+
+    about_spacing: whether a spacing could not be read, so that those of the other cases help.
+    """
 
     severity: Severity
     case: str
@@ -24,6 +28,7 @@ class Finding:
     found: str
     expected: str
     remedy: str
+    about_spacing: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,4 +49,5 @@ class Report:
 def from_error(case: str, file: Path, error: InputError) -> Finding:
     """A fatal finding from the error with which reading `file` failed."""
     remedy = error.remedy or "Correct the file, or leave this case out."
-    return Finding(FATAL, case, file, error.found or str(error), error.expected or "a readable file", remedy)
+    expected, about_spacing = error.expected or "a readable file", isinstance(error, SpacingError)
+    return Finding(FATAL, case, file, error.found or str(error), expected, remedy, about_spacing)

@@ -64,10 +64,11 @@ def postprocessed_metrics(
 
     known: whether the spacing is.
     """
-    kept, removed = apply_postprocessing(read_labels(prediction).array[0], components, labels_def)
+    predicted = read_labels(prediction)
+    kept, removed = apply_postprocessing(predicted.array[0], components, labels_def)
     if not removed:
         return raw
-    true = read_labels(reference)
+    true = read_labels(reference, on=predicted.geometry)
     return evaluate_case(kept, true.array[0], true.spacing_mm, labels_def, Units(known))
 
 

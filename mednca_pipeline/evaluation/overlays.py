@@ -1,20 +1,23 @@
 """Pictures of segmentations on their images: of one case, and of a whole folder of predictions."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..runtime.alignment import Placed
 from ..runtime.errors import InputError
 from ..runtime.files import replacing
 from ..runtime.formats import split_ending
 from ..runtime.images import SUPPORTED, read_image, read_labels
-from .summary import label_files
+from .summary import check_geometry, label_files
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_log = logging.getLogger(__name__)
 _FILL, _PANEL_INCHES = 0.35, 3.2
 
 
@@ -109,13 +112,14 @@ def slices_with_most_foreground(labels_list: Sequence[np.ndarray], axis: int, co
 
 def _plot(image_file: Path, prediction_file: Path, reference_file: Path | None, path: Path, slices: int) -> Path:
     image = read_image(image_file)
-    shape = image.array.shape[1:]
     files = {"prediction": prediction_file} | ({"reference": reference_file} if reference_file else {})
-    maps = {title: read_labels(file).array[0] for title, file in files.items()}
-    for title, label_map in maps.items():
-        if label_map.shape != shape:
-            remedy = "Name the image that was segmented."
-            raise InputError(files[title], f"the shape {shape} of {image_file}", str(label_map.shape), remedy)
+    maps = {}
+    for title, file in files.items():
+        labels = read_labels(file)
+        placed = Placed(file, labels.geometry), Placed(image_file, image.geometry)
+        for doubt in check_geometry(*placed, "Name the image that was segmented."):
+            _log.warning("%s: %s; drawn voxel by voxel.", file, doubt)
+        maps[title] = labels.on(image.geometry).array[0]
     overlay_figure(image.array, maps, path, image.spacing_mm, slices)
     return path
 

@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
@@ -12,15 +13,17 @@ import numpy as np
 from ..datasets.description import PICTURES
 from ..execution.work import Task, WorkersLost, run_in_order
 from ..results.summary import CaseResult, Metrics, Summary, SummaryUnits
+from ..runtime.alignment import Placed, compare, no_orientation
 from ..runtime.errors import InputError
 from ..runtime.formats import WRITABLE, split_ending
-from ..runtime.geometry import differences
-from ..runtime.images import Image, read_labels
+from ..runtime.images import read_labels
 from ..runtime.labels import Labels
 from ..runtime.listing import listed
 from .metrics import METRICS, Units, evaluate_case, policy_counts, with_policy
 
 _MAP = re.compile(r"(.+?)(?:_variance|_probabilities_.+)")
+
+_ELSEWHERE = "Predict on the image that the reference was drawn on."
 
 _log = logging.getLogger(__name__)
 
@@ -60,6 +63,7 @@ def evaluate_folder(
         raise InputError(predictions, expected, _files_of(predicted), "Name the two folders with -p and -l.")
     tasks = [Task(case, _evaluate_pair, (case, *files, labels, units)) for case, files in pairs.items()]
     cases, failed = {}, {}
+    noted: dict[str, list[str]] = defaultdict(list)
     for done, outcome in enumerate(run_in_order(tasks, executor), start=1):
         case = outcome.task.name
         if isinstance(outcome.error, InputError) and not isinstance(outcome.error, WorkersLost):
@@ -67,8 +71,14 @@ def evaluate_folder(
             failed[case] = f"{outcome.error} (prediction {predicted_file}, reference {true_file})"
             _log.warning("%s: %s", case, failed[case])
         else:
-            cases[case] = CaseResult(outcome.result())
+            metrics, doubts = outcome.result()
+            cases[case] = CaseResult(metrics)
+            for doubt in doubts:
+                noted[doubt].append(case)
         progress(done, len(pairs))
+    for doubt, names in noted.items():
+        of_all = f" ({len(names)} cases)" if len(names) > 3 else ""
+        _log.warning("%s%s: %s; compared voxel by voxel.", listed(names, 3), of_all, doubt)
     missing = tuple(case for case in true if case not in predicted)
     unmatched = tuple(case for case in predicted if case not in true)
     return make_summary(cases, units, missing=missing, unmatched=unmatched, failed=failed)
@@ -128,10 +138,16 @@ def _averages(cases: Sequence[Metrics], prefix: str = "") -> dict[str, Any]:
     return {f"{prefix}mean": mean, f"{prefix}sd": sd, f"{prefix}policy_applied": applied}
 
 
-def _evaluate_pair(case: str, predicted_file: Path, true_file: Path, labels: Labels, units: Units) -> Metrics:
+def _evaluate_pair(
+    case: str, predicted_file: Path, true_file: Path, labels: Labels, units: Units
+) -> tuple[Metrics, list[str]]:
+    """The metrics of a case, and what its headers leave open."""
     predicted, true = read_labels(predicted_file), read_labels(true_file)
-    _check_geometry(case, predicted, true, units.spacing_known)
-    return evaluate_case(predicted.array[0], true.array[0], true.spacing_mm, labels, units)
+    true_placed, predicted_placed = Placed(true_file, true.geometry), Placed(predicted_file, predicted.geometry)
+    doubts = check_geometry(true_placed, predicted_placed, _ELSEWHERE, units.spacing_known)
+    spacing = predicted.spacing_mm if not true.geometry.oriented else true.spacing_mm
+    true = true.on(predicted.geometry)
+    return evaluate_case(predicted.array[0], true.array[0], spacing, labels, units), doubts
 
 
 def _is_map(name: str, files: Mapping[str, Path]) -> bool:
@@ -139,13 +155,23 @@ def _is_map(name: str, files: Mapping[str, Path]) -> bool:
     return match is not None and match[1] in files
 
 
-def _check_geometry(case: str, predicted: Image, true: Image, spacing_known: bool) -> None:
-    for difference in differences(predicted.geometry, true.geometry):
-        quantity, found, expected, tolerance = difference
-        if quantity == "shape" or (quantity == "spacing" and spacing_known):
-            remedy = "Predict on the image that the reference was drawn on."
-            raise InputError(quantity, f"the reference's {expected} (tolerance {tolerance})", found, remedy)
-        _log.warning("%s: the %s is %s, the reference's %s; compared voxel by voxel", case, quantity, found, expected)
+def check_geometry(found: Placed, reference: Placed, otherwise: str, spacing_known: bool = True) -> list[str]:
+    """What the headers of two files leave open, although their voxels are taken one to one.
+
+    Raises InputError where the voxels do not lie on each other, by the same comparison as mednca_check. otherwise: the
+    remedy then.
+    """
+    doubts = []
+    for mismatch in compare(found, reference, spacing_known, otherwise):
+        if mismatch.fatal:
+            raise InputError(found.file, mismatch.expected, mismatch.found, mismatch.remedy)
+        without = reference if found.geometry.oriented else found
+        doubts.append(
+            f"{no_orientation(without.geometry)} of the file in {without.file.parent}, which is taken in the other's"
+            if mismatch.quantity == "orientation"
+            else f"found {mismatch.found}, expected {mismatch.expected}"
+        )
+    return doubts
 
 
 def _files_of(cases: Mapping[str, Path]) -> str:

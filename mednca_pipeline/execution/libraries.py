@@ -40,5 +40,6 @@ def log_to_terminal(packages: Iterable[str], quiet: bool) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s", force=True)
     for handler in logging.getLogger().handlers:  # of the terminal: a training's log file is as full when it is quiet
         handler.setLevel(logging.WARNING if quiet else logging.INFO)
+    logging.getLogger("nibabel.global").setLevel(logging.ERROR)  # it prints by itself what it corrects in headers
     for package in packages:
         logging.getLogger(package).setLevel(logging.INFO)

@@ -49,7 +49,7 @@ def check_and_extract(
 
 def examine(case: Case, facts: Dataset) -> Examined:
     """What a worker process does with one case. Only the facts of the dataset are used, not its cases."""
-    loaded = load_case(case)
+    loaded = load_case(case, facts.spacing_known)
     check = check_loaded(case, loaded, facts)
     if loaded.image is None or loaded.label is None or any(found.severity == FATAL for found in check.findings):
         return Examined(check)

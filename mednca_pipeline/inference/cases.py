@@ -14,10 +14,13 @@ import numpy as np
 from ..datasets.channels import is_colour
 from ..datasets.dataset import Case
 from ..datasets.description import PICTURES
+from ..runtime.alignment import header_doubts
 from ..runtime.errors import InputError
 from ..runtime.images import (
+    SUPPORTED,
     Image,
     output_ending,
+    read_header,
     read_image,
     split_ending,
     to_grey,
@@ -25,7 +28,8 @@ from ..runtime.images import (
     write_labels,
     write_volume,
 )
-from .inputs import InputCase
+from ..runtime.spacing import unit_of
+from .inputs import DICOM, InputCase
 from .prediction import ImagePredictor, Prediction, output_names
 from .quality_table import Row, volume_unit
 from .ranges import range_warnings
@@ -44,6 +48,7 @@ def predict_case(
     start = time.perf_counter()
     if case.problem:
         raise case.problem
+    _check_header(predictor, case.files)
     image, notes = _read(predictor, case.files)
     prediction = _predict(predictor, image, case.files, save_variance)
     maps = map_files(predictor, case, save_probabilities, save_variance)
@@ -53,7 +58,8 @@ def predict_case(
     if save_variance:
         write_volume(out / maps[None], prediction.variance, image.geometry)
     write_labels(out / case.output, prediction.labels, image.geometry)
-    warnings = [*notes, *range_warnings(image.array, image.spacing_mm, predictor.plans), *map(str, prediction.removed)]
+    ranges = range_warnings(image.array, image.spacing_mm, predictor.plans)
+    warnings = [*notes, *header_doubts(image.geometry), *ranges, *map(str, prediction.removed)]
     return _row(predictor, case, prediction, image.spacing_mm, time.perf_counter() - start, warnings)
 
 
@@ -86,6 +92,7 @@ def predict_cases(
     results: dict[str, PredictedCase] = {}
     for case in cases:
         start = time.perf_counter()
+        _check_header(predictor, case.images)
         image, notes = _read(predictor, case.images)
         for note in notes:
             log.warning("%s: %s", case.name, note)
@@ -96,6 +103,23 @@ def predict_cases(
         if progress:
             progress(case.name)
     return results
+
+
+def _check_header(predictor: ImagePredictor, files: Sequence[Path]) -> None:
+    """Raises InputError for an image that does not fit, where a header says so without the voxels."""
+    endings = {split_ending(file)[1] for file in files}
+    if endings & set(PICTURES) or not endings < set(SUPPORTED) - {DICOM}:
+        return
+    header = read_header(files)
+    try:
+        predictor.check_header(header.channels, header.shape, header.spacing_mm, unit_of(header.geometry))
+    except InputError as error:
+        raise error.at(_listed(files)) from error
+
+
+def _listed(files: Sequence[Path]) -> str:
+    """Some files of one image, for messages."""
+    return ", ".join(str(file) for file in files[:4])
 
 
 def _read(predictor: ImagePredictor, files: Sequence[Path]) -> tuple[Image, list[str]]:
@@ -117,7 +141,7 @@ def _predict(predictor: ImagePredictor, image: Image, files: Sequence[Path], wit
     try:
         return predictor.predict(image.array, image.spacing_mm, with_variance)
     except InputError as error:
-        raise error.at(", ".join(map(str, files[:4]))) from error
+        raise error.at(_listed(files)) from error
 
 
 def _summary_scores(prediction: Prediction) -> dict[str, Any] | None:

@@ -41,6 +41,10 @@ class Combination:
         threshold = self._scorer.threshold if self._scorer else None
         return segment(_MeanMaps(members, quality), self.plans.labels, self.components, threshold)
 
+    def check_header(self, channels: int, shape: Sequence[int], spacing_mm: Sequence[float], unit: str = "") -> None:
+        for each in self.predictors:
+            each.check_header(channels, shape, spacing_mm, unit)
+
     @property
     def device(self) -> str:
         return ", ".join(dict.fromkeys(each.device for each in self.predictors))

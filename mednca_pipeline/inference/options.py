@@ -11,7 +11,7 @@ class PredictionOptions:
     up to the same number per fold; 0 is one deterministic pass of each fold by the expected update. quality: score each
     case. seed: of random runs, that of the quality score included. postprocess: keep the components that a
     cross-validation chose for the model, else those of its plan; False keeps all. everywhere: compute every cell, not
-    only those at the outline.
+    only those at the outline. memory_bytes: what one image may take; None: what is free.
     """
 
     device: str = "auto"
@@ -20,6 +20,7 @@ class PredictionOptions:
     seed: int = 0
     postprocess: bool = True
     everywhere: bool = False
+    memory_bytes: int | None = None
 
 
 DEFAULTS = PredictionOptions()

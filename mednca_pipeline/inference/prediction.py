@@ -128,5 +128,8 @@ class ImagePredictor(Protocol):
     def predict(self, array: np.ndarray, spacing_mm: Sequence[float], with_variance: bool = False) -> Prediction:
         """array: (C, z, y, x) or (C, y, x), raw intensities. Raises InputError for an image that does not fit."""
 
+    def check_header(self, channels: int, shape: Sequence[int], spacing_mm: Sequence[float], unit: str = "") -> None:
+        """Raises InputError for an image that does not fit, before its voxels are needed (see Predictor)."""
+
     def describe(self) -> str:
         """One line that says what the outputs were made with."""

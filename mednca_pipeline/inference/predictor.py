@@ -13,7 +13,8 @@ from ..plans.plans import Plans, describe_components
 from ..results.fold_folder import FoldName
 from ..results.model_folder import ModelFolder
 from ..runtime.errors import InputError
-from ..runtime.preprocessing import preprocess_image
+from ..runtime.memory import check_memory
+from ..runtime.preprocessing import frame_of
 from ..runtime.preprocessing_steps import Frame
 from ..runtime.quality import Threshold
 from .calibration import read_threshold
@@ -21,6 +22,7 @@ from .fold_average import average_folds
 from .network import Asked, Network, load_network
 from .options import DEFAULTS, PredictionOptions
 from .prediction import ModelMaps, Prediction, output_names, segment
+from .ranges import check_spacing_range
 from .trained import check_fold, choose_folds, model_record
 
 log = logging.getLogger(__name__)
@@ -56,6 +58,7 @@ class Predictor:
     def __init__(self, model: LoadedModel, options: PredictionOptions = DEFAULTS) -> None:
         self.plans, self.config, self.model = model.plans, model.config, model.name
         self.networks, self.components, self.threshold = model.networks, dict(model.components), model.threshold
+        self.memory_bytes = options.memory_bytes
         self.everywhere, self.random = options.everywhere, all(network.random for network in self.networks.values())
         per_fold = self._per_fold(options.runs, len(self.networks))
         self.asked = Asked(per_fold, options.quality, options.seed)
@@ -95,9 +98,15 @@ class Predictor:
 
     def prepare(self, array: np.ndarray, spacing_mm: Sequence[float]) -> PreparedImage:
         """The image preprocessed, to be run several times. Arguments and errors: see `predict`."""
-        self._check(array, spacing_mm)
-        preprocessing = self.plans.config(self.config).preprocessing
-        return PreparedImage(*preprocess_image(array, tuple(spacing_mm), preprocessing))
+        self.check_header(array.shape[0], array.shape[1:], spacing_mm)
+        if not np.isfinite(array).all():
+            count = int((~np.isfinite(array)).sum())
+            remedy = "Replace them, or export the image again."
+            raise InputError("", "finite intensities", f"{count} NaN or infinite voxels", remedy)
+        frame = frame_of(array, spacing_mm, self.plans.config(self.config).preprocessing)
+        outputs = len(output_names(self.plans))
+        check_memory(len(array), array.shape[1:], frame.resample.resampled_shape, outputs, self.memory_bytes)
+        return PreparedImage(frame.forward(array), frame)
 
     def run(
         self,
@@ -155,25 +164,44 @@ class Predictor:
         """One line that says what the outputs were made with."""
         return self.title + describe_kept(self.components)
 
-    def _check(self, array: np.ndarray, spacing_mm: Sequence[float]) -> None:
-        channels = self.plans.channel_names
-        axes = len(self.plans.training_range.extent_mm)
-        if array.ndim != axes + 1 or len(spacing_mm) != axes:
-            found = f"an array of shape {tuple(array.shape)} (channels first) with spacing {tuple(spacing_mm)}"
-            raise InputError("", f"a {axes}D image, as {self.plans.dataset} was trained on", found)
-        if array.shape[0] != len(channels):
-            count = f"{len(channels)} channel{'s' * (len(channels) > 1)} ({', '.join(channels)})"
-            remedy = "Give the image that has this channel alone."
-            if len(channels) > 1:
-                remedy = (
+    def check_header(self, channels: int, shape: Sequence[int], spacing_mm: Sequence[float], unit: str = "") -> None:
+        """Raises InputError for an image that does not fit the model, before its voxels are needed.
+
+        shape, spacing_mm: per array axis. unit: that the header gives the spacing in, if it is not mm.
+        """
+        names, axes = self.plans.channel_names, len(self.plans.training_range.extent_mm)
+        if len(shape) != axes or len(spacing_mm) != axes:
+            raise _other_axes(self.plans, shape, spacing_mm)
+        if channels != len(names):
+            count = f"{len(names)} channel{'s' * (len(names) > 1)}"
+            advice = "Give the image that has this channel alone."
+            if len(names) > 1:
+                advice = (
                     f"Give the channels in this order: one file for each, named case_0000 to "
-                    f"case_{len(channels) - 1:04d}, or one file or array that holds them all."
+                    f"case_{len(names) - 1:04d}, or one file or array that holds them all."
                 )
-            expected = f"{count}, as {self.plans.dataset} was trained on"
-            raise InputError("", expected, str(array.shape[0]), remedy)
-        if not np.isfinite(array).all():
-            found = f"{np.count_nonzero(~np.isfinite(array))} NaN or infinite voxels"
-            raise InputError("", "finite intensities", found, "Replace them, or export the image again.")
+            expected = f"{count} ({', '.join(names)}), as {self.plans.dataset} was trained on"
+            raise InputError("", expected, str(channels), advice)
+        check_spacing_range(spacing_mm, self.plans, unit)
+        check_memory(channels, shape, (), 0, self.memory_bytes)
+
+
+_KINDS = {2: ("2D images (y, x)", "one slice"), 3: ("volumes (z, y, x)", "a volume")}
+
+
+def _other_axes(plans: Plans, shape: Sequence[int], spacing_mm: Sequence[float]) -> InputError:
+    axes = len(plans.training_range.extent_mm)
+    expected = f"{_KINDS[axes][0]}, as {plans.dataset} was trained on"
+    if len(shape) == len(spacing_mm) and len(shape) in _KINDS:
+        found = f"{_KINDS[len(shape)][1]} of {' x '.join(map(str, shape))} voxels"
+    else:
+        found = f"{len(shape)} axes of {tuple(shape)} voxels with spacing {tuple(spacing_mm)}"
+    remedy = (
+        "Give the whole volume that the slice belongs to: of a DICOM series its folder, not one of its files."
+        if axes == 3
+        else "Give each slice as an image of its own, or use a model that was trained on volumes."
+    )
+    return InputError("", expected, found, remedy)
 
 
 def describe_kept(components: Mapping[str, int]) -> str:

@@ -1,11 +1,27 @@
-"""Warnings about an input that differs from what training saw."""
+"""An input that differs from what training saw: warnings, and the refusal of a spacing that cannot be meant."""
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from ..plans.plans import Plans
 from ..runtime.cropping import Crop
+from ..runtime.errors import InputError
+from ..runtime.spacing import TIMES, describe, describe_ranges, far_off, remedy
 
 TOLERANCE = 1e-3  # relative; headers store spacings as float32
+
+
+def check_spacing_range(spacing_mm: Sequence[float], plans: Plans, unit: str = "") -> None:
+    """Raises InputError for a spacing at least 20 times below or above all that training saw.
+
+    spacing_mm: per array axis, as many as training's. unit: of the header, if it is not mm.
+    """
+    seen = plans.training_range.spacing_mm
+    axes = far_off(spacing_mm, seen)
+    if axes:
+        expected = f"{describe_ranges(seen, axes)}, as {plans.dataset} was trained on (less than {TIMES:g} times off)"
+        raise InputError("", expected, describe(spacing_mm, axes, unit), remedy(unit))
 
 
 def range_warnings(image: np.ndarray, spacing_mm: tuple[float, ...], plans: Plans) -> list[str]:

@@ -1,7 +1,7 @@
 """The folds of a new dataset: shuffled as in nnU-Net, with the cases of one patient kept together."""
 
 import csv
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +22,23 @@ def make_folds(cases: Iterable[str], n_folds: int = DEFAULT_FOLDS, groups: Group
     """
     names = sorted(cases)
     units = joined_groups(names, groups)
-    if n_folds < 2 or len(units) < n_folds:
+    if len(units) < 2:
+        raise _one_unit(names)
+    if not 2 <= n_folds <= len(units):
         apart = f"{len(units)} groups of cases to keep apart" if len(units) < len(names) else f"{len(names)} cases"
-        raise InputError(f"--folds {n_folds}", "from 2 folds up to one per case", apart, "Choose another number.")
+        remedy = f"Choose from 2 to {len(units)}." if len(units) > 2 else "Choose 2."
+        raise InputError(f"--folds {n_folds}", "from 2 folds up to one per case", apart, remedy)
     parts = _shuffled_parts(units, n_folds)
     return tuple(Fold(tuple(name for name in names if name not in part), tuple(sorted(part))) for part in parts)
+
+
+def _one_unit(names: Sequence[str]) -> InputError:
+    """No number of folds helps where nothing can be kept apart."""
+    found = f"{len(names)} cases of one patient, or with the same image" if len(names) > 1 else "1 case"
+    remedy = "Add labelled cases of other patients, at least one."
+    if len(names) > 1:
+        remedy += " If they are of several patients, correct --groups and the groups in splits.json."
+    return InputError("", "at least 2 cases to keep apart, one to train on and one to validate on", found, remedy)
 
 
 def _shuffled_parts(units: list[tuple[str, ...]], n_folds: int) -> list[set[str]]:

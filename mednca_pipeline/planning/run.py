@@ -22,15 +22,16 @@ from ..plans.splits import Fold, add_groups, groups_in, joined_groups, read_spli
 from ..runtime.errors import InputError
 from ..runtime.files import read_json, write_json
 from ..runtime.listing import listed
+from ..runtime.memory import parse_memory
 from ..workspace import Workspace
 from .folds import DEFAULT_FOLDS, make_folds, read_groups
-from .memory import DEFAULT_BYTES, parse_memory
+from .memory import DEFAULT_BYTES
 from .overrides import merged
 from .planner import make_plans, possible_configs
 
 log = logging.getLogger(__name__)
 
-CHECKED_SCHEMA = 1
+CHECKED_SCHEMA = 2  # raised when the check finds more
 
 Progress = Callable[[str], None]
 
@@ -204,7 +205,10 @@ def _splits(workspace: Workspace, fingerprint: Fingerprint, options: PlanOptions
                 "never trained on. Delete the file for new folds of all cases."
             )
         return folds
-    folds = make_folds(names, options.n_folds or _fitting_count(names, groups, notes), groups)
+    try:
+        folds = make_folds(names, options.n_folds or _fitting_count(names, groups, notes), groups)
+    except InputError as error:
+        raise error.at(fingerprint.dataset) from error
     write_splits(path, folds, groups)
     return folds
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,9 +14,10 @@ from ..execution.work import Task, WorkersLost, run
 from ..plans.plans import Plans
 from ..preprocessing.store import CaseProperties, CaseStore, foreground_index
 from ..runtime.errors import InputError
-from ..runtime.images import read_image, read_labels, stored_files
+from ..runtime.images import read_header, read_image, read_labels, stored_files
 from ..runtime.labels import Labels
-from ..runtime.preprocessing import PreprocessingPlan, preprocess_image, preprocess_labels
+from ..runtime.memory import check_memory
+from ..runtime.preprocessing import PreprocessingPlan, frame_of, preprocess_labels
 from ..runtime.records import from_dict
 
 VERSION = 1  # raised when the same plan makes other arrays: what was trained on the former ones no longer fits
@@ -34,17 +35,19 @@ class Preprocessed:
 
 @dataclass(frozen=True)
 class Target:
-    """Where cases are stored, and how they are made."""
+    """Where cases are stored, and how they are made. memory_bytes: what a case may take; None: what is free."""
 
     folder: Path
     plan: PreprocessingPlan
     labels: Labels
     dim: int
+    memory_bytes: int | None = None
 
     @classmethod
     def planned(cls, plans: Plans, config: str, folder: Path) -> "Target":
         chosen = plans.config(config)
-        return cls(folder, chosen.preprocessing, plans.labels, chosen.dim)
+        asked_for = plans.memory_bytes if "memory" in plans.overrides else None  # else it is a training's budget
+        return cls(folder, chosen.preprocessing, plans.labels, chosen.dim, asked_for)
 
     @property
     def digest(self) -> str:
@@ -107,16 +110,28 @@ def preprocess_case(case: Case, target: Target) -> None:
         remedy = "Add it, or leave the case out: every training case needs one."
         raise InputError(f"case {case.name}", "a label file", "none", remedy)
     sources = _sources(case)  # before reading: a file that changes meanwhile is found changed at the next run
+    if all(path.is_file() for path in case.images):  # not a DICOM series, whose header is in its voxels' files
+        header = read_header(case.images)
+        _check_memory(case, header.channels, header.shape, (), target)
     image = read_image(case.images)
-    labels = read_labels(case.label).array[0]
+    labels = read_labels(case.label, on=image.geometry).array[0]
     if labels.shape != image.array.shape[1:]:
         expected = f"the image's shape {image.array.shape[1:]}"
         raise InputError(case.label, expected, str(labels.shape), "Run mednca_check for this dataset.")
-    data, frame = preprocess_image(image.array, image.spacing_mm, target.plan)  # (C, S, H, W)
+    frame = frame_of(image.array, image.spacing_mm, target.plan)
+    _check_memory(case, len(image.array), frame.crop.shape, frame.resample.resampled_shape, target)
+    data = frame.forward(image.array)  # (C, S, H, W)
     made = preprocess_labels(labels, frame, target.labels)  # (S, H, W)
     slices, voxels = foreground_index(made, target.labels, case.name)
     properties = CaseProperties(target.digest, sources, frame, made.shape, slices, voxels)
     CaseStore(target.folder).write(case.name, data, made, properties, target.dim)
+
+
+def _check_memory(case: Case, channels: int, shape: Sequence[int], on_grid: Sequence[int], target: Target) -> None:
+    try:
+        check_memory(channels, shape, on_grid, memory_bytes=target.memory_bytes)
+    except InputError as error:
+        raise error.at(case.images[0]) from error
 
 
 def _delete_removed(store: CaseStore, dataset: Dataset) -> None:

@@ -18,7 +18,7 @@ class InputError(Exception):
     def at(self, place: object) -> "InputError":
         """The same error inside of `place`, such as a case."""
         where = f"{place}: {self.where}" if self.where else str(place)
-        return InputError(where, self.expected, self.found, self.remedy)
+        return type(self)(where, self.expected, self.found, self.remedy)
 
     def __str__(self) -> str:
         """ "where: expected this, found that. Do so."; what is not given is left out.
@@ -51,6 +51,7 @@ _ENVIRONMENT = {
 }
 
 
+_MEMORY = "Work on fewer cases at once (-np 0), on smaller images, or on a machine with more memory."
 _OURS = ("", "mednca_pipeline", "dataset_conversion")
 _EXTRAS = {"distributed": "cluster", "dask": "cluster"}  # import name -> the extra that brings it; all others: train
 
@@ -58,9 +59,14 @@ _EXTRAS = {"distributed": "cluster", "dask": "cluster"}  # import name -> the ex
 def correctable(error: Exception) -> Exception:
     """A fault of the environment as what the user can correct, with its place and a remedy; any other error as it is.
 
-    Of the environment are faults of the disk or its permissions, and packages that are not installed.
+    Of the environment are faults of the disk or its permissions, too little memory, and packages that are not
+    installed.
     """
-    if isinstance(error, OSError):
+    if _is_of_memory(error):
+        what = str(error).strip().splitlines()
+        found = f"too little memory ({what[0][:200]})" if what else "too little memory"
+        named = InputError(found=found, remedy=_MEMORY)
+    elif isinstance(error, OSError):
         named = _of_disk(error)
     elif isinstance(error, ModuleNotFoundError) and (package := (error.name or "").partition(".")[0]) not in _OURS:
         remedy = f'Install it with pip install "mednca_pipeline[{_EXTRAS.get(package, "train")}]".'
@@ -69,6 +75,12 @@ def correctable(error: Exception) -> Exception:
         return error
     named.__cause__ = error
     return named
+
+
+def _is_of_memory(error: Exception) -> bool:
+    """torch has an error of its own for a GPU, and none for the CPU."""
+    kind = type(error).__name__
+    return isinstance(error, MemoryError) or kind == "OutOfMemoryError" or "DefaultCPUAllocator" in str(error)
 
 
 def _of_disk(error: OSError) -> InputError:

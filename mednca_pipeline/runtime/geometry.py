@@ -5,8 +5,10 @@ x grows to the patient's left, y to posterior, z to superior. Oblique images kee
 closest of the three. A file with exactly one axis of length 1 (a slice) is a 2D image.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -31,6 +33,7 @@ class Geometry:
         of voxel (0, 0, 0); the columns of file_direction are the unit vectors of i, j and k.
     axes: the file axis that each array axis comes from. flips: whether the array axis runs against its file axis.
     nifti: geometry fields of a NIfTI header, written back exactly as they were read.
+    oriented: whether the file says which way its axes run. Where it does not, file_direction is only a convention.
     """
 
     file_shape: tuple[int, ...]
@@ -40,6 +43,7 @@ class Geometry:
     axes: tuple[int, ...]
     flips: tuple[bool, ...]
     nifti: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    oriented: bool = True
 
     @property
     def ndim(self) -> int:
@@ -54,6 +58,13 @@ class Geometry:
     def spacing_mm(self) -> tuple[float, ...]:
         """Spacing per array axis."""
         return tuple(self.file_spacing_mm[axis] for axis in self.axes)
+
+    @property
+    def corners(self) -> np.ndarray:
+        """(8, 3): LPS mm of the first and last voxel of every axis."""
+        sides = [(0, self.file_shape[axis] - 1) if axis < len(self.file_shape) else (0, 0) for axis in range(3)]
+        indices = np.array([(*index, 1) for index in product(*sides)])
+        return (indices @ self.file_affine.T)[:, :3]
 
     @property
     def file_affine(self) -> np.ndarray:
@@ -112,21 +123,22 @@ def make_geometry(
     origin_mm: Values,
     direction: Sequence[Sequence[float]] | np.ndarray,
     nifti: NiftiFields | None = None,
+    oriented: bool = True,
 ) -> Geometry:
     """The geometry of a file, with its permutation and flips to LPS.
 
-    file_shape: 2 or 3 sizes; the other arguments describe three axes (see Geometry). Raises InputError for a header
-    that maps voxels onto each other (zero or non-finite spacing, linearly dependent axes).
+    file_shape: 2 or 3 sizes; the other arguments describe three axes (see Geometry). Raises SpacingError for a spacing
+    that is not positive, and InputError for a header that maps voxels onto each other (linearly dependent axes).
     """
     file_shape = tuple(int(size) for size in file_shape)
     spacing, direction = np.array(spacing_mm, dtype=float), np.array(direction, dtype=float)
+    check_spacing(spacing)
     matrix = direction * spacing
-    usable = np.isfinite(matrix).all() and np.isfinite(origin_mm).all() and (spacing > 0).all()
-    if not usable or abs(np.linalg.det(direction)) < 1e-6:
+    if not np.isfinite(matrix).all() or not np.isfinite(origin_mm).all() or abs(np.linalg.det(direction)) < 1e-6:
         raise InputError(
             "",
-            "a positive spacing and three independent axis directions",
-            f"spacing {spacing.tolist()} mm and directions {direction.tolist()}",
+            "an origin and three independent axis directions",
+            f"origin {np.asarray(origin_mm).tolist()} and directions {direction.tolist()}",
             "Correct the header, for example with 3D Slicer or ITK-SNAP.",
         )
     affine = np.eye(4)
@@ -143,7 +155,27 @@ def make_geometry(
         tuple(axes),
         tuple(bool(orientation[axis, 1] < 0) for axis in axes),
         dict(nifti or {}),
+        oriented,
     )
+
+
+class SpacingError(InputError):
+    """A spacing that cannot be: zero, negative, infinite or not a number."""
+
+
+def check_spacing(values: Values, what: str = "spacing", unit: str = "mm") -> None:
+    """Raises SpacingError for a spacing per file axis that is not a positive number.
+
+    what: the header's name of these values.
+    """
+    for axis, value in enumerate(values, start=1):
+        if not (math.isfinite(value) and value > 0):
+            raise SpacingError(
+                "",
+                "a positive spacing along each axis",
+                f"{what} {value:g}{f' {unit}' if unit else ''} along axis {axis} of the file",
+                "Correct the spacing in the header, for example with 3D Slicer or ITK-SNAP, or export the image again.",
+            )
 
 
 def _orientation(affine: np.ndarray) -> np.ndarray:
@@ -156,7 +188,7 @@ def _orientation(affine: np.ndarray) -> np.ndarray:
 
 
 def geometry_from_affine(
-    file_shape: Sequence[int], affine_lps: np.ndarray, nifti: NiftiFields | None = None
+    file_shape: Sequence[int], affine_lps: np.ndarray, nifti: NiftiFields | None = None, oriented: bool = True
 ) -> Geometry:
     """The geometry of a file with the given (4, 4) matrix from (i, j, k, 1) to LPS mm; shears and obliques included.
 
@@ -170,7 +202,7 @@ def geometry_from_affine(
         matrix[:, 2] = normal / (np.linalg.norm(normal) or 1.0)
     spacing = np.sqrt((matrix**2).sum(axis=0))
     direction = matrix / np.where(spacing > 0, spacing, 1.0)
-    return make_geometry(file_shape, spacing, affine_lps[:3, 3], direction, nifti)
+    return make_geometry(file_shape, spacing, affine_lps[:3, 3], direction, nifti, oriented)
 
 
 def plain_geometry(shape: tuple[int, ...], spacing_mm: tuple[float, ...] | None = None) -> Geometry:
@@ -207,18 +239,19 @@ def differences(found: Geometry, expected: Geometry) -> list[Difference]:
     0.1 %, origin a tenth of the finest voxel, direction cosines 0.001.
     """
     if found.shape != expected.shape:
-        return [Difference("shape", _text(found.shape), _text(expected.shape), "none")]
+        return [Difference("shape", text_of(found.shape), text_of(expected.shape), "none")]
     spacing = np.array(expected.spacing_mm)
     result = []
     if not np.allclose(found.spacing_mm, spacing, rtol=SPACING_TOLERANCE, atol=0):
-        result.append(Difference("spacing", _text(found.spacing_mm), _text(spacing), "0.1 %"))
+        result.append(Difference("spacing", text_of(found.spacing_mm), text_of(spacing), "0.1 %"))
     if np.linalg.norm(found.origin - expected.origin) > ORIGIN_TOLERANCE * spacing.min():
-        result.append(Difference("origin", _text(found.origin), _text(expected.origin), "0.1 voxel"))
+        result.append(Difference("origin", text_of(found.origin), text_of(expected.origin), "0.1 voxel"))
     if not np.allclose(found.direction, expected.direction, rtol=0, atol=DIRECTION_TOLERANCE):
-        texts = _text(found.direction.T.ravel()), _text(expected.direction.T.ravel())
+        texts = text_of(found.direction.T.ravel()), text_of(expected.direction.T.ravel())
         result.append(Difference("direction", *texts, "0.001 per cosine"))
     return result
 
 
-def _text(values: Iterable[float]) -> str:
+def text_of(values: Iterable[float]) -> str:
+    """Values per axis, for the user."""
     return "(" + ", ".join(f"{float(value):.6g}" for value in values) + ")"

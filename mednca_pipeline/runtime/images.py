@@ -12,9 +12,10 @@ from typing import ParamSpec, TypeVar
 import numpy as np
 
 from . import formats
+from .alignment import Placed, compare, laid_on
 from .errors import InputError
 from .formats import SUPPORTED, output_ending, split_ending, stored_files, volume_ending
-from .geometry import Geometry, differences
+from .geometry import Geometry
 
 __all__ = [
     "SUPPORTED",
@@ -49,6 +50,13 @@ class Image:
     spacing_mm: tuple[float, ...]
     geometry: Geometry
 
+    def on(self, reference: Geometry) -> "Image":
+        """The same voxels in the orientation of `reference`, where one of the two has none; else unchanged."""
+        array = laid_on(self.array, self.geometry, reference)
+        if array is None:
+            return self
+        return Image(np.ascontiguousarray(array), reference.spacing_mm, reference)
+
 
 @dataclass(frozen=True)
 class Header:
@@ -75,24 +83,29 @@ def read_image(paths: Path | str | Sequence[Path | str], stored: bool = False) -
         zero is white is not inverted, and a palette is not looked up.
     Raises InputError naming the file when it is missing, unreadable, truncated, or of a format that is not supported.
     """
-    parts = [_read(source, stored) for source in _sources(paths)]
-    geometry = parts[0][1]
-    for (_, other), source in zip(parts[1:], _sources(paths)[1:], strict=True):
-        _check_channel(other, geometry, source)
-    arrays = [np.require(array, np.float32, ["C", "W"]) for array, _ in parts]
+    first, *others = _sources(paths)
+    array, geometry = _read(first, stored)
+    arrays = [np.require(array, np.float32, ["C", "W"])]
+    for source in others:
+        array, found = _read(source, stored)
+        _check_channel(Placed(_name(source), found), Placed(_name(first), geometry))
+        laid = laid_on(array, found, geometry)
+        arrays.append(np.require(array if laid is None else laid, np.float32, ["C", "W"]))
     return Image(arrays[0] if len(arrays) == 1 else np.concatenate(arrays), geometry.spacing_mm, geometry)
 
 
-def read_labels(path: Path | str) -> Image:
+def read_labels(path: Path | str, on: Geometry | None = None) -> Image:
     """Reads a label file as integers (1, z, y, x) or (1, y, x): int16, or int32 where the values need it.
 
+    on: the geometry of the image that the labels belong to, which a file without an orientation takes over.
     Raises InputError as `read_image` does, and for labels that are not whole numbers, naming the values.
     """
     path = Path(path)
     array, geometry = _read(path, True)
     if array.shape[0] != 1:
         raise InputError(path, "labels of one channel", str(array.shape[0]), "Store one label per voxel.")
-    return Image(_integers(array, path), geometry.spacing_mm, geometry)
+    labels = Image(_integers(array, path), geometry.spacing_mm, geometry)
+    return labels if on is None else labels.on(on)
 
 
 def read_header(paths: Path | str | Sequence[Path | str]) -> Header:
@@ -151,6 +164,11 @@ def _read(source: Path | list[Path], as_labels: bool) -> tuple[np.ndarray, Geome
     return _named(source, formats.read, source, as_labels)
 
 
+def _name(source: Path | list[Path]) -> Path:
+    """What messages call it: the file, or the folder of a series."""
+    return source[0].parent if isinstance(source, list) else source
+
+
 def _named(
     source: Path | list[Path],
     function: Callable[Arguments, Result],
@@ -158,7 +176,7 @@ def _named(
     **options: Arguments.kwargs,
 ) -> Result:
     """Calls a reader. Whatever it stumbles over becomes an InputError with the file's name."""
-    name = source[0].parent if isinstance(source, list) else source
+    name = _name(source)
     try:
         return function(*arguments, **options)
     except InputError as error:
@@ -180,15 +198,11 @@ def _last_line(error: Exception) -> str:
     return f"{type(error).__name__}: {lines[-1]}" if lines else type(error).__name__
 
 
-def _check_channel(found: Geometry, expected: Geometry, source: Path | list[Path]) -> None:
-    for difference in differences(found, expected):
-        error = InputError(
-            source,
-            f"{difference.quantity} {difference.expected} as in the first channel (tolerance {difference.tolerance})",
-            difference.found,
-            "Resample the channels onto one grid.",
-        )
-        if difference.quantity == "shape":
+def _check_channel(found: Placed, first: Placed) -> None:
+    """Raises InputError where a channel does not lie on the first; what can be taken one to one gives a warning."""
+    for mismatch in compare(found, first):
+        error = InputError(found.file, mismatch.expected, mismatch.found, mismatch.remedy)
+        if mismatch.fatal:
             raise error
         _log.warning("%s", error)
 

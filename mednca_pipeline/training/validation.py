@@ -70,7 +70,8 @@ def _raw_cases(workspace: Workspace, dataset: str, names: Sequence[str]) -> list
 
 def _measured(case: Case, predicted: PredictedCase, plans: Plans, components: Mapping[str, int]) -> CaseResult:
     assert case.label is not None  # preprocessing refuses training cases without
-    found, reference = read_labels(predicted.file), read_labels(case.label)
+    found = read_labels(predicted.file)
+    reference = read_labels(case.label, on=found.geometry)
     units = Units(plans.spacing_known)
     raw = evaluate_case(found.array[0], reference.array[0], reference.spacing_mm, plans.labels, units)
     if not components:

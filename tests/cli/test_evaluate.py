@@ -2,13 +2,14 @@
 
 import json
 
+import nibabel as nib
 import numpy as np
 import pytest
 from PIL import Image
 
 from mednca_pipeline.cli.evaluate import main
 
-from ..evaluation.predicted import predicted_folders, write
+from ..evaluation.predicted import block, predicted_folders, write
 
 
 @pytest.fixture
@@ -57,3 +58,29 @@ def test_command_takes_another_tolerance(folders, capsys):
     assert found["1"] < 0.8 and found["4"] == 1.0
     assert main(["-p", str(predictions), "-l", str(references), "--tolerance", "-1"]) == 2
     assert "tolerance: expected a distance of at least 0" in capsys.readouterr().err
+
+
+def test_a_reference_without_an_orientation_is_not_compared_mirrored(tmp_path, capsys):
+    """Read by its own header, it would be turned against the prediction: Dice 0."""
+    voxels = np.zeros((12, 10, 8), np.uint8)
+    voxels[1:4, 1:4, 2:6] = 1
+    for folder, codes in (("p", (1, 1)), ("r", (0, 0))):
+        image = nib.Nifti1Image(voxels, None)
+        image.header.set_zooms((1.0, 1.0, 2.0))
+        if any(codes):
+            image.set_sform(np.diag([1.0, 1.0, 2.0, 1.0]), 1)
+        (tmp_path / folder).mkdir()
+        nib.save(image, tmp_path / folder / "a.nii.gz")
+    for one, other in (("p", "r"), ("r", "p")):
+        out = tmp_path / f"{one}.json"
+        assert main(["-p", str(tmp_path / one), "-l", str(tmp_path / other), "-o", str(out)]) == 0
+        row = json.loads(out.read_text(encoding="utf-8"))["cases"]["a"]["classes"]["label 1"]
+        assert (row["dice"], row["hd95"], row["volume_reference"]) == (1.0, 0.0, 72.0)
+
+
+def test_a_reference_that_is_mirrored_against_its_prediction_fails_by_name(folders, capsys):
+    predictions, references = folders
+    nib.save(nib.Nifti1Image(block(3).astype(np.uint8), np.diag([-1.0, 1.0, 2.0, 1.0])), references / "a.nii.gz")
+    assert main(["-p", str(predictions), "-l", str(references)]) == 2
+    failed = json.loads((predictions / "summary.json").read_text(encoding="utf-8"))["failed"]
+    assert list(failed) == ["a"] and "origin" in failed["a"] and "copy the header" in failed["a"]

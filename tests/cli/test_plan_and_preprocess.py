@@ -1,6 +1,8 @@
 import json
 import shutil
 
+import nibabel as nib
+import numpy as np
 import pytest
 
 from mednca_pipeline.cli.plan_and_preprocess import main
@@ -267,3 +269,26 @@ def test_a_dataset_at_fault_does_not_stop_the_next(root, capsys):
 def test_nonsense_is_refused(root, capsys, arguments, message):
     assert run(root, *arguments) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_dataset_of_one_case_is_told_to_get_another(tmp_path, capsys):
+    write_phantom_dataset(tmp_path / "raw" / NAME, n_train=1, n_test=0, seed=4, size=(8, 20, 20))
+    assert run(tmp_path, "--quiet") == 2
+    said = capsys.readouterr().err
+    assert f"{NAME}: expected at least 2 cases" in said and "found 1 case. Add labelled cases" in said
+    assert "--folds" not in said
+
+
+def test_an_image_a_hundred_times_off_the_others_ends_planning_with_a_finding(root, capsys):
+    file = sorted((root / "raw" / NAME / "imagesTr").iterdir())[1]
+    image = nib.load(file)
+    nib.save(nib.Nifti1Image(np.asarray(image.dataobj), image.affine @ np.diag([100.0, 100.0, 100.0, 1.0])), file)
+    assert run(root, "--quiet") == 2
+    told = capsys.readouterr()
+    assert "spacing z" in told.out and "other cases" in told.out and not told.err
+
+
+def test_a_target_spacing_that_needs_too_much_memory_is_refused(root, capsys):
+    assert run(root, "--quiet", "--config", "3d", "--spacing", "0.02", "--memory", "1GB") == 2
+    said = capsys.readouterr().err
+    assert "at most 1 GB of memory, as given" in said and "after resampling" in said and "--spacing" in said

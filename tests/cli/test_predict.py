@@ -297,3 +297,90 @@ def test_numbered_images_without_suffixes_are_cases(workspace, tmp_path, capsys)
     assert predict(workspace, tmp_path / "in", tmp_path / "out") == 0
     assert set(rows(tmp_path / "out")) == {f"scan_000{number}.nii.gz" for number in range(3)}
     assert "note: 3 images differ in their last four digits" in capsys.readouterr().out
+
+
+def test_a_spacing_that_training_never_saw_nearly_is_refused_and_the_others_are_done(workspace, tmp_path, capsys):
+    write_image(tmp_path / "in" / "good.nii.gz", make_image())
+    write_image(tmp_path / "in" / "thick.nii.gz", make_image(), spacing=(1000.0, 1.0, 1.5))
+    metres = nib.load(write_image(tmp_path / "in" / "metres.nii.gz", make_image()))
+    metres = nib.Nifti1Image(np.asarray(metres.dataobj), metres.affine)
+    metres.header["xyzt_units"] = 1
+    nib.save(metres, tmp_path / "in" / "metres.nii.gz")
+    assert predict(workspace, tmp_path / "in", tmp_path / "out") == 2
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["good.nii.gz", "quality.csv"]
+    said = rows(tmp_path / "out")["thick.nii.gz"]["warnings"]
+    for text in (
+        str(tmp_path / "in" / "thick.nii.gz"),
+        "found spacing z 1000 mm",
+        "expected z 2 mm, as Dataset004_Tiny",
+    ):
+        assert text in said
+    said = rows(tmp_path / "out")["metres.nii.gz"]["warnings"]
+    assert "z 2000 mm, y 1000 mm, x 1500 mm, as the header is in metres" in said and "xyzt_units" in said
+    assert "fault of ours" not in capsys.readouterr().err
+
+
+def test_what_needs_more_than_the_memory_is_refused_before_it_is_allocated(workspace, tmp_path, capsys):
+    """15 times the spacing of training along y and x: 5 x 14 x 11 voxels become 5 x 210 x 165."""
+    write_image(tmp_path / "in" / "good.nii.gz", make_image())
+    write_image(tmp_path / "in" / "wide.nii.gz", make_image(), spacing=(2.0, 15.0, 15.0))
+    assert predict(workspace, tmp_path / "in", tmp_path / "out", "--memory", "1MB") == 2
+    assert (tmp_path / "out" / "good.nii.gz").is_file() and not (tmp_path / "out" / "wide.nii.gz").exists()
+    said = capsys.readouterr().err
+    needed = 4 * (5 * 14 * 11 * 2 + 4 * 5 * 210 * 165)
+    for text in (
+        str(tmp_path / "in" / "wide.nii.gz"),
+        "5 x 14 x 11 voxels that become 5 x 210 x 165 after resampling",
+        f"which need {needed / 1e6:.3g} MB or more",
+        "at most 1 MB of memory, as given",
+        "--memory",
+    ):
+        assert text in said
+    assert predict(workspace, tmp_path / "in", tmp_path / "out", "--memory", "10 cats") == 2
+    assert "such as 4GB" in capsys.readouterr().err
+
+
+def test_an_image_that_is_too_large_as_it_is_is_refused_by_its_header(workspace, tmp_path, monkeypatch, capsys):
+    from mednca_pipeline.inference import cases
+
+    write_image(tmp_path / "in" / "large.nii.gz", make_image(shape=(50, 60, 100)))
+    monkeypatch.setattr(cases, "read_image", lambda files: pytest.fail("read"))
+    assert predict(workspace, tmp_path / "in", tmp_path / "out", "--memory", "1MB") == 2
+    assert "found 50 x 60 x 100 voxels, which need 1.2 MB or more" in capsys.readouterr().err
+
+
+def test_running_out_of_memory_is_no_fault_of_ours(workspace, tmp_path, monkeypatch, capsys):
+    from mednca_pipeline.inference import cases
+
+    def fails(*_):
+        raise MemoryError("Unable to allocate 1.00 TiB")
+
+    write_image(tmp_path / "in" / "a.nii.gz", make_image())
+    monkeypatch.setattr(cases, "read_image", fails)
+    assert predict(workspace, tmp_path / "in", tmp_path / "out") == 2
+    said = capsys.readouterr().err
+    assert "too little memory (Unable to allocate 1.00 TiB)" in said and "-np 0" in said
+
+
+def test_one_slice_and_a_model_of_volumes_name_both(workspace, tmp_path, capsys):
+    write_image(tmp_path / "in" / "slice.nii.gz", make_image(shape=(1, 14, 11)))
+    assert predict(workspace, tmp_path / "in", tmp_path / "out") == 2
+    said = capsys.readouterr().err
+    assert "slice.nii.gz: expected volumes (z, y, x), as Dataset004_Tiny was trained on" in said
+    assert "found one slice of 14 x 11 voxels. Give the whole volume" in said
+    save_model(tmp_path / "flat", two_dimensional(make_plans()), folds=(0,))
+    write_image(tmp_path / "volumes" / "a.nii.gz", make_image())
+    assert predict(tmp_path / "flat", tmp_path / "volumes", tmp_path / "out2") == 2
+    said = capsys.readouterr().err
+    assert "expected 2D images (y, x), as Dataset004_Tiny" in said and "found a volume of 5 x 14 x 11 voxels" in said
+
+
+def test_an_image_without_an_orientation_is_predicted_with_a_word(workspace, tmp_path):
+    image = nib.Nifti1Image(make_image().transpose(2, 1, 0), None)
+    image.header.set_zooms(SPACING[::-1])
+    (tmp_path / "in").mkdir()
+    nib.save(image, tmp_path / "in" / "a.nii.gz")
+    assert predict(workspace, tmp_path / "in", tmp_path / "out") == 0
+    assert "no orientation (sform_code and qform_code are 0)" in rows(tmp_path / "out")["a.nii.gz"]["warnings"]
+    header = nib.load(tmp_path / "out" / "a.nii.gz").header
+    assert (int(header["sform_code"]), int(header["qform_code"])) == (0, 0)

@@ -268,7 +268,8 @@ def test_a_2d_image_among_3d_ones(folder):
     save(folder / "imagesTr" / "a_0000.nii.gz", image_array(shape=(6, 5)))
     save(folder / "labelsTr" / "a.nii.gz", label_array()[:, :, 1])
     found = _only(folder)
-    assert (found.case, found.found, found.expected) == ("a", "2 axes", "3 axes, as 2 other cases have")
+    assert (found.case, found.found) == ("a", "one slice (2 axes) of 5 x 6 voxels")
+    assert found.expected == "a volume (3 axes), as 2 other cases are" and "whole volume" in found.remedy
 
 
 def test_colour_needs_three_channel_names(tmp_path):
@@ -310,3 +311,40 @@ def test_oblique_and_non_orthonormal_headers_agree_with_themselves(folder):
         image.set_sform(sheared, code=1)
         nib.save(image, path)
     assert _check(folder).findings == ()
+
+
+def save_plain(path, array, spacing=1.0):
+    """A file without an orientation."""
+    image = nib.Nifti1Image(array, None)
+    image.header.set_zooms([spacing] * array.ndim)
+    image.header["sform_code"] = image.header["qform_code"] = 0
+    nib.save(image, path)
+    return path
+
+
+def test_a_label_without_an_orientation_is_taken_voxel_for_voxel(folder):
+    """In the image's orientation, in the check and in the fingerprint that planning uses."""
+    expected = check_and_extract(load_dataset(folder))[1].cases
+    save_plain(folder / "labelsTr" / "a.nii.gz", label_array())
+    report = _check(folder)
+    assert [(found.severity, found.expected) for found in report.findings] == [
+        ("warning", "the orientation of a_0000.nii.gz"),
+        ("note", "a header that says where each voxel lies"),
+    ]
+    assert all("no orientation" in found.found for found in report.findings)
+    assert check_and_extract(load_dataset(folder))[1].cases == expected
+    save_plain(folder / "labelsTr" / "a.nii.gz", label_array(), 2.0)
+    assert [found.found for found in _check(folder).fatal] == ["spacing (2, 2, 2)"]
+
+
+def test_sform_and_qform_of_one_label_that_disagree(folder):
+    image = nib.Nifti1Image(label_array(), None)
+    image.set_sform(affine(flipped=True), 1)
+    image.set_qform(affine(), 1)
+    nib.save(image, folder / "labelsTr" / "a.nii.gz")
+    report = _check(folder)
+    assert report.fatal and all(
+        "its sform, which is used; its qform, up to 10 mm away" in f.found for f in report.fatal
+    )
+    assert all("Copy the header of a_0000.nii.gz to a.nii.gz" in found.remedy for found in report.fatal)
+    assert report.findings[-1].found == "sform and qform up to 10 mm apart"

@@ -270,8 +270,15 @@ def test_what_was_chosen_out_of_fold_goes_before_the_plan(tmp_path, image):
     ("array", "spacing", "message"),
     [
         (np.ones((2, *SHAPE)), SPACING, "Expected 1 channel"),
-        (np.ones((1, 8, 8)), (1.0, 1.0), "Expected a 3D image"),
+        (np.ones((1, 8, 8)), (1.0, 1.0), r"Expected volumes \(z, y, x\).*found one slice of 8 x 8 voxels.*its folder"),
+        (np.ones((1, 1, *SHAPE)), (1.0, *SPACING), "Expected volumes"),
         (np.full((1, *SHAPE), np.nan), SPACING, "NaN"),
+        (
+            np.ones((1, *SHAPE)),
+            (2.0, 1.0, 30.0),
+            r"x 1\.5 mm, as Dataset004_Tiny was trained on .*found spacing x 30 mm",
+        ),
+        (np.ones((1, *SHAPE)), (0.1, 1.0, 1.5), r"z 2 mm, as .*found spacing z 0\.1 mm\. Correct the spacing"),
     ],
 )
 def test_refuses_what_does_not_fit(folder, array, spacing, message):
@@ -304,8 +311,8 @@ def test_another_number_of_channels_is_refused_with_fitting_advice(folder, tmp_p
 def test_a_prepared_image_is_preprocessed_once_whatever_runs_on_it(tmp_path, image, monkeypatch):
     folder = save_model(tmp_path, make_plans(), folds=(0, 1))
     predictor, calls = Predictor.from_folder(folder), []
-    prepare = predictor_module.preprocess_image
-    monkeypatch.setattr(predictor_module, "preprocess_image", lambda *given: (calls.append(1), prepare(*given))[1])
+    prepare = predictor_module.frame_of
+    monkeypatch.setattr(predictor_module, "frame_of", lambda *given: (calls.append(1), prepare(*given))[1])
     prepared = predictor.prepare(image, SPACING)
     both, second = predictor.run(prepared), predictor.run(prepared, folds=[1], runs=3)
     assert len(calls) == 1

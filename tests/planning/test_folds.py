@@ -79,3 +79,27 @@ def test_groups_that_fit_no_case_are_refused(tmp_path, text, message):
     path.write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=message):
         read_groups(path, {"a", "b"})
+
+
+@pytest.mark.parametrize(
+    ("cases", "groups", "found", "remedy"),
+    [
+        (["a"], (), "1 case", "Add labelled cases of other patients, at least one."),
+        (["a", "b", "c"], (("a", "b", "c"),), "3 cases of one patient, or with the same image", "correct --groups"),
+    ],
+)
+@pytest.mark.parametrize("n_folds", [1, 5])
+def test_where_nothing_can_be_kept_apart_no_number_of_folds_is_proposed(cases, groups, found, remedy, n_folds):
+    with pytest.raises(InputError) as error:
+        make_folds(cases, n_folds, groups)
+    assert "--folds" not in str(error.value) and error.value.found == found and remedy in error.value.remedy
+    assert error.value.expected == "at least 2 cases to keep apart, one to train on and one to validate on"
+
+
+@pytest.mark.parametrize(
+    ("n_folds", "cases", "remedy"), [(1, "abc", "from 2 to 3"), (7, "abc", "from 2 to 3"), (3, "ab", "2")]
+)
+def test_another_number_of_folds_is_named(n_folds, cases, remedy):
+    with pytest.raises(InputError) as error:
+        make_folds(cases, n_folds)
+    assert error.value.where == f"--folds {n_folds}" and error.value.remedy == f"Choose {remedy}."

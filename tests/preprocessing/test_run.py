@@ -41,8 +41,14 @@ def _dataset(*cases):
     return SimpleNamespace(name="Dataset001_Test", training=cases)
 
 
-def _plans(plan=PLAN, dim=2, labels=LABELS):
-    return SimpleNamespace(labels=labels, config=lambda name: SimpleNamespace(preprocessing=plan, dim=dim))
+def _plans(plan=PLAN, dim=2, labels=LABELS, memory_bytes=None):
+    asked_for = {"memory": f"{memory_bytes}B"} if memory_bytes else {}
+    return SimpleNamespace(
+        labels=labels,
+        config=lambda name: SimpleNamespace(preprocessing=plan, dim=dim),
+        overrides=asked_for,
+        memory_bytes=memory_bytes or 1,
+    )
 
 
 def _run(cases, folder, plan=PLAN, **options):
@@ -157,3 +163,29 @@ def test_workers_do_the_same_and_pass_on_the_real_traceback(cases, tmp_path, wor
     for case in together.cases():
         np.testing.assert_array_equal(alone.image(case)[:], together.image(case)[:])
         assert alone.properties(case) == together.properties(case)
+
+
+def test_a_label_without_an_orientation_is_stored_as_the_image_lies(cases, tmp_path):
+    _run(cases[:1], tmp_path / "expected")
+    plain = nib.Nifti1Image(np.asarray(nib.load(cases[0].label).dataobj)[::-1], None)
+    nib.save(plain, cases[0].label)  # read by its own header, the first axis would run the other way
+    image = nib.load(cases[0].images[0])
+    nib.save(nib.Nifti1Image(np.asarray(image.dataobj)[::-1], np.diag([1.0, -1.0, 1.0, 1.0])), cases[0].images[0])
+    _run(cases[:1], tmp_path / "found")
+    expected, found = (CaseStore(tmp_path / name) for name in ("expected", "found"))
+    np.testing.assert_array_equal(found.labels("fall_0")[:], expected.labels("fall_0")[:])
+    np.testing.assert_array_equal(found.image("fall_0")[:], expected.image("fall_0")[:])
+
+
+def test_a_case_that_needs_more_than_the_memory_is_refused_and_the_others_are_stored(cases, tmp_path):
+    """40 times the target spacing along y and x: 6 x 10 x 12 voxels become 6 x 400 x 480."""
+    path = cases[1].images[0]
+    array = np.asarray(nib.load(path).dataobj)
+    nib.save(nib.Nifti1Image(array, np.diag([-40.0, -40.0, 1.0, 1.0])), path)
+    with pytest.raises(InputError) as error:
+        target = Target.planned(_plans(memory_bytes=2_000_000), "2d", tmp_path / "out")
+        preprocess_dataset(_dataset(*cases), target)
+    said = str(error.value)
+    assert f"{path}: expected an image that needs at most 2 MB of memory, as given" in said
+    assert "6 x 10 x 12 voxels that become 6 x 400 x 480 after resampling, which need 4.61 MB or more" in said
+    assert CaseStore(tmp_path / "out").cases() == ["fall_0", "fall_2"]

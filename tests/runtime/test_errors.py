@@ -69,3 +69,18 @@ def test_a_missing_package_is_named_with_the_extra_that_brings_it(module, extra)
 )
 def test_what_the_environment_did_not_cause_stays_as_it_is(error):
     assert correctable(error) is error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        MemoryError("Unable to allocate 4.00 GiB"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
+        type("OutOfMemoryError", (RuntimeError,), {})("CUDA out of memory."),
+    ],
+)
+def test_too_little_memory_is_told_with_what_was_asked_for(error):
+    told = correctable(error)
+    assert isinstance(told, InputError) and told.__cause__ is error
+    assert told.found.startswith("too little memory") and str(error) in told.found and "-np 0" in told.remedy

@@ -82,7 +82,7 @@ def test_several_files_are_channels_in_order(tmp_path, caplog):
     read_image([files[0], tmp_path / "moved.nii.gz"])
     assert "moved.nii.gz: expected origin (" in caplog.text
     save_nifti(tmp_path / "small.nii.gz", np.zeros((4, 5, 5), np.uint8), AFFINES["ras"])
-    with pytest.raises(InputError, match=r"small\.nii\.gz: expected shape .* as in the first channel"):
+    with pytest.raises(InputError, match=r"small\.nii\.gz: expected shape .* of c_0001"):
         read_image([files[0], tmp_path / "small.nii.gz"])
 
 

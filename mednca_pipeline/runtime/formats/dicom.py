@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from ..geometry import Geometry, geometry_from_affine
+from ..geometry import Geometry, SpacingError, check_spacing, geometry_from_affine
 from .limits import check_size
 from .sitk import SimpleITK, SitkImage, simpleitk
 
@@ -22,6 +22,9 @@ SPACING_TOLERANCE = 0.01  # relative: a slice may be this far from its even plac
 
 _log = logging.getLogger(__name__)
 _POSITION, _ORIENTATION, _FRAMES = "0020|0032", "0020|0037", "0028|0008"
+_SPACINGS = ("0028|0030", "0018|1164", "0018|2010", "3002|0011")  # PixelSpacing, ImagerPixelSpacing and their kin
+_SAME_PLACE_MM = 1e-3
+_LISTED = 10  # copies that a message names
 _INDEX = "DICOMDIR"  # names the files of a disc, and holds no image
 _KIND = re.compile(rb"1\.2\.840\.10008\.5\.1\.4\.1\.1\.([\d.]+)")
 # Kinds of DICOM files without an image: presentation states, reports, radiotherapy plans and structures, waveforms,
@@ -151,7 +154,10 @@ def read_series(files: Sequence[Path]) -> tuple[np.ndarray, Geometry]:
     order = np.zeros(1, int)
     affine[:3, 2] = np.cross(*directions) * (spacing[2] or 1.0)
     if len(files) > 1:
+        if not any(images[0].HasMetaDataKey(tag) for tag in _SPACINGS):
+            _log.warning("%s: no pixel spacing in its files, taken as 1 mm.", case)
         _check_alike(images, orientations, files, case)
+        _check_places(images, positions, [file.name for file in files], case)
         order = np.argsort(positions @ np.cross(*directions), kind="stable")
         affine[:3, 2] = _step(positions[order], [files[i].name for i in order], case)
     affine[:3, 3] = positions[order[0]]
@@ -247,6 +253,7 @@ def _slices(files: list[Path], case: Path) -> tuple[list[SitkImage], np.ndarray,
                     f"a multi-frame file of {image.GetDepth()} frames ({file.name})",
                     "Convert it to single-frame DICOM or to .nii.gz, for example with dcm2niix.",
                 )
+            _check_pixel_spacing(image, file)
             placed = image.HasMetaDataKey(_POSITION) and image.HasMetaDataKey(_ORIENTATION)
             if not placed and len(files) > 1:
                 raise InputError(
@@ -262,6 +269,21 @@ def _slices(files: list[Path], case: Path) -> tuple[list[SitkImage], np.ndarray,
     return images, np.array(positions), np.array(orientations)
 
 
+def _check_pixel_spacing(image: SitkImage, file: Path) -> None:
+    """Raises SpacingError for a spacing that GDCM would replace by 1 mm without a word."""
+    for tag in _SPACINGS:
+        if image.HasMetaDataKey(tag) and (text := image.GetMetaData(tag).strip()):
+            try:
+                values = [float(part) for part in text.split("\\")]
+            except ValueError:
+                values = []
+            if len(values) != 2:
+                found = f"{len(values) or 'no'} numbers in tag {tag.replace('|', ',')} of {file.name}"
+                raise SpacingError("", "a spacing of two numbers", found, "Export the series again.")
+            check_spacing(values[::-1], f"tag {tag.replace('|', ',')} of {file.name}: spacing")
+            return
+
+
 def _numbers(text: str, count: int, file: Path) -> np.ndarray:
     values = np.array([float(part) for part in text.split("\\")])
     if values.size != count:
@@ -272,6 +294,14 @@ def _numbers(text: str, count: int, file: Path) -> np.ndarray:
 def _check_alike(images: Sequence[SitkImage], orientations: np.ndarray, files: list[Path], case: Path) -> None:
     for image, orientation, file in zip(images, orientations, files, strict=True):
         found = f"{file.name} is {image.GetWidth()}x{image.GetHeight()}"
+        if not np.allclose(image.GetSpacing()[:2], images[0].GetSpacing()[:2], rtol=SPACING_TOLERANCE):
+            ours, theirs = (" x ".join(f"{mm:.4g}" for mm in each.GetSpacing()[:2]) for each in (image, images[0]))
+            raise InputError(
+                case,
+                f"slices of one pixel spacing, such as {theirs} mm of {files[0].name}",
+                f"{ours} mm of {file.name}",
+                "Export the series again, or move the slices of another series out of the folder.",
+            )
         if image.GetSize() != images[0].GetSize() or not np.allclose(orientation, orientations[0], atol=1e-3):
             first = f"{files[0].name} ({images[0].GetWidth()}x{images[0].GetHeight()})"
             raise InputError(
@@ -282,6 +312,34 @@ def _check_alike(images: Sequence[SitkImage], orientations: np.ndarray, files: l
             )
 
 
+def _check_places(images: Sequence[SitkImage], positions: np.ndarray, names: list[str], case: Path) -> None:
+    """Raises InputError where several slices lie at one place: copies by name, or volumes that were taken in turn."""
+    places: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    for index in sorted(range(len(names)), key=lambda index: (len(names[index]), names[index])):
+        places[tuple(np.rint(positions[index] / _SAME_PLACE_MM).astype(int))].append(index)
+    copies: list[tuple[str, str]] = []  # (copy, what it is a copy of)
+    for first, *others in places.values():
+        pixels = simpleitk().GetArrayViewFromImage(images[first])
+        for other in others:
+            if not np.array_equal(pixels, simpleitk().GetArrayViewFromImage(images[other])):
+                found = f"several with other pixels ({names[first]}, {names[other]})"
+                remedy = "The series holds several volumes (time points, echoes): export them as series of their own."
+                raise InputError(case, "one slice at each place", found, remedy)
+            copies.append((names[other], names[first]))
+    if copies:
+        listed = ", ".join(f"{copy} of {original}" for copy, original in sorted(copies)[:_LISTED])
+        more = f" and {len(copies) - _LISTED} more" if len(copies) > _LISTED else ""
+        removed = ", ".join(copy for copy, _ in sorted(copies)[:_LISTED])
+        raise InputError(
+            case,
+            "each slice once",
+            f"{len(copies)} files with the same pixels at the same place as others (copies: {listed}{more})"
+            if len(copies) > 1
+            else f"the same slice twice: {listed.replace(' of ', ' is a copy of ')}",
+            f"Remove the copies: {removed}{more}.",
+        )
+
+
 def _step(positions: np.ndarray, names: list[str], case: Path) -> np.ndarray:
     """(3,): the way from slice to slice in mm. positions: (n, 3), in order.
 
@@ -290,14 +348,6 @@ def _step(positions: np.ndarray, names: list[str], case: Path) -> np.ndarray:
     steps = np.diff(positions, axis=0)
     distances = np.linalg.norm(steps, axis=1)
     usual = np.median(distances)
-    if distances.min() < 1e-3:
-        first = int(distances.argmin())
-        raise InputError(
-            case,
-            "one slice at each place",
-            f"several ({names[first]}, {names[first + 1]})",
-            "The series holds several volumes (time points, echoes): export them as series of their own.",
-        )
     usual_step = np.median(steps, axis=0)
     wrong = np.flatnonzero(np.linalg.norm(steps - usual_step, axis=1) > SPACING_TOLERANCE * usual)
     if wrong.size:

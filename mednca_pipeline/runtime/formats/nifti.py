@@ -1,7 +1,9 @@
 """NIfTI and Analyze through nibabel, with any affine: non-orthonormal headers are read as they are."""
 
+import gzip
 import logging
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import nibabel as nib
@@ -12,7 +14,7 @@ from nibabel.spatialimages import HeaderDataError
 
 from ..errors import InputError
 from ..files import replacing
-from ..geometry import RAS_FROM_LPS, Geometry, geometry_from_affine
+from ..geometry import RAS_FROM_LPS, Geometry, check_spacing, geometry_from_affine
 from .limits import check_size, decompressed, pieces_of
 
 _log = logging.getLogger(__name__)
@@ -112,15 +114,59 @@ def _geometry(found: AnalyzeHeader, path: Path) -> Geometry:
     if len(shape) < 2 or 0 in shape:
         raise InputError("", "an image of 2 or 3 axes, or with channels on a fourth", f"shape {shape}")
     if not isinstance(found, nib.Nifti1Header):  # Analyze
-        return geometry_from_affine(shape[:3], RAS_FROM_LPS @ found.get_best_affine())
-    scale = np.diag([_MM_PER_UNIT.get(int(found["xyzt_units"]) & 7, 1.0)] * 3 + [1.0])
+        return geometry_from_affine(shape[:3], RAS_FROM_LPS @ found.get_best_affine(), oriented=False)
     fields = {name: tuple(np.atleast_1d(found[name]).astype(float).tolist()) for name in _FIELDS}
-    for affine in (found.get_best_affine, found.get_qform, found.get_base_affine):
+    pixdim = _stored_pixdim(path, found)
+    refused: list[InputError | HeaderDataError] = []
+    for affine in _affines(found):
         try:
-            geometry = geometry_from_affine(shape[:3], scale @ RAS_FROM_LPS @ affine(), fields)
+            if affine != found.get_sform:  # nibabel takes 0 as 1, and a negative spacing as a positive one
+                check_spacing(pixdim, "pixdim", "")
+            placed = _to_mm(found) @ RAS_FROM_LPS @ affine()
+            geometry = geometry_from_affine(shape[:3], placed, fields, affine != found.get_base_affine)
         except (InputError, HeaderDataError) as error:
-            _log.warning("%s: the header's affine cannot be used, trying its next best: %s", path, error)
-            last = error
-        else:
-            return geometry
-    raise last
+            refused.append(error)
+            continue
+        for reason in refused:
+            _log.warning("%s: the header's affine cannot be used, its next best is: %s", path, reason)
+        return geometry
+    raise refused[0]
+
+
+def _affines(found: nib.Nifti1Header) -> list[Callable[[], np.ndarray]]:
+    """What a header says about the place of its voxels, the best first."""
+    forms = [("sform_code", found.get_sform), ("qform_code", found.get_qform)]
+    return [*(form for code, form in forms if int(found[code]) > 0), found.get_base_affine]
+
+
+def _to_mm(found: nib.Nifti1Header) -> np.ndarray:
+    return np.diag([_MM_PER_UNIT.get(int(found["xyzt_units"]) & 7, 1.0)] * 3 + [1.0])
+
+
+def _stored_pixdim(path: Path, found: nib.Nifti1Header) -> np.ndarray:
+    """The spacings as they are in the file: nibabel corrects them as it reads. 1 where an axis has one voxel."""
+    place, kind = (104, "f8") if isinstance(found, nib.Nifti2Header) else (76, "f4")
+    opened = gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb")
+    with opened as file:
+        file.seek(place)
+        stored = np.frombuffer(file.read(8 * int(kind[1])), found.endianness + kind)
+    sizes = np.array(found.get_data_shape()[:3])
+    return np.where(sizes == 1, 1.0, stored[1 : 1 + len(sizes)])
+
+
+def both_forms(geometry: Geometry) -> tuple[Geometry, Geometry] | None:
+    """The geometries that the sform (which is used) and the qform of a file give, or None unless it has both."""
+    header = nib.Nifti1Header()
+    header.set_data_shape(geometry.file_shape)
+    for name, values in geometry.nifti.items():
+        header[name] = values[0] if len(values) == 1 else values
+    if not geometry.nifti or min(int(header["sform_code"]), int(header["qform_code"])) < 1:
+        return None
+    try:
+        sform, qform = (
+            geometry_from_affine(geometry.file_shape, _to_mm(header) @ RAS_FROM_LPS @ form)
+            for form in (header.get_sform(), header.get_qform())
+        )
+    except (InputError, HeaderDataError):
+        return None
+    return sform, qform

@@ -47,17 +47,17 @@ def read(path: Path, as_labels: bool = False) -> tuple[np.ndarray, Geometry]:
     sitk = simpleitk()
     if path.name.lower().endswith(SEGMENTATION):
         segment_values(path)  # raises where segments overlap
-    _checked(path)
-    return from_simpleitk(sitk.ReadImage(str(path)))
+    oriented = _checked(path).oriented
+    return from_simpleitk(sitk.ReadImage(str(path)), oriented)
 
 
 def header(path: Path) -> tuple[int, Geometry]:
     """The number of channels and the geometry, without the voxels."""
-    _checked(path)
+    oriented = _checked(path).oriented
     reader = simpleitk().ImageFileReader()
     reader.SetFileName(str(path))
     reader.ReadImageInformation()
-    geometry = _geometry(reader)
+    geometry = _geometry(reader, oriented)
     return reader.GetNumberOfComponents() * int(np.prod(reader.GetSize()[3:], dtype=int)), geometry
 
 
@@ -76,9 +76,12 @@ def write(path: Path, array: np.ndarray, geometry: Geometry) -> None:
             os.replace(written, path.with_name(written.name))
 
 
-def from_simpleitk(image: SitkImage) -> tuple[np.ndarray, Geometry]:
-    """A SimpleITK image of 2 to 4 axes, scalar or vector -> (C, z, y, x) or (C, y, x) in LPS, and its geometry."""
-    geometry = _geometry(image)
+def from_simpleitk(image: SitkImage, oriented: bool = True) -> tuple[np.ndarray, Geometry]:
+    """A SimpleITK image of 2 to 4 axes, scalar or vector -> (C, z, y, x) or (C, y, x) in LPS, and its geometry.
+
+    oriented: whether the file says which way its axes run.
+    """
+    geometry = _geometry(image, oriented)
     array = simpleitk().GetArrayFromImage(image)  # ([t,] k, j, i [, component])
     if array.dtype.kind not in "biuf":
         raise InputError("", "real numbers", str(array.dtype), "Export magnitude images.")
@@ -89,7 +92,7 @@ def from_simpleitk(image: SitkImage) -> tuple[np.ndarray, Geometry]:
     return np.moveaxis(geometry.from_file_axes(channels_last), -1, 0), geometry
 
 
-def _geometry(image: SitkImage) -> Geometry:
+def _geometry(image: SitkImage, oriented: bool = True) -> Geometry:
     """The geometry of an image of 2 to 4 axes, or of a reader that has read the header."""
     dimension = image.GetDimension()
     if dimension not in (2, 3, 4):
@@ -99,4 +102,4 @@ def _geometry(image: SitkImage) -> Geometry:
     spacing[:n] = image.GetSpacing()[:n]
     origin[:n] = image.GetOrigin()[:n]
     direction[:n, :n] = np.reshape(image.GetDirection(), (dimension, dimension))[:n, :n]
-    return make_geometry(image.GetSize()[:n], spacing, origin, direction)
+    return make_geometry(image.GetSize()[:n], spacing, origin, direction, oriented=oriented)

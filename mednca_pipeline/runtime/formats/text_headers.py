@@ -4,11 +4,13 @@ ITK crashes, hangs or reads on over some damaged headers, and does not verify ch
 """
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError
+from ..geometry import check_spacing
 from .limits import check_size, decompressed, pieces_of
 
 _MOST_BYTES = 1 << 20  # of a header
@@ -37,6 +39,21 @@ _NRRD_BYTES = {
         8,
     ),
 }
+_OTHER_UNITS = (
+    "m",
+    "meter",
+    "meters",
+    "metre",
+    "cm",
+    "um",
+    "\u00b5m",
+    "\u03bcm",
+    "micron",
+    "microns",
+    "micrometer",
+    "nm",
+)
+_SPATIAL = ("domain", "space", "???", "none")  # kinds of NRRD axes
 _CONVERT = "Convert it to .nii.gz, for example with 3D Slicer."
 _AGAIN = "Export it again."
 
@@ -49,6 +66,11 @@ class TextHeader:
     fields: dict[str, str]
     start: int
     voxels: Path
+
+    @property
+    def oriented(self) -> bool:
+        """Whether the header says which way the axes run."""
+        return any(name in self.fields for name in ("space directions", "TransformMatrix", "Rotation", "Orientation"))
 
     def numbers(self, name: str, count: int) -> list[float]:
         """Raises InputError where the field does not hold `count` finite numbers."""
@@ -96,7 +118,9 @@ def metaimage(path: Path) -> TextHeader:
     axes = header.whole("NDims", 2, _MOST_AXES)
     for name, power in _META_LISTS.items():
         if name in fields:
-            header.numbers(name, axes**power)
+            numbers = header.numbers(name, axes**power)
+            if name == "ElementSpacing" or (name == "ElementSize" and "ElementSpacing" not in fields):
+                check_spacing(numbers, f"field {name}:")
     if fields.get("ObjectType", "Image") != "Image":
         raise _wrong("ObjectType", "Image", fields["ObjectType"])
     kind = fields.get("ElementType", "nothing")
@@ -140,6 +164,7 @@ def nrrd(path: Path) -> TextHeader:
         raise _wrong("type", "a type of real numbers such as short", kind)
     if encoding not in ("raw", "gz", "gzip", "txt", "text", "ascii", "hex", "bz2", "bzip2"):
         raise _wrong("encoding", "raw or gzip", encoding)
+    _check_nrrd_geometry(header, axes)
     skips = {name: fields.get(name, fields.get(name.replace(" ", ""), "0")) for name in ("line skip", "byte skip")}
     skipped = -1 if set(skips.values()) != {"0"} else 0
     _check_voxels(
@@ -150,6 +175,35 @@ def nrrd(path: Path) -> TextHeader:
         skipped=skipped,
     )
     return header
+
+
+def _check_nrrd_geometry(header: TextHeader, axes: int) -> None:
+    """Raises SpacingError for a spacing that is not positive, and InputError for units other than mm.
+
+    Axes of channels have none, nan or ??? instead, as the format has it.
+    """
+    kinds = header.fields.get("kinds", "").split() or [*["list"] * (axes - 3), *["domain"] * 3][-axes:]
+    texts = header.fields.get("spacings", "").split()
+    values = [_number(text) for text in texts]
+    spatial = [kind in _SPATIAL for kind in [*kinds, *["domain"] * axes][: len(values)]]
+    channels = [math.isnan(value) and not own for value, own in zip(values, spatial, strict=True)]
+    check_spacing([1.0 if own else value for value, own in zip(values, channels, strict=True)], "field spacings:")
+    vectors = re.findall(r"\(([^()]*)\)|none", header.fields.get("space directions", ""))
+    lengths = [math.hypot(*map(_number, vector.split(","))) for vector in vectors if vector]
+    check_spacing(lengths, "field space directions: spacing")
+    for name in ("space units", "units"):
+        units = re.findall(r'"([^"]*)"', header.fields.get(name, ""))[:axes]
+        odd = [unit for unit in units if unit.strip().lower() in _OTHER_UNITS]
+        if odd:
+            raise InputError(f"field {name}", "mm", ", ".join(odd), "Store the spacing and the origin in mm.")
+
+
+def _number(text: str) -> float:
+    """0 for a text that is no number, which is no spacing either."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan if text in ("none", "???") else 0.0
 
 
 def segment_values(path: Path) -> dict[str, int]:

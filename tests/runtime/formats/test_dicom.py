@@ -7,6 +7,7 @@ import pytest
 
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.formats.dicom import choose_series, find_series, read_series
+from mednca_pipeline.runtime.geometry import SpacingError
 from mednca_pipeline.runtime.images import output_ending, read_header, read_image, write_labels
 
 from ...dicom_series import PATIENT, UID, write_series
@@ -257,3 +258,70 @@ def test_an_image_whose_zero_is_white_is_read_as_it_is_shown(tmp_path):
     dark = (tmp_path / "dark.dcm").read_bytes()
     (tmp_path / "white.dcm").write_bytes(dark.replace(b"MONOCHROME2 ", b"MONOCHROME1 "))
     assert (read_image(tmp_path / "white.dcm").array == 65535 - read_image(tmp_path / "dark.dcm").array).all()
+
+
+def copied(folder, *copies):
+    """Copies of slices under other names: (slice's number, name)."""
+    for number, name in copies:
+        (folder / name).write_bytes((folder / f"IM{number:04d}.dcm").read_bytes())
+
+
+def test_slices_that_were_exported_twice_are_named_as_copies(tmp_path):
+    write_series(tmp_path / "series")
+    copied(tmp_path / "series", (1, "IM0001 (1).dcm"))
+    with pytest.raises(InputError) as error:
+        read_image(tmp_path / "series")
+    assert error.value.expected == "each slice once"
+    assert error.value.found == "the same slice twice: IM0001 (1).dcm is a copy of IM0001.dcm"
+    assert error.value.remedy == "Remove the copies: IM0001 (1).dcm."
+    (tmp_path / "series" / "IM0001 (1).dcm").unlink()
+    assert read_image(tmp_path / "series").array.shape[1] == 4
+
+
+def test_a_whole_series_that_was_exported_twice_names_every_copy(tmp_path):
+    write_series(tmp_path / "series")
+    copied(tmp_path / "series", *((number, f"IM{number:04d}_copy.dcm") for number in range(4)))
+    with pytest.raises(InputError) as error:
+        read_image(tmp_path / "series")
+    assert error.value.found.startswith("4 files with the same pixels at the same place as others (copies: ")
+    assert all(f"IM{number:04d}_copy.dcm" in error.value.remedy for number in range(4))
+    assert "IM0000.dcm" not in error.value.remedy.replace("IM0000_copy.dcm", "")
+
+
+def test_two_slices_at_one_place_with_other_pixels_are_several_volumes(tmp_path):
+    write_series(tmp_path / "series", positions=(0, 3, 3, 6))
+    with pytest.raises(InputError, match=r"several with other pixels \(IM0001\.dcm, IM0002\.dcm\).*several volumes"):
+        read_image(tmp_path / "series")
+
+
+def with_spacing(file, text):
+    """Another PixelSpacing, in as many bytes."""
+    content = file.read_bytes()
+    assert content.count(b".25\\.5") == 1
+    file.write_bytes(content.replace(b".25\\.5", text.encode().ljust(6)))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("0\\0", "spacing 0 mm"), ("-1\\.5", "spacing -1 mm"), ("0.5", "1 numbers")]
+)
+def test_a_pixel_spacing_that_cannot_be_is_not_taken_as_1_mm(tmp_path, text, said):
+    write_series(tmp_path / "series")
+    for file in (tmp_path / "series").iterdir():
+        with_spacing(file, text)
+    with pytest.raises(SpacingError, match=rf"series.*{said}"):
+        read_image(tmp_path / "series")
+
+
+def test_slices_of_another_pixel_spacing_are_named(tmp_path):
+    write_series(tmp_path / "series")
+    with_spacing(tmp_path / "series" / "IM0002.dcm", ".5\\.5")
+    with pytest.raises(InputError, match=r"one pixel spacing, such as 0\.5 x 0\.25 mm of IM0000\.dcm.*IM0002\.dcm"):
+        read_image(tmp_path / "series")
+
+
+def test_slices_without_any_pixel_spacing_are_taken_as_1_mm_with_a_word(tmp_path, caplog):
+    write_series(tmp_path / "series")
+    for file in (tmp_path / "series").iterdir():
+        file.write_bytes(file.read_bytes().replace(b"\x28\x00\x30\x00", b"\x28\x00\x2f\x00"))  # another tag
+    assert read_image(tmp_path / "series").spacing_mm[1:] == (1.0, 1.0)
+    assert "series: no pixel spacing in its files" in caplog.text

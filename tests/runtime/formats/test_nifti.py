@@ -10,6 +10,7 @@ import pytest
 
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.formats import limits
+from mednca_pipeline.runtime.geometry import SpacingError
 from mednca_pipeline.runtime.images import read_header, read_image, read_labels, stored_files
 
 ARRAY = np.arange(24, dtype=np.int16).reshape(4, 3, 2)
@@ -93,3 +94,37 @@ def test_a_pipe_is_an_error_and_not_a_hang(tmp_path):
     os.mkfifo(tmp_path / "pipe.nii.gz")
     with pytest.raises(InputError, match="a pipe or a device"):
         read_image(tmp_path / "pipe.nii.gz")
+
+
+def with_pixdim(path, values, codes=(0, 0), units=2):
+    """A file whose stored spacings are `values`, which nibabel would not write."""
+    image = nib.Nifti1Image(ARRAY, np.diag([-1.0, -1.0, 2.0, 1.0]))
+    image.set_sform(None if codes[0] == 0 else image.affine, codes[0])
+    image.set_qform(image.affine, codes[1])
+    nib.save(image, path.with_name("plain.nii"))
+    content = bytearray(path.with_name("plain.nii").read_bytes())
+    content[80:92], content[123] = np.array(values, "<f4").tobytes(), units
+    path.write_bytes(gzip.compress(bytes(content)) if path.name.endswith("gz") else bytes(content))
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
+@pytest.mark.parametrize("codes", [(0, 0), (0, 1)])
+@pytest.mark.parametrize("value", [0.0, -1.5, np.nan, np.inf])
+def test_a_spacing_that_cannot_be_is_not_corrected_in_silence(tmp_path, name, codes, value):
+    file = with_pixdim(tmp_path / name, (1.0, 1.0, value), codes)
+    for reader in (read_image, read_header):
+        with pytest.raises(SpacingError) as error:
+            reader(file)
+        assert error.value.where == str(file) and error.value.found == f"pixdim {value:g} along axis 3 of the file"
+        assert error.value.expected == "a positive spacing along each axis" and "header" in error.value.remedy
+
+
+def test_a_useless_pixdim_does_not_matter_where_there_is_an_sform(tmp_path):
+    assert read_header(with_pixdim(tmp_path / "a.nii", (1.0, 1.0, 0.0), (1, 0))).spacing_mm == (2.0, 1.0, 1.0)
+
+
+@pytest.mark.parametrize(("units", "scale"), [(0, 1.0), (1, 1000.0), (2, 1.0), (3, 0.001)])
+def test_units_of_the_header_are_taken_at_their_word(tmp_path, units, scale):
+    file = with_pixdim(tmp_path / "a.nii", (1.0, 1.0, 2.0), units=units)
+    assert read_header(file).spacing_mm == pytest.approx((2 * scale, scale, scale))

@@ -7,6 +7,7 @@ import pytest
 
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.formats.text_headers import segment_values
+from mednca_pipeline.runtime.geometry import SpacingError
 from mednca_pipeline.runtime.images import read_header, read_image, read_labels, stored_files
 
 sitk = pytest.importorskip("SimpleITK")
@@ -157,3 +158,47 @@ def test_segments_that_overlap_are_an_error_with_their_name(tmp_path):
     file = nrrd(tmp_path / "case.seg.nrrd", keys=SEGMENTS | {"Segment1_Layer": "1"})
     with pytest.raises(InputError, match="tumour overlaps"):
         read_labels(file)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("spacings", "1 1 0", "spacings: 0 mm along axis 3"),
+        ("spacings", "1 nan 1", "spacings: nan mm along axis 2"),
+        ("spacings", "-1 1 1", "spacings: -1 mm along axis 1"),
+        ("space_directions", "(1,0,0) (0,0,0) (0,0,2)", "space directions: spacing 0 mm along axis 2"),
+    ],
+)
+def test_a_spacing_of_nrrd_that_cannot_be_is_named(tmp_path, field, value, said):
+    space = {"space": "left-posterior-superior"} if "directions" in field else {}
+    file = nrrd(tmp_path / "a.nrrd", **space, **{field: value})
+    for reader in (read_image, read_header):
+        with pytest.raises(SpacingError, match=said):
+            reader(file)
+
+
+@pytest.mark.parametrize("value", ["1 0 1", "1 1 -2"])
+def test_a_spacing_of_metaimage_that_cannot_be_is_named(tmp_path, value):
+    with pytest.raises(SpacingError, match="field ElementSpacing"):
+        read_image(meta(tmp_path / "a.mha", ElementSpacing=value))
+
+
+def test_units_of_nrrd_that_are_not_mm_are_refused_and_channels_have_no_spacing(tmp_path):
+    placed = {"space": "left-posterior-superior", "space_directions": "(1,0,0) (0,1,0) (0,0,2)"}
+    with pytest.raises(InputError, match="field space units: expected mm, found m, m"):
+        read_image(nrrd(tmp_path / "a.nrrd", **placed, space_units='"m" "m" "mm"'))
+    assert read_image(nrrd(tmp_path / "b.nrrd", **placed, space_units='"mm" "mm" "mm"')).spacing_mm == (2.0, 1.0, 1.0)
+    colours = {"sizes": "3 4 2", "spacings": "nan 0.5 0.25", "kinds": "RGB-color domain domain"}
+    assert read_image(nrrd(tmp_path / "c.nrrd", **colours)).spacing_mm == (0.25, 0.5)
+
+
+def test_whether_a_header_says_which_way_the_axes_run(tmp_path):
+    placed = {"space": "left-posterior-superior", "space_directions": "(1,0,0) (0,1,0) (0,0,2)"}
+    matrix = {"TransformMatrix": "1 0 0 0 1 0 0 0 1"}
+    for file, oriented in (
+        (nrrd(tmp_path / "a.nrrd"), False),
+        (nrrd(tmp_path / "b.nrrd", **placed), True),
+        (meta(tmp_path / "a.mha"), False),
+        (meta(tmp_path / "b.mha", **matrix), True),
+    ):
+        assert read_image(file).geometry.oriented == read_header(file).geometry.oriented == oriented
