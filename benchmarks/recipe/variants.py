@@ -43,9 +43,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "artefacts0.3_kspace": _artefacts(0.3, ["bias_field", "ghosts", "spikes"]),
     "artefacts0.3_bias": _artefacts(0.3, ["bias_field"]),
     "everywhere": {"training.at_outline": False},  # training computes every cell of its patches
-    "expected0.25": {"training.expected_share": 0.25},
-    "expected0.5": {"training.expected_share": 0.5},
-    "expected0.75": {"training.expected_share": 0.75},
+    "expected0": {"training.expected_share": 0.0},
     "expected1": {"training.expected_share": 1.0},
     "halo0": {"outline.halo": 0},
     "halo2": {"outline.halo": 2},
