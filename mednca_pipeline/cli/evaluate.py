@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .common import DONE, INPUT_FAULT, add_cluster, command_parser, run_command
+from .common import DONE, INPUT_FAULT, add_cluster, command_parser, run_command, say
 
 if TYPE_CHECKING:
     from ..results.summary import Summary
@@ -88,10 +88,13 @@ def _labels(arguments: argparse.Namespace, predictions: Path, references: Path) 
 
 
 def _labels_of(file: Path, spacing_known: bool) -> tuple["Labels", bool]:
+    from ..runtime.errors import InputError
     from ..runtime.files import read_json
     from ..runtime.labels import Labels
 
     content = read_json(file)
+    if not isinstance(content, dict):
+        raise InputError(file, "an object with labels", f"{content!r:.80}")
     labels = Labels.from_dataset_json(content.get("labels"), content.get("regions_class_order"), file)
     return labels, bool(content.get("spacing_known", spacing_known))
 
@@ -103,13 +106,13 @@ def _conclude(summary: "Summary", file: Path, quiet: bool) -> int:
 
     if not quiet:
         Console().print(summary_table(summary))
-        print(f"Written: {file}")
+        say(f"Written: {file}")
         if summary.unmatched:
-            print(f"note: predictions without a label file: {_listed(summary.unmatched)}")
+            say(f"note: predictions without a label file: {_listed(summary.unmatched)}")
     for case, reason in (summary.failed or {}).items():
-        print(f"failed: {case}: {reason}", file=sys.stderr)
+        say(f"failed: {case}: {reason}", sys.stderr)
     if summary.missing:
-        print(f"without a prediction: {_listed(summary.missing)}", file=sys.stderr)
+        say(f"without a prediction: {_listed(summary.missing)}", sys.stderr)
     return INPUT_FAULT if summary.failed or summary.missing else DONE
 
 

@@ -142,12 +142,13 @@ def _one_dataset(
 def _print_plans(workspace: "Workspace", plans: "Plans", planned: "Planned") -> None:
     from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
+
+    from .findings import plain
 
     console = Console()
     if not console.is_terminal:
         console = Console(width=160)
-    table = Table(title=Text(f"Plans of {plans.dataset}"))
+    table = Table(title=plain(f"Plans of {plans.dataset}"))
     for header, ratio in (("config", None), ("decision", None), ("value", 2), ("because", 4)):
         table.add_column(header, ratio=ratio, overflow="fold")
     previous = ""
@@ -156,7 +157,7 @@ def _print_plans(workspace: "Workspace", plans: "Plans", planned: "Planned") -> 
             table.add_section()
         value = f"{decision.value} (yours)" if decision.by_user else decision.value
         cells = (decision.config if decision.config != previous else "", decision.name, value, decision.because)
-        table.add_row(*(Text(cell) for cell in cells))
+        table.add_row(*(plain(cell) for cell in cells))
         previous = decision.config
     console.print(table)
     sizes = ", ".join(str(len(fold.val)) for fold in planned.folds)
@@ -166,7 +167,7 @@ def _print_plans(workspace: "Workspace", plans: "Plans", planned: "Planned") -> 
         *_expected_minutes([plans.config(name) for name in planned.configs]),
     ]
     for note in notes:
-        console.print(Text(note))
+        console.print(plain(note))
 
 
 def _expected_minutes(configs: "Sequence[ConfigPlan]") -> list[str]:

@@ -8,7 +8,8 @@ from pathlib import Path
 from ..plans.plans import Plans, write_plans
 from ..runtime.errors import InputError
 from ..runtime.files import read_json, write_json
-from ..runtime.records import from_dict
+from ..runtime.names import check_name
+from ..runtime.records import Name, from_dict
 from .fold_folder import FoldFolder, FoldName
 from .postprocessing import Postprocessing, read_postprocessing
 from .quality import QualityRecord, read_quality
@@ -28,15 +29,15 @@ class ModelRecord:
     dataset: str
     model: str = ""
     config: str = ""
-    members: tuple[str, ...] = ()
+    members: tuple[Name, ...] = ()
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
         if bool(self.members) == bool(self.model and self.config):
-            raise InputError(
-                f"model.json: expected either a model and its config, or members, found model {self.model!r}, config "
-                f"{self.config!r} and members {self.members}. Correct it, or delete it."
-            )
+            found = f"model {self.model!r}, config {self.config!r} and members {self.members}"
+            raise InputError("model.json", "either a model and its config, or members", found, "Correct or delete it.")
+        for part in filter(None, (self.dataset, self.model, self.config)):
+            check_name("model.json", part)
 
     @property
     def name(self) -> str:
@@ -77,7 +78,7 @@ class ModelFolder:
 
         None for a folder of something else. Raises InputError for a damaged model.json.
         """
-        if self.record_file.is_file():
+        if self.record_file.exists():
             return from_dict(ModelRecord, read_json(self.record_file, schema=SCHEMA), str(self.record_file))
         runs = (fold.run() for fold in self.folds())
         try:

@@ -22,5 +22,9 @@ class QualityRecord:
 
 def read_quality(file: Path) -> QualityRecord | None:
     """None where nothing was learned, or for an earlier form of the score. Raises InputError for a damaged file."""
-    stored = read_json(file) if file.is_file() else {}
-    return from_dict(QualityRecord, stored, str(file)) if stored.get("schema") == SCHEMA else None
+    if not file.exists():
+        return None
+    stored = read_json(file)
+    if isinstance(stored, dict) and stored.get("schema") == 1:
+        return None
+    return from_dict(QualityRecord, read_json(file, schema=SCHEMA), str(file))

@@ -3,6 +3,7 @@
 import time
 
 from ..execution.progress import progress_bar
+from ..runtime.printing import printable
 
 
 class EpochPrinter:
@@ -45,4 +46,4 @@ class EpochPrinter:
         self._cases += 1
         if self._lines and time.monotonic() - self._last > self._interval_s:
             self._last = time.monotonic()
-            print(f"validated {self._cases} cases ({name})", flush=True)
+            print(f"validated {self._cases} cases ({printable(name)})", flush=True)
