@@ -15,7 +15,7 @@ import blosc2
 import numpy as np
 
 from ..runtime.errors import InputError
-from ..runtime.files import read_json, replacing, write_text
+from ..runtime.files import read_json, replacing, require_file, write_text
 from ..runtime.labels import Labels
 from ..runtime.preprocessing_steps import Frame
 from ..runtime.records import Count, from_dict
@@ -136,7 +136,7 @@ class CaseStore:
     def _open(self, case: str, path: Path, kind: Literal["image", "labels"]) -> blosc2.NDArray:
         where = f"Case {case}: the preprocessed file {path}"
         try:
-            state = path.stat()
+            state = require_file(path, "a preprocessed array", REMEDY).stat()
             shape = _intact_shape(path, state.st_size, state.st_mtime_ns, case, kind)
             if shape is None:
                 raise InputError(where, "an intact file", "a wrong checksum", REMEDY)

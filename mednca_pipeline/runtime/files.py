@@ -43,14 +43,19 @@ def write_json(path: Path, data: object) -> None:
     write_text(path, json.dumps(_null_for_nan(data), indent=1, sort_keys=True, ensure_ascii=False) + "\n")
 
 
+def require_file(path: Path, kind: str, remedy: str = "Check the path.") -> Path:
+    """The path. Raises InputError unless it is a file: a pipe would wait for ever. kind: what it should be."""
+    path = Path(path)
+    if not path.is_file():
+        found = "a folder" if path.is_dir() else "a pipe or a device" if path.exists() else "no such file"
+        raise InputError(path, kind, found, remedy)
+    return path
+
+
 def read_text(path: Path, kind: str) -> str:
     """The text of a file in UTF-8. kind: what it should be, such as "a JSON file". Raises InputError."""
     try:
-        return Path(path).read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise InputError(path, kind, "no such file", "Check the path.") from None
-    except IsADirectoryError:
-        raise InputError(path, kind, "a folder", "Move it away, or make the file again.") from None
+        return require_file(path, kind).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(path, f"{kind} in UTF-8", f"something else ({error})", _REMEDY) from error
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from .errors import InputError
+from .files import require_file
 from .grid import Border
 from .light_nca import Level, LightNCA, Norm, NormKind, Rule
 
@@ -20,9 +21,7 @@ def read_weights(path: Path) -> dict[str, np.ndarray]:
     """
     from safetensors.numpy import load_file
 
-    path = Path(path)
-    if not path.exists():
-        raise InputError(path, "the weights of a fold", "no such file", "Train the fold, or check the path.")
+    require_file(path, "the weights of a fold", "Train the fold, or check the path.")
     try:
         weights = load_file(path)
     except Exception as error:  # of the library, whose own errors share no class

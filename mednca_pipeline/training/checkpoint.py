@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from ..runtime.errors import InputError
-from ..runtime.files import replacing
+from ..runtime.files import replacing, require_file
 from ..runtime.records import Index, Measured, from_dict
 from .state import TrainingState
 
@@ -68,6 +68,7 @@ def load_checkpoint(path: Path, state: TrainingState, identity: str) -> None:
 
 def _read(path: Path, device: torch.device) -> dict[str, Any]:
     """The contents of a checkpoint, whose checksums and kinds of values are right."""
+    require_file(path, "a checkpoint", _REMEDY)
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
