@@ -18,7 +18,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -235,6 +237,12 @@ def kill_all(kills: int, seed: int, only: str = "") -> dict[str, Killed]:
     import torch  # noqa: F401  # once: the commands are forks of this process
 
     return {each.name: kill_often(each, kills, seed) for each in COMMANDS if only in each.name}
+
+
+def kill_apart(kills: int, seed: int, only: str = "") -> dict[str, Killed]:
+    """As kill_all, in a fresh process: forks of one whose libraries have threads would wait for ever."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(kill_all, kills, seed, only).result()
 
 
 def table(found: dict[str, Killed]) -> str:
