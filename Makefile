@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 STAMP := $(VENV)/installed.stamp
 
-.PHONY: install demo test lint
+.PHONY: install demo test lint soak
 
 install: $(STAMP)
 
@@ -26,3 +26,6 @@ lint: install
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
+
+soak: install
+	$(BIN)/python -m benchmarks.soak

@@ -4,14 +4,16 @@ python docs/schemas/make_schemas.py
 """
 
 import json
+import math
 import types
 import typing
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from mednca_pipeline.models.registry import MODELS
 from mednca_pipeline.plans.plans import SCHEMA, ConfigPlan, Plans
+from mednca_pipeline.runtime.records import Between
 
 OUT = Path(__file__).with_name("plans.schema.json")
 PLAIN = {int: "integer", float: "number", str: "string", bool: "boolean"}
@@ -20,6 +22,8 @@ PLAIN = {int: "integer", float: "number", str: "string", bool: "boolean"}
 def schema_of(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
     """What runtime.records.from_dict takes for a value of type `kind`. Dataclasses go into `definitions`."""
     origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Annotated:
+        return {**schema_of(args[0], definitions), **limits(args[1:])}
     if origin is typing.Literal:
         return {"enum": list(args)}
     if origin in (typing.Union, types.UnionType):
@@ -38,8 +42,15 @@ def schema_of(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
     return {"type": PLAIN[kind]} if kind in PLAIN else {}
 
 
+def limits(checks: tuple[Any, ...]) -> dict[str, Any]:
+    """The ends of a number's range."""
+    ends = {name: end for check in checks if isinstance(check, Between) for name, end in vars(check).items()}
+    names = {"low": "minimum", "high": "maximum"}
+    return {names[name]: end for name, end in ends.items() if math.isfinite(end)}
+
+
 def record(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
-    hints = typing.get_type_hints(kind)
+    hints = typing.get_type_hints(kind, include_extras=True)
     needed = [one.name for one in fields(kind) if one.default is MISSING and one.default_factory is MISSING]
     properties = {one.name: schema_of(hints[one.name], definitions) for one in fields(kind)}
     if kind is ConfigPlan:

@@ -4,11 +4,13 @@ import argparse
 import sys
 import traceback
 from collections.abc import Callable
+from typing import TextIO
 
 from .. import __version__
 from ..execution.libraries import keep_freed_memory, log_to_terminal, wait_briefly
 from ..execution.processes import DONE, INPUT_FAULT, INTERRUPTED, OUR_FAULT
 from ..runtime.errors import InputError, correctable
+from ..runtime.printing import LINES, printable
 
 OUR_PACKAGES = ("mednca_pipeline", "dataset_conversion")
 
@@ -69,4 +71,9 @@ def run_command(
 def print_error(error: BaseException, message: str, with_traceback: bool) -> None:
     if with_traceback:
         traceback.print_exception(error)
-    print(f"error: {message}", file=sys.stderr)
+    say(f"error: {message}", sys.stderr)
+
+
+def say(message: str, file: TextIO | None = None) -> None:
+    """Prints a message, in which names of files and cases are made printable."""
+    print(printable(message, keep=LINES), file=file)

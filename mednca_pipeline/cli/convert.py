@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dataset_conversion import CONVERTERS
 
-from .common import command_parser, run_command
+from .common import command_parser, run_command, say
 
 if TYPE_CHECKING:
     from dataset_conversion.conversion import Options
@@ -78,7 +78,7 @@ def _convert(arguments: argparse.Namespace) -> None:
         write_dataset(conversion, folder, step)
     if not arguments.quiet:
         for note in conversion.notes:
-            print(f"note: {note}")
+            say(f"note: {note}")
         training = sum(case.label is not None for case in conversion.cases)
         print(f"Wrote {folder}: {training} training and {len(conversion.cases) - training} test cases.")
         print(f"Next: mednca_plan_and_preprocess -d {arguments.d}")

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ..models.registry import COMPARED, MODELS
-from .common import DONE, INPUT_FAULT, OUR_FAULT, add_cluster, command_parser, run_command
+from .common import DONE, INPUT_FAULT, OUR_FAULT, add_cluster, command_parser, run_command, say
 
 if TYPE_CHECKING:
     from ..crossval.jobs import FoldJob, JobOutcome
@@ -93,7 +93,7 @@ def _crossvalidate(arguments: argparse.Namespace) -> int:
 
 def _report(job: "FoldJob", outcome: "JobOutcome", quiet: bool) -> None:
     if outcome.state == "failed":
-        print(f"failed: {job.name}: {outcome.error}", file=sys.stderr)
+        say(f"failed: {job.name}: {outcome.error}", sys.stderr)
     elif not quiet:
         print(f"{job.name}: done in {outcome.minutes:.1f} min", flush=True)
 
@@ -102,7 +102,7 @@ def _conclude(result: "CrossvalResult", quiet: bool) -> int:
     if result.files and not quiet:
         _print_tables(result)
     for name, reason in result.failed.items():
-        print(f"failed: {name}: {reason}", file=sys.stderr)
+        say(f"failed: {name}: {reason}", sys.stderr)
     if not result.failed:
         return DONE
     print(f"{len(result.failed)} failed; the same command tries again what is missing.", file=sys.stderr)
@@ -113,14 +113,16 @@ def _print_tables(result: "CrossvalResult") -> None:
     from rich.console import Console
 
     from ..crossval.comparison import compare
+    from ..runtime.printing import printable
+    from .findings import plain
     from .tables import comparison_table
 
     console = Console()
     comparison = compare(result.models)
     console.print(comparison_table(comparison))
     for note in comparison.notes:
-        console.print(f"note: {note}", style="yellow", highlight=False, markup=False)
-    console.print("\n".join(str(file) for file in result.files), highlight=False, markup=False, soft_wrap=True)
+        console.print(plain(f"note: {note}"), style="yellow")
+    console.print("\n".join(printable(file) for file in result.files), highlight=False, markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

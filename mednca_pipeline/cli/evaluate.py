@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .common import DONE, INPUT_FAULT, add_cluster, command_parser, run_command
+from .common import DONE, INPUT_FAULT, add_cluster, command_parser, run_command, say
 
 if TYPE_CHECKING:
     from ..results.summary import Summary
@@ -92,6 +92,18 @@ def _labels(arguments: argparse.Namespace, predictions: Path, references: Path) 
     return found_labels(references, predictions), have_spacing(references)
 
 
+def _labels_of(file: Path, spacing_known: bool) -> tuple["Labels", bool]:
+    from ..runtime.errors import InputError
+    from ..runtime.files import read_json
+    from ..runtime.labels import Labels
+
+    content = read_json(file)
+    if not isinstance(content, dict):
+        raise InputError(file, "an object with labels", f"{content!r:.80}")
+    labels = Labels.from_dataset_json(content.get("labels"), content.get("regions_class_order"), file)
+    return labels, bool(content.get("spacing_known", spacing_known))
+
+
 def _conclude(summary: "Summary", file: Path, quiet: bool) -> int:
     from rich.console import Console
 
@@ -100,13 +112,13 @@ def _conclude(summary: "Summary", file: Path, quiet: bool) -> int:
 
     if not quiet:
         Console().print(summary_table(summary))
-        print(f"Written: {file}")
+        say(f"Written: {file}")
         if found := summary.unmatched:
-            print(f"note: predictions without a label file: {len(found)} ({listed(found, _NAMED)})")
+            say(f"note: predictions without a label file: {len(found)} ({listed(found, _NAMED)})")
     for case, reason in (summary.failed or {}).items():
-        print(f"failed: {case}: {reason}", file=sys.stderr)
+        say(f"failed: {case}: {reason}", sys.stderr)
     if summary.missing:
-        print(f"without a prediction: {len(summary.missing)} ({listed(summary.missing, _NAMED)})", file=sys.stderr)
+        say(f"without a prediction: {len(summary.missing)} ({listed(summary.missing, _NAMED)})", sys.stderr)
     return INPUT_FAULT if summary.failed or summary.missing else DONE
 
 

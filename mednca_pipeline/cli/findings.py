@@ -1,4 +1,4 @@
-"""The table of a check's findings, for every command that shows one."""
+"""The table of a check's findings, for every command that shows one, and how names are shown in tables."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from ..runtime.printing import printable
 
 if TYPE_CHECKING:
     from ..datasets.dataset import Dataset
@@ -15,17 +17,22 @@ _STYLES = {"fatal": "bold red", "warning": "yellow", "note": "dim"}
 _WIDTH = 160  # columns where the output is no terminal
 
 
+def plain(text: object) -> Text:
+    """A cell or a line with names in it, in which nothing is markup and nothing is a control character."""
+    return Text(printable(text, keep="\n"))
+
+
 def print_report(dataset: "Dataset", report: "Report", quiet: bool = False) -> None:
     """Prints notes, the table of findings (quiet: without notes) and a line that counts them."""
     console = wide_console()
     shown = [finding for finding in report.findings if not (quiet and finding.severity == "note")]
     if not quiet:
         for note in dataset.notes:
-            console.print(Text(f"note: {note}"))
+            console.print(plain(f"note: {note}"))
     if shown:
         console.print(_table(dataset, shown))
     if shown or not quiet:
-        console.print(Text(_summary(dataset, report)))
+        console.print(plain(_summary(dataset, report)))
 
 
 def wide_console() -> Console:
@@ -35,13 +42,13 @@ def wide_console() -> Console:
 
 
 def _table(dataset: "Dataset", findings: "list[Finding]") -> Table:
-    table = Table(title=Text(f"Check of {dataset.name}"), show_lines=True)
+    table = Table(title=plain(f"Check of {dataset.name}"), show_lines=True)
     for header in ("", "file", "found", "expected", "remedy"):
         table.add_column(header, overflow="fold", ratio={"": None, "remedy": 3}.get(header, 2))
     for files, finding in _rows(findings):
         severity = Text(finding.severity, style=_STYLES[finding.severity])
         names = ", ".join(_relative(file, dataset.folder) for file in files)
-        table.add_row(severity, *(Text(text) for text in (names, finding.found, finding.expected, finding.remedy)))
+        table.add_row(severity, *(plain(text) for text in (names, finding.found, finding.expected, finding.remedy)))
     return table
 
 

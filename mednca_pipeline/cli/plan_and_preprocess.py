@@ -141,12 +141,11 @@ def _one_dataset(
 
 def _print_plans(workspace: "Workspace", plans: "Plans", planned: "Planned") -> None:
     from rich.table import Table
-    from rich.text import Text
 
-    from .findings import wide_console
+    from .findings import plain, wide_console
 
     console = wide_console()
-    table = Table(title=Text(f"Plans of {plans.dataset}"))
+    table = Table(title=plain(f"Plans of {plans.dataset}"))
     for header, ratio in (("config", None), ("decision", None), ("value", 2), ("because", 4)):
         table.add_column(header, ratio=ratio, overflow="fold")
     previous = ""
@@ -155,7 +154,7 @@ def _print_plans(workspace: "Workspace", plans: "Plans", planned: "Planned") -> 
             table.add_section()
         value = f"{decision.value} (yours)" if decision.by_user else decision.value
         cells = (decision.config if decision.config != previous else "", decision.name, value, decision.because)
-        table.add_row(*(Text(cell) for cell in cells))
+        table.add_row(*(plain(cell) for cell in cells))
         previous = decision.config
     console.print(table)
     sizes = ", ".join(str(len(fold.val)) for fold in planned.folds)
@@ -165,7 +164,7 @@ def _print_plans(workspace: "Workspace", plans: "Plans", planned: "Planned") -> 
         *_expected_minutes([plans.config(name) for name in planned.configs]),
     ]
     for note in notes:
-        console.print(Text(note))
+        console.print(plain(note))
 
 
 def _expected_minutes(configs: "Sequence[ConfigPlan]") -> list[str]:

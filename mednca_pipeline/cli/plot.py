@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from .common import DONE, INPUT_FAULT, command_parser, run_command
+from .common import DONE, INPUT_FAULT, command_parser, run_command, say
 
 EXAMPLES = """\
   mednca_plot -i in -p out -o pictures               each prediction on its image
@@ -48,9 +48,9 @@ def _plot(arguments: argparse.Namespace) -> int:
             lambda done, total: bar.update(task, completed=done, total=total),
         )
     if not arguments.quiet:
-        print(f"{len(written)} pictures in {out}")
+        say(f"{len(written)} pictures in {out}")
     for case, reason in failed.items():
-        print(f"failed: {case}: {reason}", file=sys.stderr)
+        say(f"failed: {case}: {reason}", sys.stderr)
     return INPUT_FAULT if failed else DONE
 
 

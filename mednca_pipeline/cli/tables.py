@@ -8,6 +8,7 @@ from rich.table import Table
 
 from ..crossval.comparison import Comparison
 from ..results.summary import Summary
+from .findings import plain
 
 
 def comparison_table(comparison: Comparison) -> Group:
@@ -26,8 +27,8 @@ def comparison_table(comparison: Comparison) -> Group:
     models = {row["model"]: row for row in comparison.rows}
     for row in comparison.rows:
         accuracy.add_row(
-            _in_lines(row["model"]),
-            row["class"],
+            plain(_in_lines(row["model"])),
+            plain(row["class"]),
             str(row["cases"]),
             _spread(row["dice_mean"], row["dice_sd"], 3),
             _spread(row["hd95_mean"], row["hd95_sd"], 1),
@@ -35,7 +36,7 @@ def comparison_table(comparison: Comparison) -> Group:
         )
     for name, row in models.items():
         costs.add_row(
-            _in_lines(name),
+            plain(_in_lines(name)),
             row["folds"] + (" (incomplete)" if row["missing_folds"] else ""),
             f"{row['parameters']:,.0f}",
             f"{row['training_minutes']:.1f}",
@@ -55,7 +56,7 @@ def summary_table(summary: Summary) -> Table:
     for name, mean in summary.mean.items():
         sd = summary.sd[name]
         table.add_row(
-            name,
+            plain(name),
             f"{mean['dice']:.4f} ± {sd['dice']:.4f}",
             f"{mean['hd95']:.2f} ± {sd['hd95']:.2f}",
             f"{mean['nsd']:.4f} ± {sd['nsd']:.4f}",

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from ..execution.executors import Stop
 from ..results.fold_folder import FoldFolder
 from ..results.model_folder import ModelFolder, ModelRecord
 from ..runtime.files import read_json, write_json
-from ..runtime.records import from_dict
+from ..runtime.records import Between, Count, Index, Name, Positive, from_dict
 from ..workspace import open_workspace
 
 SCHEMA = 1
@@ -33,17 +33,17 @@ class FoldJob:
     """
 
     root: str
-    dataset: str
-    model: str
-    config: str
-    fold: int
+    dataset: Name
+    model: Name
+    config: Name
+    fold: Index
     action: Literal["train", "time"] = "train"
-    iterations: int | None = None
-    budget_s: float | None = None
+    iterations: Index | None = None
+    budget_s: Positive | None = None
     seed: int = 0
     device: str = "auto"
-    workers: int | None = None
-    share: int = 1
+    workers: Annotated[int, Between(0, 1000)] | None = None
+    share: Count = 1
     command: str = ""
     quiet: bool = False
     id: str = ""

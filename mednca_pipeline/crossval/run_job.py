@@ -17,6 +17,7 @@ from ..execution.libraries import keep_freed_memory, log_to_terminal, wait_brief
 from ..execution.processes import DONE, INPUT_FAULT, INTERRUPTED, OUR_FAULT, augmenting_workers, cores
 from ..runtime.errors import InputError, correctable
 from ..runtime.files import write_json
+from ..runtime.printing import LINES, printable
 from ..workspace import open_workspace
 from .jobs import FoldJob, JobOutcome, read_job
 
@@ -32,7 +33,11 @@ def main(argv: list[str] | None = None) -> int:
     threading.Thread(target=_end_after_parent, args=(os.getppid(),), daemon=True).start()
     wait_briefly()
     keep_freed_memory()
-    job, started = read_job(file), time.monotonic()
+    try:
+        job, started = read_job(file), time.monotonic()
+    except InputError as error:
+        print(printable(f"error: {error}", keep=LINES), file=sys.stderr)
+        return INPUT_FAULT
     log_to_terminal([__package__.partition(".")[0]], job.quiet)
     outcome, code = _attempt(job)
     write_json(job.folder.outcome_file, replace(outcome, minutes=(time.monotonic() - started) / 60))
@@ -43,7 +48,7 @@ def _attempt(job: FoldJob) -> tuple[JobOutcome, int]:
     try:
         return JobOutcome(job.id, "done", iterations=_do(job)), DONE
     except KeyboardInterrupt as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(printable(f"error: {error}", keep=LINES), file=sys.stderr)
         return JobOutcome(job.id, "interrupted", str(error)), INTERRUPTED
     except Exception as raised:
         named = correctable(raised)

@@ -1,6 +1,6 @@
 """A raw dataset in nnU-Net's format: dataset.json, imagesTr, labelsTr and, where present, imagesTs, labelsTs."""
 
-import os
+import os.path
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +9,8 @@ from ..runtime.errors import InputError
 from ..runtime.images import output_ending, split_ending
 from ..runtime.labels import Labels
 from ..runtime.listing import listed
+from ..runtime.names import check_name
+from ..runtime.printing import printable
 from .channels import group_channels
 from .description import Description, read_description
 
@@ -95,28 +97,40 @@ def _cases(described: Description, images: str, labels: str) -> tuple[tuple[Case
 
 
 def _explicit_cases(described: Description) -> tuple[tuple[Case, ...], list[str]]:
-    """The cases of "dataset" in dataset.json. Paths may be relative to the dataset and name environment variables."""
+    """The cases of "dataset" in dataset.json. Paths are relative to the dataset's folder."""
     cases = []
     for name, entry in sorted((described.cases or {}).items()):
         images = entry.get("images") if isinstance(entry, dict) else None
         if isinstance(images, str):
             images = [images]
+        where = f"{described.file}: dataset.{printable(name)}"
+        check_name(where, name)
         if not images or not isinstance(images, list) or not isinstance(entry.get("label"), str):
             expected = '{"images": [files], "label": file}'
-            raise InputError(f"{described.file}: dataset.{name}", expected, f"{entry!r:.80}")
-        paths = tuple(_explicit_path(described, path) for path in images)
-        cases.append(Case(name, paths, _explicit_path(described, entry["label"])))
+            raise InputError(where, expected, f"{entry!r:.80}")
+        paths = tuple(_explicit_path(described, path, f"{where}.images") for path in images)
+        cases.append(Case(name, paths, _explicit_path(described, entry["label"], f"{where}.label")))
     return tuple(cases), []
 
 
-def _explicit_path(described: Description, path: str) -> Path:
-    return described.folder / os.path.expandvars(path)  # an absolute path replaces the folder
+def _explicit_path(described: Description, path: object, where: str) -> Path:
+    """A file that dataset.json names. Raises InputError for one that is outside of the dataset's folder unasked."""
+    if not isinstance(path, str) or not path or "\0" in path:
+        raise InputError(where, "a file", f"{path!r:.80}")
+    if path.startswith("$"):
+        raise InputError(where, "a path", path, "Variables are not expanded: write the path itself.")
+    inside = os.path.normpath(path)
+    if not described.allow_outside and (os.path.isabs(path) or inside.split(os.sep)[0] == os.pardir):
+        remedy = f'Put the files there, or add "allow_outside": true to {described.file} if you trust it.'
+        raise InputError(where, "a path inside the dataset's folder", path, remedy)
+    return described.folder / path  # an absolute path replaces the folder
 
 
 def _check_names(described: Description, cases: Sequence[Case]) -> None:
     """Raises InputError where two images claim one case."""
     owners: dict[str, Case] = {}
     for case in cases:
+        check_name(f"{described.folder}: the case of {case.images[0].name}", case.name)
         owner = owners.setdefault(case.name, case)
         if owner is not case:
             found = f"{owner.images[0].name} and {case.images[0].name}"

@@ -8,6 +8,7 @@ from ..runtime.errors import InputError
 from ..runtime.files import read_json
 from ..runtime.images import SUPPORTED, split_ending
 from ..runtime.labels import Labels
+from ..runtime.names import check_text
 
 NAME = "dataset.json"
 PICTURES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")  # formats whose pixels have no known size
@@ -16,7 +17,11 @@ _UNSUITED = (".dcm",)  # a series is a folder and not a file of a raw dataset
 
 @dataclass(frozen=True)
 class Description:
-    """The validated contents of dataset.json. cases: the explicit "dataset", or None. notes: what was assumed."""
+    """The validated contents of dataset.json.
+
+    cases: the explicit "dataset", or None. allow_outside: whether its files may lie outside of `folder`. notes: what
+    was assumed.
+    """
 
     folder: Path
     channel_names: tuple[str, ...]
@@ -25,6 +30,7 @@ class Description:
     spacing_known: bool
     num_training: int | None
     cases: dict[str, Any] | None
+    allow_outside: bool
     notes: tuple[str, ...]
 
     @property
@@ -35,7 +41,7 @@ class Description:
 def read_description(folder: Path) -> Description:
     """Reads `folder`/dataset.json. Raises InputError naming the key that is missing or wrong."""
     file = folder / NAME
-    if not file.is_file():
+    if not file.exists():
         raise InputError(
             file,
             "a dataset in nnU-Net's raw format (dataset.json, imagesTr, labelsTr)",
@@ -47,16 +53,23 @@ def read_description(folder: Path) -> Description:
         raise InputError(file, "an object with channel_names, labels and file_ending", f"{data!r:.80}")
     labels = Labels.from_dataset_json(data.get("labels"), data.get("regions_class_order"), file)
     ending, notes = _file_ending(data, folder)
-    spacing_known = data.get("spacing_known", ending not in PICTURES)
-    if not isinstance(spacing_known, bool):
-        raise InputError(f"{file}: spacing_known", "true or false", f"{spacing_known!r:.80}")
+    spacing_known = _truth(data, "spacing_known", ending not in PICTURES, file)
+    allow_outside = _truth(data, "allow_outside", False, file)
     count = data.get("numTraining")
     if count is not None and (isinstance(count, bool) or not isinstance(count, int)):
         raise InputError(f"{file}: numTraining", "a whole number", f"{count!r:.80}")
     cases = data.get("dataset")
     if cases is not None and not isinstance(cases, dict):
         raise InputError(f"{file}: dataset", "an object of cases", f"{cases!r:.80}")
-    return Description(folder, _channel_names(data, file), labels, ending, spacing_known, count, cases, notes)
+    channels = _channel_names(data, file)
+    return Description(folder, channels, labels, ending, spacing_known, count, cases, allow_outside, notes)
+
+
+def _truth(data: dict[str, Any], key: str, default: bool, file: Path) -> bool:
+    value = data.get(key, default)
+    if not isinstance(value, bool):
+        raise InputError(f"{file}: {key}", "true or false", f"{value!r:.80}")
+    return value
 
 
 def _channel_names(data: dict[str, Any], file: Path) -> tuple[str, ...]:
@@ -65,7 +78,8 @@ def _channel_names(data: dict[str, Any], file: Path) -> tuple[str, ...]:
         names = {str(index): name for index, name in enumerate(names)}
     if not isinstance(names, dict) or sorted(names) != sorted(str(index) for index in range(len(names))) or not names:
         raise InputError(f"{file}: channel_names", 'names such as {"0": "T1", "1": "T2"}', f"{names!r:.80}")
-    return tuple(str(names[str(index)]) for index in range(len(names)))
+    texts = (str(names[str(index)]) for index in range(len(names)))
+    return tuple(check_text(f"{file}: channel_names", text) for text in texts)
 
 
 def _file_ending(data: dict[str, Any], folder: Path) -> tuple[str, tuple[str, ...]]:

@@ -6,6 +6,8 @@ import os
 import sys
 from collections.abc import Iterable
 
+from ..runtime.printing import PrintableFormatter
+
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 LARGEST_KEPT = 2**25  # bytes of an array; the most that glibc allows
 
@@ -40,6 +42,7 @@ def log_to_terminal(packages: Iterable[str], quiet: bool) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s", force=True)
     for handler in logging.getLogger().handlers:  # of the terminal: a training's log file is as full when it is quiet
         handler.setLevel(logging.WARNING if quiet else logging.INFO)
+        handler.setFormatter(PrintableFormatter("%(message)s"))
     logging.getLogger("nibabel.global").setLevel(logging.ERROR)  # it prints by itself what it corrects in headers
     for package in packages:
         logging.getLogger(package).setLevel(logging.INFO)

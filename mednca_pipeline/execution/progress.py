@@ -6,12 +6,14 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from ..runtime.printing import printable
+
 
 def progress_bar(quiet: bool = False) -> Progress:
     """A bar with count and times, shown on terminals only."""
     console = Console(stderr=True)
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -25,5 +27,5 @@ def progress_bar(quiet: bool = False) -> Progress:
 def counting(what: str, total: int, quiet: bool) -> Iterator[Callable[[str], None]]:
     """Shows a bar, and gives the function to call with the name of each of `total` pieces of work as it ends."""
     with progress_bar(quiet) as bar:
-        task = bar.add_task(what, total=total)
+        task = bar.add_task(printable(what), total=total)
         yield lambda name: bar.advance(task)

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..runtime.errors import InputError
 from ..runtime.files import read_json, write_json
 from ..runtime.labels import Labels
-from ..runtime.records import from_dict
+from ..runtime.names import check_name
+from ..runtime.records import Count, Index, Name, Positive, Share, from_dict
 
 SCHEMA = 2
 
@@ -31,9 +33,9 @@ class ClassStatistics:
     centre: mean position of the class's voxels per axis; -1 and 1 are the ends of the image, cropped to non-zero.
     """
 
-    voxels: int
-    extent: tuple[int, ...]
-    components: int
+    voxels: Index
+    extent: tuple[Count, ...]
+    components: Index
     centre: tuple[float, ...] = ()
 
 
@@ -45,8 +47,8 @@ class LabelCeilings:
     that the case shows. Spacings up to the finest of the case change nothing; those beyond the last one are too coarse.
     """
 
-    spacing_mm: tuple[float, ...]
-    dice: dict[str, tuple[float, ...]]
+    spacing_mm: tuple[Positive, ...]
+    dice: dict[str, tuple[Share, ...]]
 
 
 @dataclass(frozen=True)
@@ -59,16 +61,16 @@ class CaseFingerprint:
     label_jumps, label_changes: see `drawn.label_jumps`; () for 2D images.
     """
 
-    name: str
-    shape: tuple[int, ...]
-    cropped_shape: tuple[int, ...]
-    spacing_mm: tuple[float, ...]
+    name: Name
+    shape: tuple[Count, ...]
+    cropped_shape: tuple[Count, ...]
+    spacing_mm: tuple[Positive, ...]
     image: tuple[IntensityStatistics, ...]
     foreground: tuple[IntensityStatistics, ...]
     classes: dict[str, ClassStatistics]
     label_ceilings: dict[str, LabelCeilings]
-    label_jumps: tuple[int, ...]
-    label_changes: tuple[int, ...]
+    label_jumps: tuple[Index, ...]
+    label_changes: tuple[Index, ...]
     image_sha256: str
 
 
@@ -89,6 +91,22 @@ class Fingerprint:
     cases: tuple[CaseFingerprint, ...]
     raw_sha256: str
     schema: int = SCHEMA
+
+    def __post_init__(self) -> None:
+        """Raises InputError where cases do not fit each other or the dataset's channels and labels."""
+        check_name("dataset", self.dataset)
+        if not self.cases:
+            raise InputError("cases", "at least one", "none")
+        for index, case in enumerate(self.cases):
+            sides = {len(self.cases[0].shape), len(case.shape), len(case.cropped_shape), len(case.spacing_mm)}
+            if len(sides) > 1 or not sides <= {2, 3}:
+                raise InputError(f"cases[{index}]", "shapes and a spacing of 2 or 3 axes", f"{case.shape}")
+            if len(case.image) != len(self.channel_names):
+                found = str(len(case.image))
+                raise InputError(f"cases[{index}].image", f"{len(self.channel_names)} channels", found)
+            if set(case.classes) != set(self.labels.names):
+                found = ", ".join(case.classes)
+                raise InputError(f"cases[{index}].classes", ", ".join(self.labels.names), found)
 
     @property
     def ndim(self) -> int:

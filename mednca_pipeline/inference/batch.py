@@ -116,18 +116,18 @@ def _worker_predictor(settings: Settings) -> ImagePredictor:
 def _is_finished(
     case: InputCase, table: QualityTable, out: Path, predictor: ImagePredictor, settings: Settings
 ) -> bool:
-    if table.rows.get(case.output, {}).get("flag", FAILED) == FAILED:
+    if table.row(case.output).get("flag", FAILED) == FAILED:
         return False
     maps = map_files(predictor, case, settings.save_probabilities, settings.save_variance)
     return all((out / name).is_file() for name in (case.output, *maps.values()))
 
 
 def _warn_of_other_settings(predicted: Predicted, table: QualityTable) -> None:
-    others = [name for name in predicted.kept if table.rows[name].get("made_with") != predicted.made_with]
+    others = [name for name in predicted.kept if table.row(name).get("made_with") != predicted.made_with]
     if others:
         log.warning(
             "%d outputs are kept that were made with other settings, such as %s (%s): --overwrite makes them again.",
             len(others),
             others[0],
-            table.rows[others[0]].get("made_with"),
+            table.row(others[0]).get("made_with"),
         )

@@ -5,7 +5,8 @@ import io
 from pathlib import Path
 
 from ..plans.plans import Plans
-from ..runtime.files import write_text
+from ..runtime.files import read_csv, write_text
+from ..runtime.printing import printable
 
 Row = dict[str, str]
 
@@ -23,20 +24,26 @@ def volume_unit(plans: Plans) -> str:
 
 
 class QualityTable:
-    """The rows of a quality.csv by output file; every change is written at once, the file whole or not at all."""
+    """The rows of a quality.csv by output file, as printed; every change is written at once, the file whole or not
+    at all.
+    """
 
     def __init__(self, path: Path, column_names: list[str]) -> None:
         self.path = path
         self.rows: dict[str, Row] = {}
         found: list[str] = []
         if path.is_file():
-            with path.open(newline="", encoding="utf-8") as file:
-                reader = csv.DictReader(file)
-                self.rows = {row["file"]: row for row in reader if row.get("file")}
-                found = list(reader.fieldnames or [])
+            found, *lines = read_csv(path) or [[]]
+            rows = (dict(zip(found, line, strict=False)) for line in lines)
+            self.rows = {row["file"]: row for row in rows if row.get("file")}
         self.columns = [*column_names, *(name for name in found if name and name not in column_names)]
 
+    def row(self, file: str) -> Row:
+        """The row of an output file; {} where there is none."""
+        return self.rows.get(printable(file), {})
+
     def put(self, row: Row) -> None:
+        row = {name: printable(cell) for name, cell in row.items()}
         self.rows[row["file"]] = row
         text = io.StringIO()
         writer = csv.DictWriter(text, self.columns, restval="", extrasaction="ignore", lineterminator="\n")

@@ -3,14 +3,13 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from safetensors.torch import load_file, save_file
+import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ..runtime.errors import InputError
 from ..runtime.files import replacing
-from ..runtime.folding import OTHER_ARCHITECTURE
-
-REMEDY = "Give the final.safetensors of a fold."
+from ..runtime.folding import OTHER_ARCHITECTURE, read_weights
 
 
 def save_weights(path: Path, model: nn.Module) -> None:
@@ -20,12 +19,7 @@ def save_weights(path: Path, model: nn.Module) -> None:
 
 def load_weights(path: Path, model: nn.Module) -> None:
     """Loads safetensors into `model`. Raises InputError naming the first parameters that do not fit."""
-    if not path.exists():
-        raise InputError(path, "the weights of a fold", "no such file", "Train the fold, or check the path.")
-    try:
-        weights = load_file(path)
-    except Exception as error:
-        raise InputError(path, "a safetensors file", f"something else ({error})", REMEDY) from error
+    weights = {name: torch.from_numpy(array) for name, array in read_weights(path).items()}
     expected = {name: tuple(tensor.shape) for name, tensor in _unique_tensors(model).items()}
     found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
     if expected != found:

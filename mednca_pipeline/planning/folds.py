@@ -1,6 +1,5 @@
 """The folds of a new dataset: shuffled as in nnU-Net, with the cases of one patient kept together."""
 
-import csv
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import numpy as np
 
 from ..plans.splits import SEED, Fold, Groups, joined_groups
 from ..runtime.errors import InputError
-from ..runtime.files import read_json
+from ..runtime.files import read_csv, read_json
 from ..runtime.listing import listed
 
 DEFAULT_FOLDS = 5  # with this number, plans.splits.SEED and no groups, the folds are nnU-Net's
@@ -104,11 +103,10 @@ def _json_groups(path: Path) -> dict[str, str]:
 
 def _csv_groups(path: Path) -> dict[str, str]:
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"--groups {path}", "a CSV or JSON file", str(error), "Check the path.") from error
-    separator = next((mark for mark in "\t;" if mark in text), ",")
-    rows = [[cell.strip() for cell in row] for row in csv.reader(text.splitlines(), delimiter=separator) if row]
+        lines = read_csv(path, separators=",;\t")
+    except InputError as error:
+        raise error.at("--groups") from error
+    rows = [[cell.strip() for cell in row] for row in lines if row]
     short = next((row for row in rows if len(row) < 2), None)
     if short:
         raise InputError(path, "a case and its patient per line", str(short))

@@ -3,13 +3,18 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
+from ..runtime.errors import InputError
 from ..runtime.grid import Border
 from ..runtime.light_nca import NormKind
 from ..runtime.outline import Outline
+from ..runtime.records import Between, Index, Positive, Share
 
 Window = tuple[tuple[int, ...], tuple[int, ...]]  # per axis: size in voxels, and what its origin is a multiple of
+Side = Annotated[int, Between(1, 65_536)]  # in voxels or cells
+Often = Annotated[float, Between(0, 1000)]
+Units = Annotated[int, Between(1, 65_536)]  # channels, hidden units, features
 Perception = Literal["matrix", "paper"]  # one folded linear map, or identity and two 3x3 filter banks
 
 
@@ -25,6 +30,11 @@ class ModelPlan:
     adjacent_slices: int
     position: tuple[float, ...]
 
+    def check(self, dim: int) -> None:
+        """Raises InputError where the parts of the plan do not fit each other, or images of `dim` axes."""
+        if len(self.position) not in (0, dim, 3):
+            raise InputError("position", "the sides of an image, or none", f"{len(self.position)} sides")
+
     def window(self, image_size: Sequence[int]) -> Window:
         """The part of a sample of `image_size` that training sees at full resolution: here the whole sample."""
         return tuple(image_size), (1,) * len(image_size)
@@ -39,9 +49,9 @@ class LevelPlan:
     patch: size in this level's own cells that training sees, or None for the whole image. Inference sees whole images.
     """
 
-    factor: tuple[int, ...]
-    steps: int
-    patch: tuple[int, ...] | None = None
+    factor: tuple[Side, ...]
+    steps: Annotated[int, Between(1, 10_000)]
+    patch: tuple[Side, ...] | None = None
 
 
 def grid_shape(image_shape: Sequence[float], factor: Sequence[int]) -> tuple[int, ...]:
@@ -54,40 +64,53 @@ class TrainingPlan:
     """How a model is trained. `minutes` is the schedule per device type, used without --budget or --iterations."""
 
     optimiser: Literal["muon", "adam"]  # "muon" is Muon for matrices and Adam for the rest
-    learning_rate: float
-    batch_size: int
-    ema_decay: float
-    minutes: dict[str, float]  # {"cpu": 15.0, "cuda": 8.0}
-    foreground_share: float = 0.5  # share of samples whose slice and patch are forced to show foreground
-    gradient_clip: float = 1.0
-    betas: tuple[float, float] = (0.9, 0.999)  # Adam's
-    augmentation: float = 1.0  # how often a sample is augmented, relative to nnU-Net; 0: never
-    mirror_axes: tuple[int, ...] = ()  # axes of the sample that are flipped at random
-    artefacts: float = 0.0  # share of the samples that have an image artefact
+    learning_rate: Positive
+    batch_size: Annotated[int, Between(1, 100_000)]
+    ema_decay: Share
+    minutes: dict[str, Positive]  # {"cpu": 15.0, "cuda": 8.0}
+    foreground_share: Share = 0.5  # share of samples whose slice and patch are forced to show foreground
+    gradient_clip: Positive = 1.0
+    betas: tuple[Share, Share] = (0.9, 0.999)  # Adam's
+    augmentation: Often = 1.0  # how often a sample is augmented, relative to nnU-Net; 0: never
+    mirror_axes: tuple[Annotated[int, Between(0, 2)], ...] = ()  # axes of the sample that are flipped at random
+    artefacts: Share = 0.0  # share of the samples that have an image artefact
     artefact_kinds: tuple[str, ...] = ()  # names in evaluation.artefacts.ARTEFACTS, all equally likely
     at_outline: bool = False  # fine levels compute the cells that prediction would compute; else their whole patch
-    weight_decay: float = 0.0  # decoupled: each step takes off rate * weight_decay of the weights (Muon: of matrices)
-    most_views: int = 0  # of each slice (in 3D: of each case), after which `minutes` end early; 0: never
-    expected_share: float = 0.0  # of an NCA's iterations in which cells apply the expected update, as in prediction
-    coarser_share: float = 0.5  # an NCA's loss at a level counts this share of the loss at the next finer level
+    weight_decay: Share = 0.0  # decoupled: each step takes off rate * weight_decay of the weights (Muon: of matrices)
+    most_views: Index = 0  # of each slice (in 3D: of each case), after which `minutes` end early; 0: never
+    expected_share: Share = 0.0  # of an NCA's iterations in which cells apply the expected update, as in prediction
+    coarser_share: Share = 0.5  # an NCA's loss at a level counts this share of the loss at the next finer level
 
 
 @dataclass(frozen=True)
 class NCAPlan(ModelPlan):
     """A Med-NCA: channels and hidden units of the cell, and its levels, coarsest first."""
 
-    channels: int
-    hidden: int
-    fire_rate: float  # the probability that a cell fires in a step
+    channels: Units
+    hidden: Units
+    fire_rate: Share  # the probability that a cell fires in a step
     norm: NormKind  # per cell over the hidden units, before the ReLU
     border: Border  # padding of the perception
     perception: Perception
     levels: tuple[LevelPlan, ...]
     training: TrainingPlan
-    adjacent_slices: int = 0
-    position: tuple[float, ...] = ()
-    keep_every: int = 0  # gradient checkpointing keeps every so many states; 0: none, everything is kept
+    adjacent_slices: Annotated[int, Between(0, 100)] = 0
+    position: tuple[Positive, ...] = ()
+    keep_every: Index = 0  # gradient checkpointing keeps every so many states; 0: none, everything is kept
     outline: Outline | None = None  # which cells prediction computes; None: all, for coarse levels without a loss
+
+    def check(self, dim: int) -> None:
+        super().check(dim)
+        if not self.levels:
+            raise InputError("levels", "at least one", "none")
+        finer = (1,) * dim
+        for index, level in reversed(list(enumerate(self.levels))):
+            if len(level.factor) != dim or any(a % b for a, b in zip(level.factor, finer, strict=True)):
+                expected = f"whole multiples of the next level's ({' '.join(map(str, finer))})"
+                raise InputError(f"levels[{index}].factor", expected, " ".join(map(str, level.factor)))
+            if level.patch is not None and len(level.patch) != dim:
+                raise InputError(f"levels[{index}].patch", f"{dim} sides", str(len(level.patch)))
+            finer = level.factor
 
     def window(self, image_size: Sequence[int]) -> Window:
         """The patch of the finest level. It starts where a cell of the coarsest level starts."""
@@ -102,13 +125,26 @@ class NCAPlan(ModelPlan):
 class UNetPlan(ModelPlan):
     """A DynUNet in nnU-Net's topology: one entry per stage, finest first."""
 
-    features: tuple[int, ...]
-    strides: tuple[tuple[int, ...], ...]
-    kernel_sizes: tuple[tuple[int, ...], ...]
-    patch: tuple[int, ...]  # in voxels of the preprocessed image; inference slides it over larger images
+    features: tuple[Units, ...]
+    strides: tuple[tuple[Annotated[int, Between(1, 64)], ...], ...]
+    kernel_sizes: tuple[tuple[Annotated[int, Between(1, 64)], ...], ...]
+    patch: tuple[Side, ...]  # in voxels of the preprocessed image; inference slides it over larger images
     training: TrainingPlan
-    adjacent_slices: int = 0
-    position: tuple[float, ...] = ()
+    adjacent_slices: Annotated[int, Between(0, 100)] = 0
+    position: tuple[Positive, ...] = ()
+
+    def check(self, dim: int) -> None:
+        super().check(dim)
+        stages = len(self.features)
+        if not stages or len(self.strides) != stages or len(self.kernel_sizes) != stages:
+            found = f"{stages} features, {len(self.strides)} strides, {len(self.kernel_sizes)} kernel_sizes"
+            raise InputError("features", "as many strides and kernel_sizes, at least one", found)
+        for name in ("strides", "kernel_sizes"):
+            for index, sides in enumerate(getattr(self, name)):
+                if len(sides) != dim:
+                    raise InputError(f"{name}[{index}]", f"{dim} entries", str(len(sides)))
+        if len(self.patch) != dim:
+            raise InputError("patch", f"{dim} sides", str(len(self.patch)))
 
     def window(self, image_size: Sequence[int]) -> Window:
         return self.patch, (1,) * len(self.patch)

@@ -5,14 +5,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from ..runtime.errors import InputError
 from ..runtime.files import read_json, write_json
 from ..runtime.labels import Labels
+from ..runtime.names import check_name, check_text
 from ..runtime.preprocessing import PreprocessingPlan
-from ..runtime.records import from_dict
-from .model_plans import ModelPlan
+from ..runtime.records import Between, Count, from_dict
+from .model_plans import ModelPlan, Side
 
 ConfigName = Literal["2d", "3d"]
 
@@ -43,10 +44,19 @@ class ConfigPlan:
     """A configuration. `image_size` has `dim` entries; smaller images are padded to it by repeating their edges."""
 
     name: ConfigName
-    dim: int
+    dim: Annotated[int, Between(2, 3)]
     preprocessing: PreprocessingPlan
-    image_size: tuple[int, ...]
+    image_size: tuple[Side, ...]
     models: dict[str, ModelPlan]
+
+    def __post_init__(self) -> None:
+        if len(self.image_size) != self.dim:
+            raise InputError("image_size", f"{self.dim} sides", str(len(self.image_size)))
+        for name, plan in self.models.items():
+            try:
+                plan.check(self.dim)
+            except InputError as error:
+                raise error.at(f"models.{name}") from error
 
     def model(self, name: str) -> ModelPlan:
         """The plan of a model. Raises InputError when there is none."""
@@ -92,15 +102,32 @@ class Plans:
     training_range: TrainingRange
     decisions: tuple[Decision, ...]
     overrides: dict[str, str] = field(default_factory=dict)  # what the user chose, such as {"2d.steps": "10 6 4"}
-    memory_bytes: int = 4_000_000_000  # what a training process may take; patch and batch sizes follow from it
+    memory_bytes: Count = 4_000_000_000  # what a training process may take; patch and batch sizes follow from it
     components: dict[str, int] = field(default_factory=dict)  # class -> how many prediction keeps; absent: all
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
+        check_name("dataset", self.dataset)
+        for channel in self.channel_names:
+            check_text("channel_names", channel)
+        self._check_configs()
         for name, count in self.components.items():
             if name not in self.labels.names or count < 1:
                 expected = f"classes of {', '.join(self.labels.names)} with a number of at least 1"
                 raise InputError(f"plan of {self.dataset}: components", expected, f"{name}: {count}")
+
+    def _check_configs(self) -> None:
+        if not self.labels.names or not self.channel_names:
+            raise InputError("labels and channel_names", "at least one each", "none")
+        if self.default_config not in self.configs:
+            raise InputError("default_config", f"one of {', '.join(self.configs)}", repr(self.default_config))
+        for name, config in self.configs.items():
+            where, kept = f"configs.{name}", config.preprocessing
+            if config.name != name:
+                raise InputError(f"{where}.name", repr(name), repr(config.name))
+            if len(kept.normalisation) != len(self.channel_names):
+                found = str(len(kept.normalisation))
+                raise InputError(f"{where}.preprocessing.normalisation", f"{len(self.channel_names)} entries", found)
 
     def config(self, name: str | None = None) -> ConfigPlan:
         """The configuration `name`, or the plan's default. Raises InputError when it was not planned."""

@@ -14,6 +14,7 @@ from typing import Any
 from ..runtime.errors import InputError
 from ..runtime.files import read_json, write_json
 from ..runtime.listing import listed
+from ..runtime.records import Name, from_dict
 
 SCHEMA = 1
 SEED = 12345  # the folds of planning.folds are shuffled with it
@@ -92,7 +93,8 @@ def add_groups(path: Path, groups: Groups) -> bool:
 def groups_in(path: Path) -> list[tuple[str, ...]]:
     """The groups that a splits.json names; [] for nnU-Net's list."""
     data = read_json(path)
-    return [tuple(group) for group in data.get("groups", [])] if isinstance(data, dict) else []
+    groups = data.get("groups", []) if isinstance(data, dict) else []
+    return list(from_dict(tuple[tuple[str, ...], ...], groups, f"{path}: groups"))
 
 
 def unused_cases(folds: Iterable[Fold], cases: Iterable[str]) -> tuple[str, ...]:
@@ -108,11 +110,11 @@ def _entries(path: Path, data: Any) -> list[Any]:
 
 
 def _fold(path: Path, index: int, entry: Any) -> Fold:
-    try:
-        train, val = tuple(entry["train"]), tuple(entry["val"])
-    except (KeyError, TypeError):
+    if not isinstance(entry, dict) or not {"train", "val"} <= set(entry):
         found = json.dumps(entry)[:60]
-        raise InputError(f"{path}: fold {index}", '{"train": [...], "val": [...]}', found) from None
+        raise InputError(f"{path}: fold {index}", '{"train": [...], "val": [...]}', found)
+    parts = (from_dict(tuple[Name, ...], entry[part], f"{path}: fold {index}.{part}") for part in ("train", "val"))
+    train, val = parts
     if not train or not val:
         empty = "val" if train else "train"
         raise InputError(f"{path}: fold {index}", f"cases in {empty}", "none", "Name some.")

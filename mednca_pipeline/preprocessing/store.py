@@ -2,21 +2,27 @@
 
 import hashlib
 import json
+import math
 import os
+import zlib
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
+from typing import Any, Literal
 
 import blosc2
 import numpy as np
 
 from ..runtime.errors import InputError
-from ..runtime.files import read_json, replacing, write_text
+from ..runtime.files import read_json, replacing, require_file, write_text
 from ..runtime.labels import Labels
 from ..runtime.preprocessing_steps import Frame
-from ..runtime.records import from_dict
+from ..runtime.records import Count, from_dict
 
 SCHEMA = 2  # 1: the frame was shapes, whose steps stood in the plan
+_PROPERTIES = ".properties.json"
+REMEDY = "Run mednca_plan_and_preprocess with --force for this dataset."
 SAMPLED_VOXELS = 1000  # per output and case
 CHUNK_BYTES = 1 << 20  # about what fits a core's cache
 MAX_BLOCK = {2: (1, 512, 512), 3: (32, 64, 64)}  # voxels per axis (S, H, W) that one read decompresses at least
@@ -30,15 +36,27 @@ class CaseProperties:
     digest: of the plan and labels that made it. sources: (file name, bytes, modification time in ns) of its raw files.
     shape: of the labels, (S, H, W). slices: per output, the indices along S that show it.
     voxels: per output, up to SAMPLED_VOXELS of its voxels as indices into the flattened (S, H, W).
+    checksums: CRC-32 of the files "image" and "labels", as blosc2 reads damaged files without a word; {} in cases of
+    earlier versions.
     """
 
     digest: str
     sources: tuple[tuple[str, int, int], ...]
     frame: Frame
-    shape: tuple[int, int, int]
+    shape: tuple[Count, Count, Count]
     slices: dict[str, tuple[int, ...]]
     voxels: dict[str, tuple[int, ...]]
+    checksums: dict[str, int] = field(default_factory=dict, compare=False)  # files of equal arrays may differ
     schema: int = SCHEMA
+
+    def checked(self, where: str) -> "CaseProperties":
+        """These properties. Raises InputError where slices or voxels lie outside the case."""
+        for name, most in (("slices", self.shape[0]), ("voxels", math.prod(self.shape))):
+            for output, indices in getattr(self, name).items():
+                if indices and not 0 <= min(indices) <= max(indices) < most:
+                    found = f"{min(indices)} to {max(indices)}"
+                    raise InputError(f"{where}: {name}.{output}", f"indices from 0 to {most - 1}", found, REMEDY)
+        return self
 
 
 class CaseStore:
@@ -52,26 +70,25 @@ class CaseStore:
 
     def cases(self) -> list[str]:
         """Names of all finished cases, sorted."""
-        ending = ".properties.json"
-        files = (path.name for path in self.folder.glob(f"*{ending}"))
-        return sorted(name.removesuffix(ending) for name in files if not name.startswith("."))
+        files = (path.name for path in self.folder.glob(f"*{_PROPERTIES}"))
+        return sorted(name.removesuffix(_PROPERTIES) for name in files if not name.startswith("."))
 
     def image(self, case: str) -> blosc2.NDArray:
         """float32 (C, S, H, W), not yet read. Raises InputError when it is missing or damaged."""
-        return self._open(case, self._image_file(case))
+        return self._open(case, self._image_file(case), "image")
 
     def labels(self, case: str) -> blosc2.NDArray:
         """Integer (S, H, W), not yet read. Raises InputError when it is missing or damaged."""
-        return self._open(case, self._labels_file(case))
+        return self._open(case, self._labels_file(case), "labels")
 
     def properties(self, case: str) -> CaseProperties:
         """Raises InputError when the case was not preprocessed, or by another version."""
-        data = read_json(self._properties_file(case), schema=SCHEMA)
-        data["frame"] = from_dict(Frame, data["frame"])
-        data["shape"], data["sources"] = tuple(data["shape"]), tuple(map(tuple, data["sources"]))
-        for name in ("slices", "voxels"):  # thousands of plain integers: not worth a recursive conversion
-            data[name] = {output: tuple(values) for output, values in data[name].items()}
-        return CaseProperties(**data)
+        file = self._properties_file(case)
+        data = read_json(file, schema=SCHEMA)
+        # Thousands of plain integers: not worth a recursive conversion.
+        slices, voxels = (_indices(data.pop(name, None), f"{file}: {name}") for name in ("slices", "voxels"))
+        properties = from_dict(CaseProperties, {**data, "slices": {}, "voxels": {}}, str(file))
+        return replace(properties, slices=slices, voxels=voxels).checked(str(file))
 
     def require(self, cases: Iterable[str], digest: str) -> None:
         """Raises InputError unless all `cases` were preprocessed with the plan and labels of this digest."""
@@ -99,7 +116,10 @@ class CaseStore:
         self._properties_file(case).unlink(missing_ok=True)
         _write_array(self._image_file(case), image, dim)
         _write_array(self._labels_file(case), labels, dim)
-        text = json.dumps(asdict(properties), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        files = {"image": self._image_file(case), "labels": self._labels_file(case)}
+        checksums = {name: _crc32(file) for name, file in files.items()}
+        stored = asdict(replace(properties, checksums=checksums))
+        text = json.dumps(stored, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         write_text(self._properties_file(case), text + "\n")
 
     def delete(self, case: str) -> None:
@@ -114,19 +134,55 @@ class CaseStore:
         return self.folder / f"{case}.labels.b2nd"
 
     def _properties_file(self, case: str) -> Path:
-        return self.folder / f"{case}.properties.json"
+        return self.folder / f"{case}{_PROPERTIES}"
 
-    @staticmethod
-    def _open(case: str, path: Path) -> blosc2.NDArray:
+    def _open(self, case: str, path: Path, kind: Literal["image", "labels"]) -> blosc2.NDArray:
+        where = f"Case {case}: the preprocessed file {path}"
         try:
-            return blosc2.open(str(path), mode="r", **MMAP)
-        except (OSError, RuntimeError, ValueError) as error:
-            raise InputError(
-                path,
-                f"the preprocessed case {case}",
-                f"that the file is missing or damaged ({error})",
-                "Run mednca_plan_and_preprocess with --force for this dataset.",
-            ) from error
+            state = require_file(path, "a preprocessed array", REMEDY).stat()
+            shape = _intact_shape(path, state.st_size, state.st_mtime_ns, case, kind)
+            if shape is None:
+                raise InputError(where, "an intact file", "a wrong checksum", REMEDY)
+            array = blosc2.open(str(path), mode="r", **MMAP)
+        except InputError:
+            raise
+        except Exception as error:  # of blosc2, whose errors for damaged files share no class
+            raise InputError(where, "a preprocessed array", f"a missing or damaged file ({error})", REMEDY) from error
+        axes, types = {"image": (4, "f"), "labels": (3, "iu")}[kind]
+        plain = type(array) is blosc2.NDArray and array.dtype.kind in types  # no lazy array, which computes
+        if not plain or array.ndim != axes or array.shape[-3:] != shape:
+            found = f"{type(array).__name__} {getattr(array, 'shape', '')}"
+            raise InputError(where, f"a plain array {shape}", found, REMEDY)
+        return array
+
+
+def _indices(data: Any, where: str) -> dict[str, tuple[int, ...]]:
+    """Per output its indices. Raises InputError for anything else."""
+    if not isinstance(data, dict):
+        raise InputError(where, "an object of lists", f"{data!r:.60}", REMEDY)
+    for output, values in data.items():
+        if not isinstance(values, list) or not set(map(type, values)) <= {int}:
+            raise InputError(f"{where}.{output}", "a list of whole numbers", f"{values!r:.60}", REMEDY)
+    return {output: tuple(values) for output, values in data.items()}
+
+
+@lru_cache(maxsize=2**17)
+def _intact_shape(path: Path, size: int, changed_ns: int, case: str, kind: str) -> tuple[int, ...] | None:
+    """The shape (S, H, W) by the case's properties; None where the file has not the checksum that they state.
+
+    A process reads each state of a file only once.
+    """
+    properties = CaseStore(path.parent).properties(case)
+    known = properties.checksums
+    return properties.shape if kind not in known or known[kind] == _crc32(path) else None
+
+
+def _crc32(path: Path) -> int:
+    value = 0
+    with path.open("rb") as file:
+        while piece := file.read(CHUNK_BYTES):
+            value = zlib.crc32(piece, value)
+    return value
 
 
 def foreground_index(

@@ -135,7 +135,7 @@ class FoldFolder:
 
     def run(self) -> RunRecord | None:
         """None where nothing was begun. Raises InputError when run.json cannot be read."""
-        return read_run(self.run_file) if self.run_file.is_file() else None
+        return read_run(self.run_file) if self.run_file.exists() else None
 
     def run_digest(self) -> str:
         """Of run.json: another one means that the fold was trained again."""

@@ -8,8 +8,9 @@ from pathlib import Path
 from ..plans.plans import Plans, write_plans
 from ..runtime.errors import InputError
 from ..runtime.files import read_json, write_json
+from ..runtime.names import check_name
 from ..runtime.quality import Threshold
-from ..runtime.records import from_dict
+from ..runtime.records import Name, from_dict
 from .fold_folder import FoldFolder, FoldName
 from .postprocessing import Postprocessing, read_postprocessing
 from .run_record import RunRecord
@@ -29,17 +30,15 @@ class ModelRecord:
     dataset: str
     model: str = ""
     config: str = ""
-    members: tuple[str, ...] = ()
+    members: tuple[Name, ...] = ()
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
         if bool(self.members) == bool(self.model and self.config):
-            raise InputError(
-                "model.json",
-                "either a model and its config, or members",
-                f"model {self.model!r}, config {self.config!r} and members {self.members}",
-                "Correct it, or delete it.",
-            )
+            found = f"model {self.model!r}, config {self.config!r} and members {self.members}"
+            raise InputError("model.json", "either a model and its config, or members", found, "Correct or delete it.")
+        for part in filter(None, (self.dataset, self.model, self.config)):
+            check_name("model.json", part)
 
     @property
     def name(self) -> str:
@@ -90,7 +89,7 @@ class ModelFolder:
 
         None for a folder of something else. Raises InputError for a damaged model.json.
         """
-        if self.record_file.is_file():
+        if self.record_file.exists():
             return from_dict(ModelRecord, read_json(self.record_file, schema=SCHEMA), str(self.record_file))
         runs = (fold.run() for fold in self.folds())
         try:
@@ -150,10 +149,12 @@ class ModelFolder:
 
     def quality(self) -> QualityRecord | None:
         """None where nothing was learned, or for an earlier form of the score. Raises InputError for a damaged file."""
-        stored = read_json(self.quality_file) if self.quality_file.is_file() else {}
-        if stored.get("schema") != QUALITY_SCHEMA:
+        if not self.quality_file.exists():
             return None
-        return from_dict(QualityRecord, stored, str(self.quality_file))
+        stored = read_json(self.quality_file)
+        if isinstance(stored, dict) and stored.get("schema") == 1:
+            return None
+        return from_dict(QualityRecord, read_json(self.quality_file, schema=QUALITY_SCHEMA), str(self.quality_file))
 
     def write_quality(self, record: QualityRecord | None) -> None:
         """None removes the file."""

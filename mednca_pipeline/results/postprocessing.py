@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..runtime.errors import InputError
 from ..runtime.files import read_json
-from ..runtime.records import from_dict
+from ..runtime.records import Count, Name, from_dict
 from .summary import CaseResult, Metrics, undefined_as_nan
 
+_REMEDY = "Delete it: mednca_crossval makes it again."
 SCHEMA = 2  # 1: the classes of which one component is kept, without metrics
 
 
@@ -25,13 +27,25 @@ class Postprocessing:
     folds, digest: what it was chosen on. raw_sha256: of the raw metrics of these cases, see `raw_sha256`.
     """
 
-    components: dict[str, int]
+    components: dict[str, Count]
     evidence: dict[str, dict[str, Any]]
     folds: tuple[int, ...]
     digest: str
-    metrics: dict[str, Metrics] = field(default_factory=dict)
+    metrics: dict[Name, Metrics] = field(default_factory=dict)
     raw_sha256: str = ""
     schema: int = SCHEMA
+
+
+@dataclass(frozen=True)
+class _Schema1:
+    """The first form of the file."""
+
+    classes: tuple[str, ...]
+    digest: str
+    evidence: dict[str, dict[str, Any]] = field(default_factory=dict)
+    folds: tuple[int, ...] = ()
+    cases: Any = None
+    schema: int = 1
 
 
 def raw_sha256(cases: Mapping[str, CaseResult]) -> str:
@@ -45,12 +59,16 @@ def read_postprocessing(file: Path, digest: str) -> Postprocessing | None:
 
     Raises InputError for a damaged file and an unknown schema.
     """
-    stored = read_json(file) if file.is_file() else {}
+    stored = read_json(file) if file.exists() else {}
+    if not isinstance(stored, dict):
+        raise InputError(file, "an object with the fields of Postprocessing", f"{stored!r:.60}", _REMEDY)
     if stored.get("digest") != digest:
         return None
     if stored.get("schema") == 1:
-        components = dict.fromkeys(stored["classes"], 1)
-        return Postprocessing(components, stored.get("evidence", {}), tuple(stored.get("folds", ())), digest)
+        former = from_dict(_Schema1, stored, str(file))
+        return Postprocessing(dict.fromkeys(former.classes, 1), former.evidence, former.folds, digest)
     stored = read_json(file, schema=SCHEMA)
-    metrics = {case: undefined_as_nan(classes) for case, classes in stored.get("metrics", {}).items()}
+    metrics = stored.get("metrics", {})
+    if isinstance(metrics, dict):
+        metrics = {case: undefined_as_nan(classes) for case, classes in metrics.items()}
     return from_dict(Postprocessing, {**stored, "metrics": metrics}, str(file))

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ..runtime.files import read_json, write_json
-from ..runtime.records import from_dict
+from ..runtime.records import Index, from_dict
 
 SCHEMA = 1
 WRITTEN_WHERE_SET = ("beginning", "members")
@@ -31,7 +31,7 @@ class RunRecord:
     command: str = ""
     commit: str | None = None
     seed: int | None = None
-    iterations: int | None = None
+    iterations: Index | None = None
     budget_s: float | None = None
     pretrained: str | None = None
     training_minutes: float | None = None

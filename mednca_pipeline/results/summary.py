@@ -5,12 +5,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from ..runtime.errors import InputError
 from ..runtime.files import read_json, write_json
-from ..runtime.records import from_dict
+from ..runtime.records import Measured, Name, from_dict
 
 SCHEMA = 2  # 1: rows hold the policy's numbers where a metric is undefined, and nothing counts them
 
-Metrics = dict[str, dict[str, float]]  # per class, or "foreground", and metric; NaN where undefined, null in files
+Metrics = dict[str, dict[str, Measured]]  # per class, or "foreground", and metric; NaN where undefined, null in files
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,11 @@ class CaseResult:
     quality: dict[str, Any] | None = None
     raw: Metrics | None = None
 
+    def __post_init__(self) -> None:
+        score = (self.quality or {}).get("score") or {}
+        if not isinstance(score, dict) or not all(isinstance(value, float | int | None) for value in score.values()):
+            raise InputError("quality.score", "a number or null for each class", f"{score!r:.60}")
+
     @property
     def raw_classes(self) -> Metrics:
         """The metrics before any component was removed."""
@@ -53,7 +59,7 @@ class Summary:
     unmatched, failed: of a folder of predictions.
     """
 
-    cases: dict[str, CaseResult]
+    cases: dict[Name, CaseResult]
     mean: Metrics
     sd: Metrics
     units: SummaryUnits

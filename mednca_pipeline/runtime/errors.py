@@ -2,6 +2,8 @@
 
 import errno
 
+from .printing import LINES, printable
+
 
 class InputError(Exception):
     """Something the user gave is not as it must be: where, what was expected, what was found, and what to do.
@@ -21,19 +23,19 @@ class InputError(Exception):
         return type(self)(where, self.expected, self.found, self.remedy)
 
     def __str__(self) -> str:
-        """ "where: expected this, found that. Do so."; what is not given is left out.
+        """ "where: expected this, found that. Do so."; what is not given is left out, and names are made printable.
 
         A list of several lines has no full stop, and the remedy follows it on a line of its own.
         """
-        expected = f"expected {self.expected}" if self.expected else ""
-        found = f"found {self.found}" if self.found else ""
+        expected = f"expected {printable(self.expected, keep=LINES)}" if self.expected else ""
+        found = f"found {printable(self.found, keep=LINES)}" if self.found else ""
         what = ", ".join(filter(None, (expected, found)))
-        head = ": ".join(filter(None, (self.where, what)))
+        head = ": ".join(filter(None, (printable(self.where, keep=LINES), what)))
         sentence = f"{head[:1].upper()}{head[1:]}" if head == what else head
         if "\n" in sentence:
-            return "\n".join(filter(None, (sentence, self.remedy)))
+            return "\n".join(filter(None, (sentence, printable(self.remedy, keep=LINES))))
         ended = f"{sentence}." if sentence and sentence[-1] not in ".!?" else sentence
-        return " ".join(filter(None, (ended, self.remedy)))
+        return " ".join(filter(None, (ended, printable(self.remedy, keep=LINES))))
 
 
 _ELSEWHERE = "Choose another folder, or have it changed."

@@ -1,8 +1,11 @@
 """Files written whole or not at all, and JSON."""
 
+import csv
+import io
 import json
 import math
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from .errors import InputError
+
+_REMEDY = "Correct it, or make it again."
+_HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")  # the escape of one half; JSON has some characters as two of these
 
 
 @contextmanager
@@ -37,21 +43,59 @@ def write_json(path: Path, data: object) -> None:
     write_text(path, json.dumps(_null_for_nan(data), indent=1, sort_keys=True, ensure_ascii=False) + "\n")
 
 
+def require_file(path: Path, kind: str, remedy: str = "Check the path.") -> Path:
+    """The path. Raises InputError unless it is a file: a pipe would wait for ever. kind: what it should be."""
+    path = Path(path)
+    if not path.is_file():
+        found = "a folder" if path.is_dir() else "a pipe or a device" if path.exists() else "no such file"
+        raise InputError(path, kind, found, remedy)
+    return path
+
+
+def read_text(path: Path, kind: str) -> str:
+    """The text of a file in UTF-8. kind: what it should be, such as "a JSON file". Raises InputError."""
+    try:
+        return require_file(path, kind).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(path, f"{kind} in UTF-8", f"something else ({error})", _REMEDY) from error
+
+
 def read_json(path: Path, schema: int | None = None) -> Any:
     """Reads a JSON file. Raises InputError when it is missing, is not JSON, or has another `schema` than asked for."""
     path = Path(path)
+    text = read_text(path, "a JSON file")
     try:
-        data = json.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise InputError(path, "a JSON file", "no such file", "Check the path.") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(path, "valid JSON", f"something else ({error})", "Correct it, or make it again.") from error
+        data = json.loads(text, parse_float=_finite)
+        if _HALF_CHARACTER.search(text):
+            json.dumps(data, ensure_ascii=False).encode()
+    except RecursionError:
+        raise InputError(path, "valid JSON", "values that are nested too deeply", _REMEDY) from None
+    except ValueError as error:  # no JSON, a number of thousands of digits, or half of a character
+        raise InputError(path, "valid JSON", f"something else ({error})", _REMEDY) from error
     if schema is not None:
         found = data.get("schema") if isinstance(data, dict) else None
         if found != schema:
             remedy = "Make it again with this version of mednca_pipeline: another one wrote it."
             raise InputError(path, f"schema {schema}", "none" if found is None else str(found), remedy)
     return data
+
+
+def read_csv(path: Path, separators: str = ",") -> list[list[str]]:
+    """The cells of a CSV file, line by line. separators: the last of these that it contains separates the cells."""
+    text = read_text(path, "a CSV file")
+    separator = next((mark for mark in reversed(separators) if mark in text), separators[0])
+    try:
+        return list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
+    except csv.Error as error:
+        raise InputError(path, "a CSV file", f"something else ({error})", _REMEDY) from error
+
+
+def _finite(digits: str) -> float:
+    """A number as JSON writes it. Infinity has a word of its own there."""
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError(f"a number that is too large: {digits[:20]}")
+    return number
 
 
 def _null_for_nan(data: Any) -> Any:

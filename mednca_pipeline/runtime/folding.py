@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from .errors import InputError
+from .files import require_file
 from .grid import Border
 from .light_nca import Level, LightNCA, Norm, NormKind, Rule
 
+_WEIGHTS_REMEDY = "Give the final.safetensors of a fold."
 OTHER_ARCHITECTURE = "These weights are of another architecture: use weights of the same plan."
 
 
@@ -32,16 +34,24 @@ class Architecture:
 
 
 def read_weights(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a safetensors file by name. Raises InputError when it is missing or damaged."""
+    """The arrays of a safetensors file by name. Raises InputError when it is missing or damaged.
+
+    Weights are finite and of float32, as training writes them.
+    """
     from safetensors.numpy import load_file
 
-    if not path.exists():
-        raise InputError(path, "the weights of a fold", "no such file", "Train the fold, or check the path.")
+    require_file(path, "the weights of a fold", "Train the fold, or check the path.")
     try:
-        return load_file(path)
-    except Exception as error:
+        weights = load_file(path)
+    except Exception as error:  # of the library, whose own errors share no class
         found = f"something else ({error})"
-        raise InputError(path, "a safetensors file", found, "Give the final.safetensors of a fold.") from error
+        raise InputError(path, "a safetensors file", found, _WEIGHTS_REMEDY) from error
+    for name, array in weights.items():
+        if array.dtype != np.float32:
+            raise InputError(f"{path}: {name}", "float32", str(array.dtype), _WEIGHTS_REMEDY)
+        if not np.isfinite(array).all():
+            raise InputError(f"{path}: {name}", "finite numbers", "others", _WEIGHTS_REMEDY)
+    return weights
 
 
 def light_nca(weights: Mapping[str, np.ndarray], form: Architecture, source: Path) -> LightNCA:

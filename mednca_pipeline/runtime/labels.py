@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from .errors import InputError
+from .names import check_text
 
 _LARGEST = np.iinfo(np.int16).max
 
@@ -25,6 +26,19 @@ class Labels:
     values: tuple[tuple[int, ...], ...]
     region_order: tuple[int, ...] = ()
     ignore: int | None = None
+
+    def __post_init__(self) -> None:
+        """Raises InputError for values that label files cannot have, or that two classes share."""
+        for name in self.names:
+            check_text("labels", name)
+        if len(set(self.names)) < len(self.names) or len(self.names) != len(self.values):
+            found = f"{len(self.names)} names and {len(self.values)} values"
+            raise InputError("labels", "names that differ, and the values of each", found)
+        if not all(self.values) or (not self.region_order and any(len(values) > 1 for values in self.values)):
+            raise InputError("labels", "one value for each class, or some for each region", str(self.values))
+        if self.region_order:
+            _region_order(dict(zip(self.names, self.values, strict=True)), self.region_order, "region_order")
+        self._check_values("labels")
 
     @classmethod
     def from_dataset_json(cls, labels: object, regions_class_order: object, source: Path) -> "Labels":
@@ -46,9 +60,10 @@ class Labels:
         order: tuple[int, ...] = ()
         if any(len(values) > 1 for values in covered.values()):
             order = _region_order(covered, regions_class_order, f"{source}: regions_class_order")
-        made = cls(tuple(covered), tuple(covered.values()), order, ignore[0] if ignore else None)
-        made._check_values(where)
-        return made
+        try:
+            return cls(tuple(covered), tuple(covered.values()), order, ignore[0] if ignore else None)
+        except InputError as error:
+            raise InputError(where, error.expected, error.found, error.remedy) from error
 
     @property
     def has_regions(self) -> bool:
@@ -132,7 +147,7 @@ class Labels:
                 str(dict(zip(self.names, self.values, strict=True))),
                 "Renumber them, in the label files too.",
             )
-        if self.ignore is not None and self.ignore < max(foreground):  # as in nnU-Net
+        if self.ignore is not None and self.ignore < max(foreground, default=0):  # as in nnU-Net
             raise InputError(
                 where,
                 'the highest of all label values for "ignore"',
@@ -165,7 +180,7 @@ def _region_order(covered: Mapping[str, tuple[int, ...]], order: object, where: 
         expected = f"one value for each of {', '.join(covered)}, as these are regions"
         raise InputError(where, expected, "none" if order is None else repr(order))
     known = {value for values in covered.values() for value in values}
-    if not set(order) <= known:
+    if any(isinstance(value, bool) or not isinstance(value, int) for value in order) or not set(order) <= known:
         expected = f"values of the regions ({', '.join(map(str, sorted(known)))})"
         raise InputError(where, expected, ", ".join(map(str, order)))
     return tuple(order)

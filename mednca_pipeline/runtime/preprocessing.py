@@ -6,14 +6,17 @@ Arrays as read are (C, z, y, x) or (C, y, x) in LPS, `spacing_mm` in that axis o
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from .cropping import Crop
+from .errors import InputError
 from .labels import Labels
 from .normalisation import Normalise
 from .permuting import Permute
 from .preprocessing_steps import Frame
+from .records import Positive
 from .resampling import Resample
 
 
@@ -30,11 +33,19 @@ class PreprocessingPlan:
     """
 
     axis_order: tuple[int, ...]
-    spacing_mm: tuple[float | None, ...]
-    normalisation: tuple[str, ...]
+    spacing_mm: tuple[Positive | None, ...]
+    normalisation: tuple[Literal["zscore", "ct", "rgb", "none"], ...]
     ct_statistics: tuple[tuple[float, float, float, float], ...] = ()
     anisotropy_threshold: float = 3.0
     clip_percentiles: bool = True
+
+    def __post_init__(self) -> None:
+        if self.axis_order and sorted(self.axis_order) != [0, 1, 2]:
+            raise InputError("axis_order", "the axes 0, 1 and 2 in some order, or none", str(self.axis_order))
+        if len(self.spacing_mm) != 3:
+            raise InputError("spacing_mm", "3 entries", str(len(self.spacing_mm)))
+        if "ct" in self.normalisation and len(self.ct_statistics) != len(self.normalisation):
+            raise InputError("ct_statistics", f"{len(self.normalisation)} entries", str(len(self.ct_statistics)))
 
 
 def frame_of(image: np.ndarray, spacing_mm: Sequence[float], plan: PreprocessingPlan) -> Frame:

@@ -5,6 +5,7 @@ import time
 from rich.progress import TaskID
 
 from ..execution.progress import progress_bar
+from ..runtime.printing import printable
 from .state import TrainingState
 
 INTERVAL_S = 30.0  # between two lines
@@ -50,4 +51,4 @@ class EpochPrinter:
         self._cases += 1
         if self._lines and time.monotonic() - self._last > INTERVAL_S:
             self._last = time.monotonic()
-            print(f"validated {self._cases} cases ({name})", flush=True)
+            print(f"validated {self._cases} cases ({printable(name)})", flush=True)

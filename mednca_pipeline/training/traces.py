@@ -18,6 +18,7 @@ from ..execution.processes import cores
 from ..models.registry import count_parameters
 from ..results.run_record import RunRecord
 from ..runtime.files import replacing, write_text
+from ..runtime.printing import PrintableFormatter
 from .job import Job
 from .state import TrainingState
 
@@ -28,7 +29,7 @@ PACKAGES = ("torch", "numpy", "monai", "batchgenerators", "blosc2", "acvl_utils"
 def training_log(file: Path, append: bool) -> Iterator[None]:
     """Writes what the package logs into `file`, however little of it is shown on the terminal."""
     handler = logging.FileHandler(file, encoding="utf-8", mode="a" if append else "w")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    handler.setFormatter(PrintableFormatter("%(asctime)s %(message)s"))
     package = logging.getLogger(__name__.partition(".")[0])
     level = package.level
     package.addHandler(handler)

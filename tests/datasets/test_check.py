@@ -103,14 +103,14 @@ def test_an_explicit_path_to_a_dicom_folder(tmp_path):
     mask[1:3, 1:3, 1], mask[1:3, 1:3, 2:4] = 1, 2
     write_labels(tmp_path / "mask.nii.gz", mask, image.geometry)
     cases = {"a": {"images": ["../scans/patient.1"], "label": "../mask.nii.gz"}}
-    dataset = load_dataset(describe(tmp_path / "d", dataset=cases, numTraining=1))
+    dataset = load_dataset(describe(tmp_path / "d", dataset=cases, numTraining=1, allow_outside=True))
     assert check_dataset(dataset).findings == ()
     (found,) = check_and_extract(dataset)[1].cases
     assert (found.shape, found.spacing_mm) == ((4, 4, 5), (3.0, 0.25, 0.5))
     assert found.image[0].maximum == expected.max()
     assert {name: seen.extent for name, seen in found.classes.items()} == {"head": (2, 2, 1), "tail": (2, 2, 2)}
     cases = {"a": {"images": ["../scans/absent"], "label": "../mask.nii.gz"}}
-    assert _only(describe(tmp_path / "d", dataset=cases, numTraining=1)).found == "no such file"
+    assert _only(describe(tmp_path / "d", dataset=cases, numTraining=1, allow_outside=True)).found == "no such file"
 
 
 def test_unreadable_and_truncated_files_do_not_end_the_check(folder):

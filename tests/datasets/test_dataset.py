@@ -47,17 +47,36 @@ def test_images_without_a_suffix_are_accepted_with_a_note(tmp_path):
     assert any("_0000" in note for note in dataset.notes)
 
 
-def test_explicit_paths_may_be_relative_absolute_or_from_the_environment(tmp_path, monkeypatch):
+def test_explicit_paths_leave_the_dataset_only_where_it_says_so(tmp_path, monkeypatch):
     elsewhere = tmp_path / "elsewhere"
     image, label = save(elsewhere / "x.nii.gz", image_array()), save(elsewhere / "y.nii.gz", label_array())
     monkeypatch.setenv("SCANS", str(elsewhere))
     cases = {
         "one": {"images": ["../elsewhere/x.nii.gz"], "label": str(label)},
-        "two": {"images": ["$SCANS/x.nii.gz"], "label": "../elsewhere/y.nii.gz"},
+        "two": {"images": [str(image)], "label": "../elsewhere/y.nii.gz"},
     }
-    dataset = load_dataset(describe(tmp_path / "d", dataset=cases, numTraining=2))
+    dataset = load_dataset(describe(tmp_path / "d", dataset=cases, numTraining=2, allow_outside=True))
     assert [case.name for case in dataset.training] == ["one", "two"]
     assert all(case.images[0].samefile(image) and case.label.samefile(label) for case in dataset.training)
+    for path in ("../elsewhere/x.nii.gz", "inner/../../elsewhere/x.nii.gz", str(image)):
+        folder = describe(tmp_path / "d", dataset={"one": {"images": [path], "label": "y.nii.gz"}})
+        with pytest.raises(InputError, match='"allow_outside": true') as caught:
+            load_dataset(folder)
+        assert caught.value.where == f"{folder / 'dataset.json'}: dataset.one.images"
+    cases = {"two": {"images": ["$SCANS/x.nii.gz"], "label": "y.nii.gz"}}
+    with pytest.raises(InputError, match="Variables are not expanded"):
+        load_dataset(describe(tmp_path / "d", dataset=cases, allow_outside=True))
+
+
+@pytest.mark.parametrize(
+    "name", ["../../x", "a/b", "a\\b", "/tmp/x", ".", "..", "", "a\0b", "a\x1b[2Jb", "a\nb", "\udcff"]
+)
+def test_case_names_that_are_no_file_names_are_refused_by_field(tmp_path, name):
+    save(tmp_path / "d" / "x.nii.gz", image_array())
+    folder = describe(tmp_path / "d", dataset={name: {"images": ["x.nii.gz"], "label": "x.nii.gz"}})
+    with pytest.raises(InputError, match=r"dataset\.json") as caught:
+        load_dataset(folder)
+    assert str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize(("stated", "known"), [(None, False), (True, True)])
@@ -85,6 +104,7 @@ def test_jpeg_images_have_png_labels(tmp_path):
         ({"file_ending": "nii.gz"}, "dataset.json: file_ending", "found 'nii.gz'"),
         ({"file_ending": ".nrrd"}, "imagesTr", "expected images ending in .nrrd, found files with .nii.gz"),
         ({"spacing_known": "no"}, "dataset.json: spacing_known", "true or false"),
+        ({"allow_outside": 1}, "dataset.json: allow_outside", "true or false"),
         ({"numTraining": "3"}, "dataset.json: numTraining", "a whole number"),
         ({"dataset": {"a": {"image": "x"}}}, "dataset.json: dataset.a", '"images"'),
     ],

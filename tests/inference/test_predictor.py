@@ -103,7 +103,8 @@ def test_numpy_and_torch_predict_the_same(tmp_path, image, config, everywhere, m
     if everywhere:
         chosen = plans.configs[config]
         all_open = replace(chosen.models["mednca"], outline=Outline(eps=1e-9, halo=1))
-        plans = replace(plans, configs={config: chosen.with_model("mednca", all_open)})
+        configs = {config: chosen.with_model("mednca", all_open)}
+        plans = replace(plans, configs=configs, default_config=config)
     folder = save_model(tmp_path, plans, config=config, folds=(0,))
     light = Predictor.from_folder(folder, options=PredictionOptions(runs=2))
     assert isinstance(light.networks[0], LightNetwork)

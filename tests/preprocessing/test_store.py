@@ -62,9 +62,7 @@ def test_truncated_and_missing_files_name_the_case_and_the_remedy(tmp_path):
     store, *_ = _write(tmp_path, "a")
     path = tmp_path / "a.image.b2nd"
     path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(
-        InputError, match="a.image.b2nd: expected the preprocessed case a, .* missing or damaged.*--force"
-    ):
+    with pytest.raises(InputError, match="Case a: .*a.image.b2nd: expected an intact file.*--force"):
         store.image("a")
     with pytest.raises(InputError, match="b.properties.json: expected a JSON file, found no such file"):
         store.properties("b")

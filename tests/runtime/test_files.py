@@ -65,5 +65,5 @@ def test_missing_and_broken_files_are_named(tmp_path):
     with pytest.raises(InputError, match=r"broken\.json: expected valid JSON"):
         read_json(tmp_path / "broken.json")
     (tmp_path / "latin.json").write_bytes(b'{"a": "\xfc"}')
-    with pytest.raises(InputError, match=r"latin\.json: expected valid JSON"):
+    with pytest.raises(InputError, match=r"latin\.json: expected a JSON file in UTF-8"):
         read_json(tmp_path / "latin.json")

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..geometry import Geometry, SpacingError, check_spacing, geometry_from_affine
+from .dicom_elements import elements_fit
 from .limits import check_size
 from .sitk import SimpleITK, SitkImage, simpleitk
 
@@ -192,6 +193,9 @@ def _series_in(folder: Path, files: list[str]) -> list[tuple[str, tuple[Path, ..
     gone = [folder / file for file in files if not (folder / file).exists()]
     if gone:  # GDCM then loses other files as well
         return [("", slices, _unread(folder, gone, "a link to a file that is not there"))]
+    cut = [file for file in slices if not elements_fit(file)]
+    if cut:
+        return [("", slices, _unread(folder, cut, "a damaged or cut off file"))]
     sitk = simpleitk()
     with _quiet(sitk):
         uids = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
@@ -239,6 +243,8 @@ def _slices(files: list[Path], case: Path) -> tuple[list[SitkImage], np.ndarray,
         for file in files:
             reader.SetFileName(str(file))
             try:
+                if not elements_fit(file):
+                    raise RuntimeError("an element is longer than the file")
                 reader.ReadImageInformation()
                 voxels = math.prod(reader.GetSize()) * reader.GetNumberOfComponents()
                 check_size(file, voxels * sitk.GetArrayFromImage(sitk.Image(1, 1, reader.GetPixelID())).itemsize)
