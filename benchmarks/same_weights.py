@@ -2,13 +2,15 @@
 
     python -m benchmarks.same_weights COMMIT --raw ../ws/raw --dataset 4 --iterations 200
 
-Both plan, preprocess and train fold 0 in folders of their own, from the same raw dataset and seed, on this machine:
-a digest kept in the repository would also change with the processor. Exits with 1 where weights differ.
+Both preprocess and train fold 0 in folders of their own, with the plan that COMMIT makes, from the same raw dataset and
+seed, on this machine: a digest kept in the repository would also change with the processor. Exits with 1 where weights
+differ.
 """
 
 import argparse
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -29,10 +31,8 @@ def main(argv: list[str] | None = None) -> int:
         before = Path(folder) / "before"
         subprocess.run(["git", "worktree", "add", "-q", "--detach", before, arguments.commit], cwd=HERE, check=True)
         try:
-            digests = [
-                _digests(code, Path(folder) / f"workspace{number}", arguments)
-                for number, code in enumerate((before, HERE))
-            ]
+            first, second = Path(folder) / "first", Path(folder) / "second"
+            digests = [_digests(before, first, arguments), _digests(HERE, second, arguments, planned=first)]
         finally:
             subprocess.run(["git", "worktree", "remove", "--force", before], cwd=HERE, check=True)
     same = True
@@ -43,8 +43,11 @@ def main(argv: list[str] | None = None) -> int:
     return 0 if same else 1
 
 
-def _digests(code: Path, workspace: Path, arguments: argparse.Namespace) -> dict[str, str]:
-    """SHA-256 of each model's final weights, as `code` trains them in `workspace`."""
+def _digests(code: Path, workspace: Path, arguments: argparse.Namespace, planned: Path | None = None) -> dict[str, str]:
+    """SHA-256 of each model's final weights, as `code` trains them in `workspace`.
+
+    planned: a workspace whose plan is taken instead of that of `code`.
+    """
     workspace.mkdir()
     (workspace / "raw").symlink_to(arguments.raw.resolve())
     # Until November 2026, what prediction needs was a distribution of its own, in runtime/.
@@ -64,6 +67,9 @@ def _digests(code: Path, workspace: Path, arguments: argparse.Namespace) -> dict
         done = subprocess.run(module, cwd=code, env=environment, capture_output=True, text=True)
         if done.returncode:
             raise SystemExit(f"{code}: {' '.join(command)} failed:\n{done.stderr}")
+        if planned and command[0] == "plan_and_preprocess":
+            for file in planned.glob("plans/*/plans.json"):
+                shutil.copy(file, workspace / file.relative_to(planned))
     for model in arguments.models:
         (weights,) = workspace.glob(f"results/*/{model}_*/fold_0/final.safetensors")
         digests[model] = hashlib.sha256(weights.read_bytes()).hexdigest()
