@@ -14,7 +14,7 @@ REMEDY = "Give the final.safetensors of a fold."
 
 
 def save_weights(path: Path, model: nn.Module) -> None:
-    with replacing(path) as temporary:
+    with replacing(path, durable=True) as temporary:
         save_file({name: tensor.contiguous() for name, tensor in _unique_tensors(model).items()}, temporary)
 
 

@@ -3,6 +3,11 @@
 import errno
 
 
+def printable(text: object) -> str:
+    """As text that every terminal and file can hold: bytes of a file's name that are not UTF-8 become \\udcff."""
+    return str(text).encode("utf-8", "backslashreplace").decode()
+
+
 class InputError(Exception):
     """Something the user gave is not as it must be: where, what was expected, what was found, and what to do.
 
@@ -12,8 +17,8 @@ class InputError(Exception):
     """
 
     def __init__(self, where: object = "", expected: str = "", found: str = "", remedy: str = "") -> None:
-        self.where, self.expected, self.found, self.remedy = str(where), expected, found, remedy
-        super().__init__(self.where, expected, found, remedy)  # so that it can be sent between processes
+        self.where, self.expected, self.found, self.remedy = map(printable, (where, expected, found, remedy))
+        super().__init__(self.where, self.expected, self.found, self.remedy)  # so that it can be sent between processes
 
     def at(self, place: object) -> "InputError":
         """The same error inside of `place`, such as a case."""
@@ -44,6 +49,7 @@ _ENVIRONMENT = {
     errno.ENOSPC: ("no space left on the disk", "Free some and run the same command again: what is finished stays."),
     errno.EDQUOT: ("no quota left on the disk", "Free some and run the same command again: what is finished stays."),
     errno.ENAMETOOLONG: ("a name that is too long for this disk", "Shorten it."),
+    errno.ELOOP: ("a symbolic link", "Remove the link: nothing is written through it."),
     errno.ENOTDIR: ("a file where a folder must be", "Choose another path."),
     errno.EISDIR: ("a folder where a file must be", "Choose another path."),
     errno.ENOENT: ("nothing there", "Check the path."),
