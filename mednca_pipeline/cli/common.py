@@ -1,13 +1,15 @@
 """What every command shares: common options, messages, and the exit code of each kind of failure."""
 
 import argparse
+import contextlib
 import sys
 import traceback
 from collections.abc import Callable
 
 from .. import __version__
 from ..execution.libraries import keep_freed_memory, log_to_terminal, wait_briefly
-from ..execution.processes import DONE, INPUT_FAULT, INTERRUPTED, OUR_FAULT
+from ..execution.processes import DONE, INPUT_FAULT, OUR_FAULT
+from ..execution.signals import exit_code, stopped_by_signals
 from ..runtime.errors import InputError, correctable
 
 OUR_PACKAGES = ("mednca_pipeline", "dataset_conversion")
@@ -19,7 +21,7 @@ def command_parser(name: str, description: str, examples: str) -> argparse.Argum
         prog=name,
         description=description,
         epilog=f"examples:\n{examples}\n\nexit codes: 0 done; 1 a fault of mednca_pipeline; 2 a fault of the input or "
-        "the environment; 130 interrupted",
+        "the environment; 130, 143 and 129 stopped by Ctrl-C, SIGTERM and SIGHUP",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
@@ -52,10 +54,12 @@ def run_command(
     keep_freed_memory()
     log_to_terminal(OUR_PACKAGES, arguments.quiet)
     try:
-        return action(arguments) or DONE
+        with stopped_by_signals():
+            return action(arguments) or DONE
     except KeyboardInterrupt as interrupt:
-        print_error(interrupt, str(interrupt) or "Interrupted.", arguments.debug)
-        return INTERRUPTED
+        with contextlib.suppress(OSError):  # after SIGHUP there may be no terminal any more
+            print_error(interrupt, str(interrupt) or "Interrupted.", arguments.debug)
+        return exit_code(interrupt)
     except Exception as raised:
         error = correctable(raised)
         if isinstance(error, InputError):

@@ -14,7 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..execution.libraries import keep_freed_memory, log_to_terminal, wait_briefly
-from ..execution.processes import DONE, INPUT_FAULT, INTERRUPTED, OUR_FAULT, augmenting_workers, cores
+from ..execution.processes import DONE, INPUT_FAULT, OUR_FAULT, augmenting_workers, cores
+from ..execution.signals import exit_code, stopped_by_signals
 from ..runtime.errors import InputError, correctable
 from ..runtime.files import write_json
 from ..workspace import open_workspace
@@ -34,7 +35,8 @@ def main(argv: list[str] | None = None) -> int:
     keep_freed_memory()
     job, started = read_job(file), time.monotonic()
     log_to_terminal([__package__.partition(".")[0]], job.quiet)
-    outcome, code = _attempt(job)
+    with stopped_by_signals():
+        outcome, code = _attempt(job)
     write_json(job.folder.outcome_file, replace(outcome, minutes=(time.monotonic() - started) / 60))
     return code
 
@@ -44,7 +46,7 @@ def _attempt(job: FoldJob) -> tuple[JobOutcome, int]:
         return JobOutcome(job.id, "done", iterations=_do(job)), DONE
     except KeyboardInterrupt as error:
         print(f"error: {error}", file=sys.stderr)
-        return JobOutcome(job.id, "interrupted", str(error)), INTERRUPTED
+        return JobOutcome(job.id, "interrupted", str(error)), exit_code(error)
     except Exception as raised:
         named = correctable(raised)
         if isinstance(named, InputError):

@@ -36,7 +36,7 @@ def test_killed_at_any_moment_it_continues_to_the_same_bits(uninterrupted, root,
 
 def test_sigterm_saves_first_and_continue_reaches_the_same_bits(uninterrupted, root, monkeypatch, capsys):
     monkeypatch.setattr(loop, "train_step", interrupt_at(7))
-    assert train_main(arguments(root, *BEGIN)) == 130
+    assert train_main(arguments(root, *BEGIN)) == 143
     assert f"Stopped at iteration 7 of {ITERATIONS}" in capsys.readouterr().err
     saved = torch.load(fold_folder(root) / "checkpoint.pt", weights_only=True)
     assert saved["iteration"] == 7
