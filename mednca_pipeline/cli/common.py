@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import io
 import sys
 import traceback
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from .. import __version__
 from ..execution.libraries import keep_freed_memory, log_to_terminal, wait_briefly
 from ..execution.processes import DONE, INPUT_FAULT, OUR_FAULT
 from ..execution.signals import exit_code, stopped_by_signals
-from ..runtime.errors import InputError, correctable
+from ..runtime.errors import InputError, correctable, printable
 
 OUR_PACKAGES = ("mednca_pipeline", "dataset_conversion")
 
@@ -50,6 +51,9 @@ def run_command(
     """
     arguments = parser.parse_args(argv)
     arguments.command = [parser.prog, *(sys.argv[1:] if argv is None else argv)]
+    for stream in (sys.stdout, sys.stderr):  # names of files may hold what is not UTF-8
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     wait_briefly()
     keep_freed_memory()
     log_to_terminal(OUR_PACKAGES, arguments.quiet)
@@ -73,4 +77,4 @@ def run_command(
 def print_error(error: BaseException, message: str, with_traceback: bool) -> None:
     if with_traceback:
         traceback.print_exception(error)
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {printable(message)}", file=sys.stderr)

@@ -14,6 +14,7 @@ from ..datasets.dataset import Case, Dataset
 from ..datasets.findings import FATAL, Report
 from ..execution.processes import cores
 from ..execution.work import Task, results
+from ..runtime.hashes import file_sha256
 from ..runtime.images import stored_files
 from .case import CaseArrays, case_fingerprint, sampled_foreground
 from .fingerprint import CaseFingerprint, Fingerprint
@@ -72,8 +73,7 @@ def raw_sha256(dataset: Dataset) -> str:
 
 def _file_sha256(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_sha256(path)
     except FileNotFoundError:
         return "missing"
 

@@ -5,16 +5,20 @@ import io
 from pathlib import Path
 
 from ..plans.plans import Plans
+from ..runtime.errors import InputError
 from ..runtime.files import write_text
+from ..runtime.locks import locked
 
 Row = dict[str, str]
+OURS = ("case", "file", "flag")  # the columns of every quality.csv
+LOCK = ".mednca_predict.lock"  # of all tables of a folder
 
 
 def columns(plans: Plans) -> list[str]:
     names = plans.labels.names
     quality = [f"quality_{name}" for name in ("foreground", *names)]
     volumes = [f"{volume_unit(plans)}_{name}" for name in names]
-    return ["case", "file", "flag", *quality, *volumes, "seconds", "warnings", "made_with"]
+    return ["case", "file", "flag", *quality, *volumes, "seconds", "warnings", "made_with", "sha256"]
 
 
 def volume_unit(plans: Plans) -> str:
@@ -23,23 +27,38 @@ def volume_unit(plans: Plans) -> str:
 
 
 class QualityTable:
-    """The rows of a quality.csv by output file; every change is written at once, the file whole or not at all."""
+    """The rows of a quality.csv by output file; every change is written at once, the file whole or not at all.
+
+    Other processes may add rows at the same time. Raises InputError for a file that is no such table.
+    """
 
     def __init__(self, path: Path, column_names: list[str]) -> None:
-        self.path = path
+        self.path, self.column_names = path, column_names
         self.rows: dict[str, Row] = {}
-        found: list[str] = []
-        if path.is_file():
-            with path.open(newline="", encoding="utf-8") as file:
-                reader = csv.DictReader(file)
-                self.rows = {row["file"]: row for row in reader if row.get("file")}
-                found = list(reader.fieldnames or [])
-        self.columns = [*column_names, *(name for name in found if name and name not in column_names)]
+        self.columns: list[str] = []
+        self._read()
 
     def put(self, row: Row) -> None:
-        self.rows[row["file"]] = row
-        text = io.StringIO()
-        writer = csv.DictWriter(text, self.columns, restval="", extrasaction="ignore", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows[file] for file in sorted(self.rows))
-        write_text(self.path, text.getvalue())
+        with locked(self.path.with_name(LOCK)):
+            self._read()
+            self.rows[row["file"]] = row
+            text = io.StringIO()
+            writer = csv.DictWriter(text, self.columns, restval="", extrasaction="ignore", lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(self.rows[file] for file in sorted(self.rows))
+            write_text(self.path, text.getvalue())
+
+    def _read(self) -> None:
+        found: list[str] = []
+        if self.path.exists():
+            try:
+                with self.path.open(newline="", encoding="utf-8") as file:
+                    reader = csv.DictReader(file)
+                    found = [name for name in reader.fieldnames or [] if name]
+                    self.rows = {row["file"]: row for row in reader if row.get("file")}
+            except (UnicodeDecodeError, csv.Error):
+                found = []
+            if not found or not set(OURS) <= set(found):
+                remedy = "Choose another folder with -o, or move this file away."
+                raise InputError(self.path, "a table of mednca_predict", "something else", remedy)
+        self.columns = [*self.column_names, *(name for name in found if name not in self.column_names)]
