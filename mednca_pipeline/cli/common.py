@@ -6,6 +6,7 @@ import io
 import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 
 from .. import __version__
 from ..execution.libraries import keep_freed_memory, log_to_terminal, wait_briefly
@@ -72,6 +73,12 @@ def run_command(
         message = f"{type(error).__name__}: {error}. This is a fault of ours: please report it with the lines above."
         print_error(raised, message, with_traceback=True)  # it alone shows the cause, often of a case in a worker
         return OUR_FAULT
+
+
+def check_there(flag: str, path: Path, what: str) -> None:
+    """Raises InputError when there is nothing at `path`. Called before anything slow is imported."""
+    if not path.exists():
+        raise InputError(f"{flag} {path}", what, "nothing there", "Check the path.")
 
 
 def print_error(error: BaseException, message: str, with_traceback: bool) -> None:

@@ -80,6 +80,38 @@ def is_alive(pid):
     return True
 
 
+WITHOUT_SLOW = """
+import sys
+from importlib import import_module
+code = import_module(f"mednca_pipeline.cli.{sys.argv[1]}").main(sys.argv[2:])
+loaded = {"torch", "scipy", "monai", "pandas", "SimpleITK", "matplotlib", "nibabel.nifti1"} & set(sys.modules)
+sys.exit(code if not loaded else f"imported {loaded}")
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("train 99 0", "no dataset at all"),
+        ("train 99 first", "expected a number such as 0"),
+        ("train 99 0 --budget soon", "expected a time such as 90s"),
+        ("crossval 99", "no dataset at all"),
+        ("plan_and_preprocess -d 99", "no dataset at all"),
+        ("check -d 99", "no dataset at all"),
+        ("convert msd -i nowhere -d 3", "nothing there"),
+        ("evaluate -p nowhere -l nowhere", "nothing there"),
+        ("plot -i nowhere -p nowhere -o out", "nothing there"),
+        ("predict -i nowhere -o out", "nothing there"),
+    ],
+)
+def test_what_can_be_said_at_once_is_said_before_anything_slow_is_imported(tmp_path, words, said):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([os.getcwd(), *sys.path])}
+    command = [sys.executable, "-c", WITHOUT_SLOW, *words.split()]
+    run = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert run.returncode == 2 and said in run.stderr, run.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("name", "workers", "code"), [("SIGTERM", 0, 143), ("SIGHUP", 0, 129), ("SIGINT", 0, 130), ("SIGTERM", 2, 143)]
 )
