@@ -3,6 +3,8 @@
 import argparse
 import contextlib
 import io
+import json
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -79,6 +81,18 @@ def check_there(flag: str, path: Path, what: str) -> None:
     """Raises InputError when there is nothing at `path`. Called before anything slow is imported."""
     if not path.exists():
         raise InputError(f"{flag} {path}", what, "nothing there", "Check the path.")
+
+
+def check_own_json(flag: str, path: Path, keys: set[str]) -> None:
+    """Raises InputError for a file that is there and is no JSON object with these keys: a command did not write it."""
+    if not os.path.lexists(path):
+        return
+    found: object = None
+    with contextlib.suppress(OSError, ValueError):
+        found = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(found, dict) or not keys <= set(found):
+        expected = "a new file, or one of this command"
+        raise InputError(f"{flag} {path}", expected, "a file of something else", "Give another name.")
 
 
 def print_error(error: BaseException, message: str, with_traceback: bool) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..models.registry import MODELS
-from .common import DONE, INPUT_FAULT, OUR_FAULT, add_cluster, command_parser, run_command
+from .common import DONE, INPUT_FAULT, OUR_FAULT, add_cluster, check_own_json, command_parser, run_command
 
 if TYPE_CHECKING:
     from ..inference.batch import Predicted, Settings
@@ -70,7 +70,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _predict(arguments: argparse.Namespace) -> int:
-    from ..inference.output_folder import check_folders, check_output_folder, check_report
+    from ..inference.output_folder import check_folders, check_output_folder
     from ..runtime.errors import InputError
     from ..workspace import open_workspace
 
@@ -79,7 +79,7 @@ def _predict(arguments: argparse.Namespace) -> int:
     workspace = open_workspace(arguments.root)
     check_folders(source, out)
     if arguments.report:
-        check_report(Path(arguments.report))
+        check_own_json("--report", Path(arguments.report), {"schema", "command", "outputs"})
     if arguments.fast and arguments.runs:
         raise InputError("--fast", "one pass of one fold", f"--runs {arguments.runs}", "Leave out --fast or --runs.")
     if arguments.fast and len(arguments.m) > 1:

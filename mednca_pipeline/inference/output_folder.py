@@ -1,7 +1,5 @@
 """Where predictions may be written: nowhere that anything of the user's is."""
 
-import contextlib
-import json
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -39,18 +37,6 @@ def check_output_folder(source: Path, cases: Sequence["InputCase"], out: Path) -
     if out.resolve() == source.resolve() or any((out / case.output).resolve() in inputs for case in cases):
         remedy = "Choose another one: the images would be overwritten."
         raise InputError(f"-o {out}", "another folder than the images'", "the same", remedy)
-
-
-def check_report(file: Path) -> None:
-    """Raises InputError for a file that is there and no report of mednca_predict."""
-    if not os.path.lexists(file):
-        return
-    report: object = None
-    with contextlib.suppress(OSError, ValueError):
-        report = json.loads(file.read_text(encoding="utf-8"))
-    if not isinstance(report, dict) or not {"command", "outputs", "schema"} <= set(report):
-        expected, found = "a new file or an earlier report", "a file that mednca_predict did not write"
-        raise InputError(f"--report {file}", expected, found, "Give another name.")
 
 
 def _check_no_dataset(out: Path) -> None:

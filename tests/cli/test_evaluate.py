@@ -57,3 +57,15 @@ def test_command_takes_another_tolerance(folders, capsys):
     assert found["1"] < 0.8 and found["4"] == 1.0
     assert main(["-p", str(predictions), "-l", str(references), "--tolerance", "-1"]) == 2
     assert "tolerance: expected a distance of at least 0" in capsys.readouterr().err
+
+
+def test_a_file_that_is_no_summary_is_not_overwritten(folders, tmp_path, capsys):
+    predictions, references = folders
+    thesis = tmp_path / "thesis.json"
+    thesis.write_text("{}", encoding="utf-8")
+    arguments = ["-p", str(predictions), "-l", str(references), "-o"]
+    assert main([*arguments, str(thesis)]) == 2
+    assert "found a file of something else" in capsys.readouterr().err and thesis.read_text(encoding="utf-8") == "{}"
+    for _ in range(2):  # its own summary is
+        assert main([*arguments, str(tmp_path / "summary.json"), "--quiet"]) == 2  # case c is missing
+    assert (tmp_path / "summary.json").is_file()

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -43,6 +44,18 @@ def test_sigterm_saves_first_and_continue_reaches_the_same_bits(uninterrupted, r
     monkeypatch.undo()
     assert train_main(arguments(root, "--continue")) == 0  # with the seed that it began with
     assert_same_bits(weights(uninterrupted), weights(root))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGHUP, 129), (signal.SIGINT, 130)])
+def test_a_training_saves_on_every_signal(root, monkeypatch, sent, code):
+    monkeypatch.setattr(loop, "train_step", interrupt_at(2, sent))
+    previous = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # this test may run under nohup
+    try:
+        assert train_main(arguments(root, *BEGIN)) == code
+    finally:
+        signal.signal(signal.SIGHUP, previous)
+    assert torch.load(fold_folder(root) / "checkpoint.pt", weights_only=True)["iteration"] == 2
 
 
 def test_an_exploding_loss_goes_back_with_a_lower_rate(root, monkeypatch):
