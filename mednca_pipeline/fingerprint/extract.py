@@ -1,6 +1,7 @@
 """Reads every training case once, checks it and takes its fingerprint."""
 
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -68,7 +69,7 @@ def raw_sha256(dataset: Dataset) -> str:
     with ThreadPoolExecutor(min(4, cores())) as threads:
         digests = threads.map(_file_sha256, files)
         lines = [f"{file.name} {digest}\n" for file, digest in zip(files, digests, strict=True)]
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    return hashlib.sha256(os.fsencode("".join(lines))).hexdigest()
 
 
 def _file_sha256(path: Path) -> str:

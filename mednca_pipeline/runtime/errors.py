@@ -64,13 +64,16 @@ _EXTRAS = {"distributed": "cluster", "dask": "cluster"}  # import name -> the ex
 def correctable(error: Exception) -> Exception:
     """A fault of the environment as what the user can correct, with its place and a remedy; any other error as it is.
 
-    Of the environment are faults of the disk or its permissions, and packages that are not installed.
+    Of the environment are faults of the disk or its permissions, names that libraries cannot open, and packages that
+    are not installed.
     """
     if isinstance(error, OSError):
         named = _of_disk(error)
     elif isinstance(error, ModuleNotFoundError) and (package := (error.name or "").partition(".")[0]) not in _OURS:
         remedy = f'Install it with pip install "mednca_pipeline[{_EXTRAS.get(package, "train")}]".'
         named = InputError(expected=package, found="that it is not installed", remedy=remedy)
+    elif isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":  # of a file's name
+        named = InputError(error.object, "a name in UTF-8", "other bytes", "Rename it.")
     else:
         return error
     named.__cause__ = error

@@ -1,6 +1,7 @@
 """The rendering of errors, and faults of the environment."""
 
 import errno
+import os
 import pickle
 
 import pytest
@@ -69,3 +70,9 @@ def test_a_missing_package_is_named_with_the_extra_that_brings_it(module, extra)
 )
 def test_what_the_environment_did_not_cause_stays_as_it_is(error):
     assert correctable(error) is error
+
+
+def test_a_name_that_a_library_cannot_encode_is_the_users_to_change():
+    with pytest.raises(UnicodeEncodeError) as caught:
+        os.fsdecode(b"caf\xe9.png").encode()
+    assert str(correctable(caught.value)) == "caf\\udce9.png: expected a name in UTF-8, found other bytes. Rename it."
