@@ -1,9 +1,7 @@
 """What every converter returns, and how it is written as a raw dataset: whole, or not at all."""
 
 import json
-import os
 import re
-import secrets
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,7 +10,8 @@ from pathlib import Path
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.files import write_text
 from mednca_pipeline.runtime.listing import listed
-from mednca_pipeline.workspace import Workspace
+from mednca_pipeline.runtime.temporary import temporary_name, tidy_once
+from mednca_pipeline.workspace import Workspace, replace_dataset
 
 Write = Callable[[Path], None]
 
@@ -80,11 +79,13 @@ def new_folder(workspace: Workspace, number: int, name: str, force: bool) -> Pat
 def write_dataset(conversion: Conversion, folder: Path, progress: Callable[[str], None] | None = None) -> None:
     """Writes the dataset into a temporary folder, which then replaces `folder`.
 
-    Raises InputError, leaving `folder` as it was, when a file of the source cannot be converted.
+    Raises InputError, leaving `folder` as it was, when a file of the source cannot be converted. Killed at any moment,
+    there is the old dataset or the new one (workspace.replace_dataset). What killed conversions left is removed.
     """
     _check_cases(conversion)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = folder.with_name(f".{secrets.token_hex(4)}.{folder.name}")
+    tidy_once(folder.parent)
+    temporary = folder.with_name(temporary_name(folder.name))
     try:
         for place in ("imagesTr", "labelsTr"):
             (temporary / place).mkdir(parents=True)
@@ -94,7 +95,7 @@ def write_dataset(conversion: Conversion, folder: Path, progress: Callable[[str]
                 progress(case.name)
         text = json.dumps(_description(conversion), indent=1, ensure_ascii=False)  # not sorted: labels have an order
         write_text(temporary / "dataset.json", text + "\n")
-        _replace(folder, temporary)
+        replace_dataset(folder, temporary)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -125,17 +126,3 @@ def _description(conversion: Conversion) -> dict[str, object]:
         "file_ending": conversion.file_ending,
     }
     return description if conversion.spacing_known else description | {"spacing_known": False}
-
-
-def _replace(folder: Path, new: Path) -> None:
-    """Moves `new` to `folder`. The old folder is moved away first and deleted last."""
-    old = folder.with_name(f".{secrets.token_hex(4)}.{folder.name}")
-    if folder.exists():
-        os.replace(folder, old)
-    try:
-        os.replace(new, folder)
-    except OSError:
-        if old.exists():
-            os.replace(old, folder)
-        raise
-    shutil.rmtree(old, ignore_errors=True)

@@ -103,7 +103,8 @@ def predict(
     """
     from .execution.executors import open_executor
     from .inference.batch import Settings, predict_inputs
-    from .inference.inputs import check_output_folder, find_inputs
+    from .inference.inputs import find_inputs
+    from .inference.output_folder import check_output_folder
     from .models.registry import read_plans
     from .results.model_folder import ModelFolder
 

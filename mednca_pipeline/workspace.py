@@ -1,13 +1,16 @@
 """Where raw data, preprocessed data, plans and results are. What lies in results: see the package results."""
 
+import contextlib
 import os
 import re
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from .runtime.errors import InputError
 
+_READY, _OLD = ".ready", ".old"  # of a dataset that is about to replace another, and of the other
 _NAME = re.compile(r"Dataset(\d{3,})_.+")
 
 
@@ -90,6 +93,42 @@ class Workspace:
         return [self.raw] + ([self.nnunet_raw] if self.nnunet_raw else [])
 
 
+def replace_dataset(folder: Path, new: Path) -> None:
+    """Moves the complete dataset `new` to `folder`, from where the old one is moved away first and deleted last.
+
+    Killed in between, the next command that opens the workspace finishes this.
+    """
+    _finish_replacing(folder.parent)
+    ready, old = _beside(folder, _READY), _beside(folder, _OLD)
+    for left in (ready, old):
+        shutil.rmtree(left, ignore_errors=True)
+    os.replace(new, ready)
+    if folder.exists():
+        os.replace(folder, old)
+    with contextlib.suppress(FileNotFoundError):  # another command was faster at the same
+        os.replace(ready, folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _finish_replacing(raw: Path) -> None:
+    """What is left of `replace_dataset`. Where nothing may be written, whoever needs the dataset says so."""
+    with contextlib.suppress(OSError):
+        for ready in list(raw.glob(f".Dataset*{_READY}")):
+            folder = raw / ready.name[1 : -len(_READY)]
+            if not folder.exists():
+                os.replace(ready, folder)
+        for old in list(raw.glob(f".Dataset*{_OLD}")):
+            folder = raw / old.name[1 : -len(_OLD)]
+            if folder.exists():
+                shutil.rmtree(old, ignore_errors=True)
+            else:
+                os.replace(old, folder)
+
+
+def _beside(folder: Path, ending: str) -> Path:
+    return folder.with_name(f".{folder.name}{ending}")
+
+
 def _names_in(places: Iterable[Path]) -> set[str]:
     entries = (entry for place in places if place.is_dir() for entry in place.iterdir())
     return {entry.name for entry in entries if entry.is_dir() and _NAME.fullmatch(entry.name)}
@@ -101,5 +140,6 @@ def open_workspace(root: Path | str | None = None) -> Workspace:
     if not chosen.is_dir():
         found = "a file" if chosen.exists() else "nothing there"
         raise InputError(f"workspace {chosen}", "a folder", found, "Create it, or give another with --root.")
+    _finish_replacing(chosen / "raw")
     nnunet_raw = os.environ.get("nnUNet_raw")
     return Workspace(chosen, Path(nnunet_raw).absolute() if nnunet_raw else None)

@@ -1,12 +1,16 @@
 """Workspace: names in any form, places, and errors that list what was searched and found."""
 
+import os
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from mednca_pipeline.runtime.errors import InputError
-from mednca_pipeline.workspace import Workspace, open_workspace
+from mednca_pipeline.workspace import Workspace, open_workspace, replace_dataset
+
+real_rmtree = shutil.rmtree
 
 HIPPOCAMPUS = "Dataset004_Hippocampus"
 
@@ -100,6 +104,37 @@ def test_missing_raw_data_name_both_places(workspace, tmp_path):
     with pytest.raises(InputError) as error:
         Workspace(workspace.root, tmp_path / "elsewhere").raw_folder("Dataset005_Prostate")
     assert str(workspace.raw) in str(error.value) and "elsewhere" in str(error.value)
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_killed_while_a_dataset_is_replaced_there_is_the_old_or_the_new_one(tmp_path, monkeypatch, number):
+    """number: of the change of the disk at which the process is killed."""
+    folder, new = tmp_path / "raw" / "Dataset004_Organ", tmp_path / "raw" / ".tmp-new"
+    for place, text in ((folder, "old"), (new, "new")):
+        place.mkdir(parents=True)
+        (place / "dataset.json").write_text(text, encoding="utf-8")
+    count = iter(range(100))
+
+    def killing(real):
+        def change(*arguments, **options):
+            if next(count) == number:
+                raise RuntimeError("killed")
+            return real(*arguments, **options)
+
+        return change
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", killing(os.replace))
+        patched.setattr(shutil, "rmtree", lambda path, ignore_errors: path.exists() and killing(real_rmtree)(path))
+        with pytest.raises(RuntimeError):
+            replace_dataset(folder, new)
+    workspace = open_workspace(tmp_path)
+    assert workspace.datasets_with_data() == ["Dataset004_Organ"]
+    assert (folder / "dataset.json").read_text(encoding="utf-8") == ("old" if number < 2 else "new")
+    if new.exists():
+        replace_dataset(folder, new)  # the command again
+        assert (folder / "dataset.json").read_text(encoding="utf-8") == "new"
+        assert [path.name for path in folder.parent.iterdir()] == ["Dataset004_Organ"]
 
 
 def test_the_places_below_the_root(tmp_path):

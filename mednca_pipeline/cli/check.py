@@ -29,15 +29,17 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from ..datasets.check import check_dataset, default_workers
-    from ..datasets.dataset import load_dataset
-    from ..execution.executors import open_executor
-    from ..execution.progress import counting
     from ..workspace import open_workspace
-    from .findings import print_report
 
     workspace = open_workspace(arguments.root)
     folders = [workspace.raw_folder(workspace.resolve(dataset)) for dataset in arguments.d]
+
+    from ..datasets.check import check_dataset, default_workers  # slow from here on
+    from ..datasets.dataset import load_dataset
+    from ..execution.executors import open_executor
+    from ..execution.progress import counting
+    from .findings import print_report
+
     fatal = False
     for folder in folders:
         dataset = load_dataset(folder)

@@ -1,14 +1,20 @@
 """What every command shares: common options, messages, and the exit code of each kind of failure."""
 
 import argparse
+import contextlib
+import io
+import json
+import os
 import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import TextIO
 
 from .. import __version__
 from ..execution.libraries import keep_freed_memory, log_to_terminal, wait_briefly
-from ..execution.processes import DONE, INPUT_FAULT, INTERRUPTED, OUR_FAULT
+from ..execution.processes import DONE, INPUT_FAULT, OUR_FAULT
+from ..execution.signals import exit_code, stopped_by_signals
 from ..runtime.errors import InputError, correctable
 from ..runtime.printing import LINES, printable
 
@@ -21,7 +27,7 @@ def command_parser(name: str, description: str, examples: str) -> argparse.Argum
         prog=name,
         description=description,
         epilog=f"examples:\n{examples}\n\nexit codes: 0 done; 1 a fault of mednca_pipeline; 2 a fault of the input or "
-        "the environment; 130 interrupted",
+        "the environment; 130, 143 and 129 stopped by Ctrl-C, SIGTERM and SIGHUP",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
@@ -50,14 +56,19 @@ def run_command(
     """
     arguments = parser.parse_args(argv)
     arguments.command = [parser.prog, *(sys.argv[1:] if argv is None else argv)]
+    for stream in (sys.stdout, sys.stderr):  # names of files may hold what is not UTF-8
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     wait_briefly()
     keep_freed_memory()
     log_to_terminal(OUR_PACKAGES, arguments.quiet)
     try:
-        return action(arguments) or DONE
+        with stopped_by_signals():
+            return action(arguments) or DONE
     except KeyboardInterrupt as interrupt:
-        print_error(interrupt, str(interrupt) or "Interrupted.", arguments.debug)
-        return INTERRUPTED
+        with contextlib.suppress(OSError):  # after SIGHUP there may be no terminal any more
+            print_error(interrupt, str(interrupt) or "Interrupted.", arguments.debug)
+        return exit_code(interrupt)
     except Exception as raised:
         error = correctable(raised)
         if isinstance(error, InputError):
@@ -66,6 +77,24 @@ def run_command(
         message = f"{type(error).__name__}: {error}. This is a fault of ours: please report it with the lines above."
         print_error(raised, message, with_traceback=True)  # it alone shows the cause, often of a case in a worker
         return OUR_FAULT
+
+
+def check_there(flag: str, path: Path, what: str) -> None:
+    """Raises InputError when there is nothing at `path`. Called before anything slow is imported."""
+    if not path.exists():
+        raise InputError(f"{flag} {path}", what, "nothing there", "Check the path.")
+
+
+def check_own_json(flag: str, path: Path, keys: set[str]) -> None:
+    """Raises InputError for a file that is there and is no JSON object with these keys: a command did not write it."""
+    if not os.path.lexists(path):
+        return
+    found: object = None
+    with contextlib.suppress(OSError, ValueError):
+        found = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(found, dict) or not keys <= set(found):
+        expected = "a new file, or one of this command"
+        raise InputError(f"{flag} {path}", expected, "a file of something else", "Give another name.")
 
 
 def print_error(error: BaseException, message: str, with_traceback: bool) -> None:

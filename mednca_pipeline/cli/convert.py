@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dataset_conversion import CONVERTERS
 
-from .common import command_parser, run_command, say
+from .common import check_there, command_parser, run_command, say
 
 if TYPE_CHECKING:
     from dataset_conversion.conversion import Options
@@ -59,6 +59,10 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _convert(arguments: argparse.Namespace) -> None:
+    for flag, given in (("-i", arguments.i), ("-l", arguments.l)):
+        if given:
+            check_there(flag, Path(given).expanduser(), "a folder")
+
     from functools import partial
     from importlib import import_module
 

@@ -61,9 +61,10 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _crossvalidate(arguments: argparse.Namespace) -> int:
-    from ..crossval.run import CrossvalOptions, crossvalidate
+    from ..models.registry import read_plans
     from ..results.fold_folder import fold_name
     from ..runtime.errors import InputError
+    from ..training.schedule import parse_budget
     from ..workspace import open_workspace
 
     named = [fold_name(fold) for fold in arguments.folds or ()]
@@ -71,6 +72,15 @@ def _crossvalidate(arguments: argparse.Namespace) -> int:
     if len(folds) < len(named):
         found = "all, a fold without validation cases to compare"
         raise InputError("--folds", "numbers such as 0 1", found, "Leave --folds out to train every numbered fold.")
+    workspace = open_workspace(arguments.root)
+    if arguments.budget is not None:
+        parse_budget(arguments.budget)
+    config = read_plans(workspace.plans_file(workspace.resolve(arguments.dataset))).config(arguments.config)
+    for model in arguments.models:
+        config.model(model)
+
+    from ..crossval.run import CrossvalOptions, crossvalidate  # three seconds: what can be said at once is said
+
     options = CrossvalOptions(
         dataset=arguments.dataset,
         models=tuple(arguments.models),
@@ -87,7 +97,7 @@ def _crossvalidate(arguments: argparse.Namespace) -> int:
         ensemble=arguments.ensemble,
         command=" ".join(arguments.command),
     )
-    result = crossvalidate(open_workspace(arguments.root), options, partial(_report, quiet=arguments.quiet))
+    result = crossvalidate(workspace, options, partial(_report, quiet=arguments.quiet))
     return _conclude(result, arguments.quiet)
 
 

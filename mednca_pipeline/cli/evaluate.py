@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .common import DONE, INPUT_FAULT, add_cluster, command_parser, run_command, say
+from .common import DONE, INPUT_FAULT, add_cluster, check_own_json, check_there, command_parser, run_command, say
 
 if TYPE_CHECKING:
     from ..results.summary import Summary
@@ -45,13 +45,18 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
-    from ..evaluation.metrics import Units
+    predictions, references = (Path(text).expanduser().absolute() for text in (arguments.p, arguments.l))
+    check_there("-p", predictions, "a folder of predicted label files")
+    check_there("-l", references, "a folder of reference label files")
+    file = Path(arguments.o).expanduser() if arguments.o else predictions / "summary.json"
+    check_own_json("-o", file, {"cases", "policy"})
+
+    from ..evaluation.metrics import Units  # slow from here on, and what can be said at once is said
     from ..evaluation.summary import evaluate_folder
     from ..execution.executors import open_executor
     from ..execution.progress import progress_bar
     from ..results.summary import write_summary
 
-    predictions, references = (Path(text).expanduser().absolute() for text in (arguments.p, arguments.l))
     labels, spacing_known = _labels(arguments, predictions, references)
     units = Units(spacing_known, arguments.tolerance)
     with progress_bar(arguments.quiet) as bar, open_executor(arguments.np, arguments.cluster) as executor:
@@ -64,7 +69,6 @@ def _evaluate(arguments: argparse.Namespace) -> int:
             executor,
             lambda done, total: bar.update(task, completed=done, total=total),
         )
-    file = Path(arguments.o).expanduser() if arguments.o else predictions / "summary.json"
     write_summary(file, summary)
     return _conclude(summary, file, arguments.quiet)
 

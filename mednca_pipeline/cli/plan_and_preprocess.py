@@ -72,16 +72,20 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _plan_and_preprocess(arguments: argparse.Namespace) -> int:
-    from ..datasets.dataset import load_dataset
-    from ..execution.executors import open_executor
-    from ..execution.processes import cores
     from ..runtime.errors import InputError
     from ..workspace import open_workspace
 
-    options = _options(arguments)
-    workers = min(8, cores()) if arguments.np is None else arguments.np
     workspace = open_workspace(arguments.root)
     names = dict.fromkeys(workspace.resolve(dataset) for group in arguments.d for dataset in group)
+    for name in names:
+        workspace.raw_folder(name)
+
+    from ..datasets.dataset import load_dataset  # slow from here on, and what can be said at once is said
+    from ..execution.executors import open_executor
+    from ..execution.processes import cores
+
+    options = _options(arguments)
+    workers = min(8, cores()) if arguments.np is None else arguments.np
     datasets = [load_dataset(workspace.raw_folder(name)) for name in names]
     worked = True
     for dataset in datasets:  # what is wrong with one does not stop the others

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from .common import DONE, INPUT_FAULT, command_parser, run_command, say
+from .common import DONE, INPUT_FAULT, check_there, command_parser, run_command, say
 
 EXAMPLES = """\
   mednca_plot -i in -p out -o pictures               each prediction on its image
@@ -29,14 +29,20 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _plot(arguments: argparse.Namespace) -> int:
-    from ..evaluation.overlays import plot_folder
-    from ..execution.progress import progress_bar
     from ..runtime.errors import InputError
 
     if arguments.slices < 1:
         raise InputError("--slices", "at least 1", str(arguments.slices))
     images, predictions, out = (Path(text).expanduser() for text in (arguments.i, arguments.p, arguments.o))
     references = Path(arguments.l).expanduser() if arguments.l else None
+    check_there("-i", images, "images")
+    check_there("-p", predictions, "predicted label files")
+    if references:
+        check_there("-l", references, "a folder of reference label files")
+
+    from ..evaluation.overlays import plot_folder  # slow from here on, and what can be said at once is said
+    from ..execution.progress import progress_bar
+
     with progress_bar(arguments.quiet) as bar:
         task = bar.add_task("Drawing", total=None)
         written, failed = plot_folder(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..models.registry import MODELS
-from .common import DONE, INPUT_FAULT, OUR_FAULT, add_cluster, command_parser, run_command, say
+from .common import DONE, INPUT_FAULT, OUR_FAULT, add_cluster, check_own_json, command_parser, run_command, say
 
 if TYPE_CHECKING:
     from ..inference.batch import Predicted, Settings
@@ -62,7 +62,7 @@ def main(argv: list[str] | None = None) -> int:
     switch("--save_probabilities", help="also write a probability map per class")
     switch("--save_variance", help="also write the variance over models, folds and random runs")
     switch("--no-postprocess", help="remove no components")
-    switch("--overwrite", help="predict finished cases again")
+    switch("--overwrite", help="predict finished cases again, and write over outputs that were changed since")
     add("--report", metavar="JSON", help="write versions, device, runtime and outputs to this file")
     add("--memory", help="memory that one image may take, such as 4GB; larger ones are refused (default: what is free)")
     add("-np", type=int, default=0, metavar="N", help="number of worker processes (default: 0)")
@@ -71,24 +71,30 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _predict(arguments: argparse.Namespace) -> int:
-    from ..execution.executors import open_executor
-    from ..execution.progress import counting
-    from ..inference.batch import predict_inputs
-    from ..inference.inputs import check_output_folder, find_inputs
-    from ..inference.run_report import write_report
-    from ..inference.trained import find_models
-    from ..models.registry import read_plans
+    from ..inference.output_folder import check_folders, check_output_folder
     from ..runtime.errors import InputError
     from ..workspace import open_workspace
 
     start = time.perf_counter()
+    source, out = (Path(text).expanduser().absolute() for text in (arguments.i, arguments.o))
+    workspace = open_workspace(arguments.root)
+    check_folders(source, out)
+    if arguments.report:
+        check_own_json("--report", Path(arguments.report), {"schema", "command", "outputs"})
     if arguments.fast and arguments.runs:
         raise InputError("--fast", "one pass of one fold", f"--runs {arguments.runs}", "Leave out --fast or --runs.")
     if arguments.fast and len(arguments.m) > 1:
         raise InputError("--fast", "one pass of one model", f"{len(arguments.m)} in -m", "Name one of them.")
-    trained = find_models(open_workspace(arguments.root), arguments.d, arguments.m, arguments.config)
+    from ..execution.executors import open_executor  # slow from here on, and what can be said at once is said
+    from ..execution.progress import counting
+    from ..inference.batch import predict_inputs
+    from ..inference.inputs import find_inputs
+    from ..inference.run_report import write_report
+    from ..inference.trained import find_models
+    from ..models.registry import read_plans
+
+    trained = find_models(workspace, arguments.d, arguments.m, arguments.config)
     settings = _settings(arguments, trained)
-    source, out = (Path(text).expanduser().absolute() for text in (arguments.i, arguments.o))
     channels = read_plans(trained[0].folder.plans_file).channel_names
     cases, notes = find_inputs(source, len(channels), arguments.series)
     check_output_folder(source, cases, out)

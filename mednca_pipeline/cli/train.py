@@ -5,7 +5,7 @@ import sys
 from functools import partial
 
 from ..models.registry import MODELS
-from .common import command_parser, run_command
+from .common import check_there, command_parser, run_command
 
 EXAMPLES = """\
   mednca_train 4 fold0                                the plan's default model, configuration and schedule
@@ -53,10 +53,9 @@ def main(argv: list[str] | None = None) -> int:
 def _train(arguments: argparse.Namespace) -> int | None:
     from pathlib import Path
 
+    from ..models.registry import read_plans
     from ..results.fold_folder import fold_name
-    from ..training.fold import revalidate, train_fold
     from ..training.options import TrainingOptions
-    from ..training.printer import EpochPrinter
     from ..training.schedule import parse_budget
     from ..workspace import open_workspace
 
@@ -77,6 +76,14 @@ def _train(arguments: argparse.Namespace) -> int | None:
         pretrained=Path(arguments.pretrained) if arguments.pretrained else None,
         command=" ".join(arguments.command),
     )
+    plans = read_plans(workspace.plans_file(workspace.resolve(options.dataset)))
+    plans.config(options.config).model(options.model)
+    if options.pretrained:
+        check_there("--pretrained", options.pretrained, "the weights of a fold")
+
+    from ..training.fold import revalidate, train_fold  # three seconds: what can be said at once is said
+    from ..training.printer import EpochPrinter
+
     if arguments.val:
         revalidate(workspace, options)
         return None

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from ..execution.executors import Stop
 from ..results.fold_folder import FoldFolder
 from ..results.model_folder import ModelFolder, ModelRecord
-from ..runtime.files import read_json, write_json
+from ..runtime.files import no_link, read_json, write_json
 from ..runtime.records import Between, Count, Index, Name, Positive, from_dict
 from ..workspace import open_workspace
 
@@ -96,7 +96,7 @@ def run_in_process(job: FoldJob, runner: Sequence[str], logged: bool, stop: Stop
         return JobOutcome(job.id, "interrupted")
     write_json(folder.job_file, job)
     started = time.monotonic()
-    with folder.job_log.open("ab") if logged else nullcontext() as output:
+    with open(folder.job_log, "ab", opener=no_link) if logged else nullcontext() as output:
         process = subprocess.Popen(
             [sys.executable, *runner, str(folder.job_file)],
             stdout=output,

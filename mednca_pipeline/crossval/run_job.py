@@ -14,7 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..execution.libraries import keep_freed_memory, log_to_terminal, wait_briefly
-from ..execution.processes import DONE, INPUT_FAULT, INTERRUPTED, OUR_FAULT, augmenting_workers, cores
+from ..execution.processes import DONE, INPUT_FAULT, OUR_FAULT, augmenting_workers, cores
+from ..execution.signals import exit_code, stopped_by_signals
 from ..runtime.errors import InputError, correctable
 from ..runtime.files import write_json
 from ..runtime.printing import LINES, printable
@@ -39,7 +40,8 @@ def main(argv: list[str] | None = None) -> int:
         print(printable(f"error: {error}", keep=LINES), file=sys.stderr)
         return INPUT_FAULT
     log_to_terminal([__package__.partition(".")[0]], job.quiet)
-    outcome, code = _attempt(job)
+    with stopped_by_signals():
+        outcome, code = _attempt(job)
     write_json(job.folder.outcome_file, replace(outcome, minutes=(time.monotonic() - started) / 60))
     return code
 
@@ -49,7 +51,7 @@ def _attempt(job: FoldJob) -> tuple[JobOutcome, int]:
         return JobOutcome(job.id, "done", iterations=_do(job)), DONE
     except KeyboardInterrupt as error:
         print(printable(f"error: {error}", keep=LINES), file=sys.stderr)
-        return JobOutcome(job.id, "interrupted", str(error)), INTERRUPTED
+        return JobOutcome(job.id, "interrupted", str(error)), exit_code(error)
     except Exception as raised:
         named = correctable(raised)
         if isinstance(named, InputError):

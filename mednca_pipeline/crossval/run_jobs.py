@@ -2,13 +2,11 @@
 
 import contextlib
 import logging
-import os
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..execution.executors import open_waiters
+from ..execution.signals import stopped_by_signals
 from ..execution.work import Task, run
 from ..runtime.errors import InputError
 from .jobs import RUNNER, FoldJob, JobOutcome, run_in_process
@@ -42,7 +40,7 @@ def run_jobs(jobs: Sequence[FoldJob], where: Where, on_end: Callable[[FoldJob, J
     if not jobs:
         return
     left = {job.name: job for job in jobs}
-    with open_waiters(where.at_once, where.cluster) as executor, _signals_as_interrupt():
+    with open_waiters(where.at_once, where.cluster) as executor, stopped_by_signals():
         stop = executor.stop()
         tasks = [Task(job.name, run_in_process, (job, where.runner, where.logged, stop)) for job in jobs]
         try:
@@ -74,22 +72,3 @@ def _wait_until_saved(job: FoldJob) -> None:
         return
     with contextlib.suppress(InputError), folder.only_writer(SAVE_S):
         pass
-
-
-@contextlib.contextmanager
-def _signals_as_interrupt() -> Iterator[None]:
-    """SIGTERM and SIGHUP behave as Ctrl-C; SIGHUP stays ignored under nohup."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    names = ["SIGTERM"] + (["SIGHUP"] if os.name == "posix" else [])
-    numbers = [getattr(signal, name) for name in names]
-    in_main = threading.current_thread() is threading.main_thread()
-    chosen = [number for number in numbers if in_main and signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, interrupt) for number in chosen}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import ParamSpec, Protocol, TypeVar
 
 from ..runtime.errors import InputError
-from .processes import worker_pool
+from .processes import WorkerPool
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -65,13 +65,18 @@ class Cluster(Executor):
 def open_executor(workers: int = 0, cluster: str | None = None) -> Iterator[Executor | None]:
     """The cluster at an address, else so many local processes, else None: this process.
 
-    On the way out, what has not begun never does, and what runs is waited for. Raises InputError for fewer than 0.
+    On the way out, what has not begun never does, and what runs is waited for; on Ctrl-C, SIGTERM and SIGHUP local
+    processes end at once. Raises InputError for fewer than 0.
     """
     if workers < 0:
         raise InputError("-np", "0 or more worker processes", str(workers))
-    executor = Cluster(cluster) if cluster else worker_pool(workers) if workers else None
+    executor = Cluster(cluster) if cluster else WorkerPool(workers) if workers else None
     try:
         yield executor
+    except KeyboardInterrupt:
+        if isinstance(executor, WorkerPool):
+            executor.end()
+        raise
     finally:
         if executor:
             executor.shutdown(cancel_futures=True)

@@ -4,7 +4,6 @@ A task's outcome is its value or its error, with the traceback of the process th
 on, and the caller decides. Where the work is done is a concurrent.futures.Executor (executors.py), or None: here.
 """
 
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, as_completed
 from dataclasses import dataclass
@@ -13,8 +12,7 @@ from typing import Any
 from ..runtime.errors import InputError, correctable
 from ..runtime.listing import listed
 from .executors import lost_all, lost_one
-
-PLAIN = (str, int, float, type(None), list, tuple)
+from .processes import attempt
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ def run(tasks: Sequence[Task], executor: Executor | None = None) -> Iterator[Out
     if executor is None:
         yield from map(_run_here, tasks)
         return
-    futures = {executor.submit(_attempt, task.function, task.arguments): task for task in tasks}
+    futures = {executor.submit(attempt, task.function, task.arguments): task for task in tasks}
     left = dict.fromkeys(task.name for task in tasks)
     try:
         for future in as_completed(futures):
@@ -104,25 +102,6 @@ def _run_here(task: Task) -> Outcome:
         return Outcome(task, task.function(*task.arguments))
     except Exception as error:
         return Outcome(task, error=correctable(error))
-
-
-def _attempt(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Any, Exception | None, str]:
-    """In the worker: (value, error, traceback)."""
-    try:
-        return function(*arguments), None, ""
-    except Exception as error:
-        return None, _sendable(correctable(error)), traceback.format_exc()
-
-
-def _sendable(error: Exception) -> Exception:
-    """The error, or a plain one of its text: one that cannot be made from its arguments would end the whole pool."""
-    try:
-        if all(isinstance(argument, PLAIN) for argument in (*error.args, *vars(error).values())):
-            type(error)(*error.args)
-            return error
-    except Exception:
-        pass
-    return RuntimeError(f"{type(error).__name__}: {error}")
 
 
 def _outcome(task: Task, future: Future, left: Sequence[str]) -> Outcome:

@@ -1,5 +1,6 @@
 """The fingerprint of one case, from its arrays."""
 
+import os
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -56,7 +57,7 @@ def sampled_foreground(case: CaseArrays, definition: Labels, name: str) -> np.nd
     """(C, n): up to 10,000 labelled voxels. A case of the same name always gives the same ones."""
     image, found = case.image, np.flatnonzero(definition.foreground(case.labels))
     if found.size > SAMPLED_VOXELS:
-        rng = np.random.default_rng(zlib.crc32(name.encode()))
+        rng = np.random.default_rng(zlib.crc32(os.fsencode(name)))
         found = np.sort(rng.choice(found, SAMPLED_VOXELS, replace=False))
     return image.reshape(image.shape[0], -1)[:, found]
 

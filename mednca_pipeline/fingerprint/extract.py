@@ -1,6 +1,7 @@
 """Reads every training case once, checks it and takes its fingerprint."""
 
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from ..datasets.dataset import Case, Dataset
 from ..datasets.findings import FATAL, Report
 from ..execution.processes import cores
 from ..execution.work import Task, results
+from ..runtime.hashes import file_sha256
 from ..runtime.images import stored_files
 from .case import CaseArrays, case_fingerprint, sampled_foreground
 from .fingerprint import CaseFingerprint, Fingerprint
@@ -67,13 +69,12 @@ def raw_sha256(dataset: Dataset) -> str:
     with ThreadPoolExecutor(min(4, cores())) as threads:
         digests = threads.map(_file_sha256, files)
         lines = [f"{file.name} {digest}\n" for file, digest in zip(files, digests, strict=True)]
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    return hashlib.sha256(os.fsencode("".join(lines))).hexdigest()
 
 
 def _file_sha256(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_sha256(path)
     except FileNotFoundError:
         return "missing"
 

@@ -9,9 +9,13 @@ from pathlib import Path
 
 from ..execution.work import Task, run_in_order
 from ..results.fold_folder import FoldName
-from .cases import map_files, predict_case
+from ..runtime.errors import InputError
+from ..runtime.listing import listed
+from ..runtime.temporary import tidy_once
+from .cases import map_files
 from .combination import Combination
 from .inputs import InputCase
+from .made_from import MadeFrom, Recipe, predict_and_record, recipe_of
 from .options import PredictionOptions
 from .prediction import ImagePredictor
 from .predictor import Predictor
@@ -19,6 +23,7 @@ from .quality_table import QualityTable, Row, columns
 
 log = logging.getLogger(__name__)
 FAILED = "failed"  # the flag of an input without output
+VOXELS = (".raw", ".zraw")  # beside a .mhd header
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +38,22 @@ class Settings(PredictionOptions):
     save_probabilities: bool = False
     save_variance: bool = False
 
+    @property
+    def maps(self) -> tuple[bool, bool]:
+        return self.save_probabilities, self.save_variance
+
+    def recipe(self, predictor: ImagePredictor) -> Recipe:
+        """predictor: as loaded from these settings."""
+        return recipe_of(
+            self.model_folders,
+            self.folds,
+            predictor.components,
+            runs_per_fold=predictor.runs_per_fold,
+            seed=self.seed,
+            everywhere=self.everywhere,
+            quality=self.quality,
+        )
+
     def load(self) -> ImagePredictor:
         predictors = [Predictor.from_folder(folder, self.folds, self) for folder in self.model_folders]
         return predictors[0] if len(predictors) == 1 else Combination(predictors, self.postprocess)
@@ -40,13 +61,17 @@ class Settings(PredictionOptions):
 
 @dataclass
 class Predicted:
-    """Files written and kept (finished before), what went wrong by case name, and what it was done with."""
+    """Files written and kept (finished before), what went wrong by case name, and what it was done with.
+
+    again: why files that were finished before were made again.
+    """
 
     made_with: str
     device: str
     runs_per_fold: int
     written: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
+    again: dict[str, str] = field(default_factory=dict)
     failures: dict[str, Exception] = field(default_factory=dict)
 
 
@@ -60,25 +85,39 @@ def predict_inputs(
 ) -> Predicted:
     """Predicts `cases` into the folder `out` and keeps `out/quality.csv` up to date after each.
 
-    Cases whose files and row exist are kept unless `overwrite`. executor: whose workers share the work; None: this
-    process does it. What goes wrong with a case is in `failures` and in its row; a model that cannot be loaded raises
-    InputError at once.
+    Cases that were made from the same input with the same weights and settings are kept unless `overwrite`. A file
+    that this command did not write, or that was changed since, is its case's failure and stays. executor: whose workers
+    share the work; None: this process does it. What goes wrong with a case is in `failures` and in its row; a model
+    that cannot be loaded raises InputError at once.
     """
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
+    tidy_once(out)
     predictor = settings.load()
     log.info("Predicting with %s.", predictor.describe())
     table = QualityTable(out / "quality.csv", columns(predictor.plans))
     predicted = Predicted(predictor.describe(), predictor.device, predictor.runs_per_fold)
+    records, recipe = MadeFrom(out), settings.recipe(predictor)
     todo = []
     for case in cases:
-        if not overwrite and _is_finished(case, table, out, predictor, settings):
-            predicted.kept.append(case.output)
-            progress(case.name)
-        else:
+        names = _file_names(case, predictor, settings)
+        hashes = {} if overwrite else records.present_hashes(case.output)
+        problem = _name_problem(case) or records.foreign_file(
+            case.output, names, hashes, _has_row(case, table), overwrite
+        )
+        why = "" if overwrite else _why_to_do(case, names, hashes, table, records, recipe)
+        if problem is None and why is not None:
             todo.append(case)
-    _warn_of_other_settings(predicted, table)
-    tasks = _tasks(settings, predictor, todo, out, here=executor is None)
+            if why:
+                predicted.again[case.output] = why
+            continue
+        if problem:
+            predicted.failures[case.name] = problem
+        else:
+            predicted.kept.append(case.output)
+        progress(case.name)
+    _say_why(predicted, records)
+    tasks = _tasks(settings, predictor, todo, out, recipe, here=executor is None)
     for case, outcome in zip(todo, run_in_order(tasks, executor), strict=True):
         if outcome.error is None:
             predicted.written.append(case.output)
@@ -91,21 +130,20 @@ def predict_inputs(
 
 
 def _tasks(
-    settings: Settings, predictor: ImagePredictor, cases: Sequence[InputCase], out: Path, here: bool
+    settings: Settings, predictor: ImagePredictor, cases: Sequence[InputCase], out: Path, recipe: Recipe, here: bool
 ) -> list[Task]:
     """A worker loads its own predictor; here the one that is loaded predicts."""
     if here:
-        maps = settings.save_probabilities, settings.save_variance
-        return [Task(case.name, predict_case, (predictor, case, out, *maps)) for case in cases]
-    return [Task(case.name, _predict_in_worker, (settings, case, out)) for case in cases]
+        return [Task(case.name, predict_and_record, (predictor, case, out, recipe, settings.maps)) for case in cases]
+    return [Task(case.name, _predict_in_worker, (settings, case, out, recipe)) for case in cases]
 
 
 def _failed_row(case: InputCase, error: Exception) -> Row:
     return {"case": case.name, "file": case.output, "flag": FAILED, "warnings": " ".join(str(error).split())}
 
 
-def _predict_in_worker(settings: Settings, case: InputCase, out: Path) -> Row:
-    return predict_case(_worker_predictor(settings), case, out, settings.save_probabilities, settings.save_variance)
+def _predict_in_worker(settings: Settings, case: InputCase, out: Path, recipe: Recipe) -> Row:
+    return predict_and_record(_worker_predictor(settings), case, out, recipe, settings.maps)
 
 
 @lru_cache(maxsize=1)
@@ -113,21 +151,52 @@ def _worker_predictor(settings: Settings) -> ImagePredictor:
     return settings.load()
 
 
-def _is_finished(
-    case: InputCase, table: QualityTable, out: Path, predictor: ImagePredictor, settings: Settings
-) -> bool:
-    if table.row(case.output).get("flag", FAILED) == FAILED:
-        return False
+def _file_names(case: InputCase, predictor: ImagePredictor, settings: Settings) -> list[str]:
+    """Of all that is written for a case: its label file, its maps, and the voxels of a header."""
     maps = map_files(predictor, case, settings.save_probabilities, settings.save_variance)
-    return all((out / name).is_file() for name in (case.output, *maps.values()))
+    names = [case.output, *maps.values()]
+    headers = [Path(name) for name in names if name.endswith(".mhd")]
+    return [*names, *(header.with_suffix(ending).name for header in headers for ending in VOXELS)]
 
 
-def _warn_of_other_settings(predicted: Predicted, table: QualityTable) -> None:
-    others = [name for name in predicted.kept if table.row(name).get("made_with") != predicted.made_with]
-    if others:
+def _why_to_do(
+    case: InputCase, names: list[str], hashes: dict[str, str], table: QualityTable, records: MadeFrom, recipe: Recipe
+) -> str | None:
+    """Why a case is predicted: "" where it is not finished; None where it is, and stays."""
+    if not _has_row(case, table) or case.problem:
+        return ""
+    output, needed = records.outputs.get(case.output), {name for name in names if not name.endswith(VOXELS)}
+    if output is None:  # of an earlier version
+        return None if all((records.out / name).is_file() for name in needed) else ""
+    finished = hashes == output.files and table.row(case.output).get("sha256") == output.files[case.output]
+    if not finished or not needed <= set(output.files):
+        return ""
+    return records.reason_to_repeat(case, recipe) or None
+
+
+def _has_row(case: InputCase, table: QualityTable) -> bool:
+    return table.row(case.output).get("flag", FAILED) != FAILED
+
+
+def _name_problem(case: InputCase) -> InputError | None:
+    """A name that tables and other programs cannot hold."""
+    try:
+        case.output.encode()
+    except UnicodeEncodeError:
+        return InputError(case.files[0], "a name in UTF-8", "other bytes", "Rename it.")
+    return None
+
+
+def _say_why(predicted: Predicted, records: MadeFrom) -> None:
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in predicted.again.items():
+        by_reason.setdefault(reason, []).append(name)
+    for reason, names in by_reason.items():
+        log.info("Made again: %s (%s).", listed(names), reason)
+    unknown = [name for name in predicted.kept if name not in records.outputs]
+    if unknown:
         log.warning(
-            "%d outputs are kept that were made with other settings, such as %s (%s): --overwrite makes them again.",
-            len(others),
-            others[0],
-            table.row(others[0]).get("made_with"),
+            "%d outputs of an earlier version are kept, such as %s. It did not note what they were made from: "
+            "--overwrite makes them again.",
+            *(len(unknown), unknown[0]),
         )

@@ -58,14 +58,6 @@ def find_inputs(path: Path | str, n_channels: int, series: Sequence[str] = ()) -
     return _without_collisions(sorted(cases, key=lambda case: (case.name, case.ending))), notes
 
 
-def check_output_folder(source: Path, cases: Sequence[InputCase], out: Path) -> None:
-    """Raises InputError when outputs in `out` would overwrite inputs or be taken for inputs the next time."""
-    inputs = {file.resolve() for case in cases for file in case.files}
-    if out.resolve() == source.resolve() or any((out / case.output).resolve() in inputs for case in cases):
-        remedy = "Choose another one: the images would be overwritten."
-        raise InputError(f"-o {out}", "another folder than the images'", "the same", remedy)
-
-
 def _is_image(file: Path) -> bool:
     ending = split_ending(file)[1]
     return ending in SUPPORTED and ending != DICOM and not file.is_dir()

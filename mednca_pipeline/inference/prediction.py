@@ -114,10 +114,12 @@ def segment(maps: Maps, labels: Labels, components: Mapping[str, int], threshold
 class ImagePredictor(Protocol):
     """What predicts images: one model (Predictor), or several that are averaged (Combination).
 
-    plans: say what the images and labels are. device: what it computes on. runs_per_fold: 0 for the expected update.
+    plans: say what the images and labels are. components: class -> how many are kept. device: what it computes on.
+    runs_per_fold: 0 for the expected update.
     """
 
     plans: Plans
+    components: dict[str, int]
 
     @property
     def device(self) -> str: ...

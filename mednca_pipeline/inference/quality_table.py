@@ -5,17 +5,21 @@ import io
 from pathlib import Path
 
 from ..plans.plans import Plans
+from ..runtime.errors import InputError
 from ..runtime.files import read_csv, write_text
+from ..runtime.locks import locked
 from ..runtime.printing import printable
 
 Row = dict[str, str]
+OURS = ("case", "file", "flag")  # the columns of every quality.csv
+LOCK = ".mednca_predict.lock"  # of all tables of a folder
 
 
 def columns(plans: Plans) -> list[str]:
     names = plans.labels.names
     quality = [f"quality_{name}" for name in ("foreground", *names)]
     volumes = [f"{volume_unit(plans)}_{name}" for name in names]
-    return ["case", "file", "flag", *quality, *volumes, "seconds", "warnings", "made_with"]
+    return ["case", "file", "flag", *quality, *volumes, "seconds", "warnings", "made_with", "sha256"]
 
 
 def volume_unit(plans: Plans) -> str:
@@ -26,17 +30,15 @@ def volume_unit(plans: Plans) -> str:
 class QualityTable:
     """The rows of a quality.csv by output file, as printed; every change is written at once, the file whole or not
     at all.
+
+    Other processes may add rows at the same time. Raises InputError for a file that is no such table.
     """
 
     def __init__(self, path: Path, column_names: list[str]) -> None:
-        self.path = path
+        self.path, self.column_names = path, column_names
         self.rows: dict[str, Row] = {}
-        found: list[str] = []
-        if path.is_file():
-            found, *lines = read_csv(path) or [[]]
-            rows = (dict(zip(found, line, strict=False)) for line in lines)
-            self.rows = {row["file"]: row for row in rows if row.get("file")}
-        self.columns = [*column_names, *(name for name in found if name and name not in column_names)]
+        self.columns: list[str] = []
+        self._read()
 
     def row(self, file: str) -> Row:
         """The row of an output file; {} where there is none."""
@@ -44,9 +46,22 @@ class QualityTable:
 
     def put(self, row: Row) -> None:
         row = {name: printable(cell) for name, cell in row.items()}
-        self.rows[row["file"]] = row
-        text = io.StringIO()
-        writer = csv.DictWriter(text, self.columns, restval="", extrasaction="ignore", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows[file] for file in sorted(self.rows))
-        write_text(self.path, text.getvalue())
+        with locked(self.path.with_name(LOCK)):
+            self._read()
+            self.rows[row["file"]] = row
+            text = io.StringIO()
+            writer = csv.DictWriter(text, self.columns, restval="", extrasaction="ignore", lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(self.rows[file] for file in sorted(self.rows))
+            write_text(self.path, text.getvalue())
+
+    def _read(self) -> None:
+        found: list[str] = []
+        if self.path.exists():
+            found, *lines = read_csv(self.path) or [[]]
+            if not set(OURS) <= set(found):
+                remedy = "Choose another folder with -o, or move this file away."
+                raise InputError(self.path, "a table of mednca_predict", "something else", remedy)
+            rows = (dict(zip(found, line, strict=False)) for line in lines)
+            self.rows = {row["file"]: row for row in rows if row.get("file")}
+        self.columns = [*self.column_names, *(name for name in found if name and name not in self.column_names)]

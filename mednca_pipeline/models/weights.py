@@ -13,7 +13,7 @@ from ..runtime.folding import OTHER_ARCHITECTURE, read_weights
 
 
 def save_weights(path: Path, model: nn.Module) -> None:
-    with replacing(path) as temporary:
+    with replacing(path, durable=True) as temporary:
         save_file({name: tensor.contiguous() for name, tensor in _unique_tensors(model).items()}, temporary)
 
 

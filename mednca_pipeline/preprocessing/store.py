@@ -189,7 +189,7 @@ def foreground_index(
     target: np.ndarray, labels: Labels, case: str
 ) -> tuple[dict[str, tuple[int, ...]], dict[str, tuple[int, ...]]]:
     """Per output: indices of the slices that show it, and up to SAMPLED_VOXELS of its voxels (flat indices)."""
-    seed = int.from_bytes(hashlib.sha256(case.encode()).digest()[:8], "little")
+    seed = int.from_bytes(hashlib.sha256(os.fsencode(case)).digest()[:8], "little")
     rng = np.random.default_rng(seed)
     slices, voxels = {}, {}
     for name, mask in labels.masks(target):

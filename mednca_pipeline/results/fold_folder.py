@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..runtime.errors import InputError
-from ..runtime.files import read_json
+from ..runtime.files import flush, read_json
 from .run_record import RunRecord, read_run, write_run
 from .summary import Summary, read_summary, write_summary
 
@@ -129,6 +130,16 @@ class FoldFolder:
         same_cases = self.name == "all" or (run and run.split == origin.split)
         return bool(run and run.digest == origin.digest and same_cases)
 
+    def has_final_weights(self) -> bool:
+        """Whether there are any that were not left from a training that another one is replacing."""
+        if not self.weights.is_file():
+            return False
+        try:
+            run = self.run()
+        except InputError:  # a damaged run.json: whoever predicts with this fold says so
+            return True
+        return not (run and run.beginning)
+
     def is_validated(self) -> bool:
         """Trained to its end, and measured."""
         return self.state() == "validated"
@@ -154,12 +165,13 @@ class FoldFolder:
     def begin(self, record: RunRecord) -> None:
         """Removes what a former training left: half of the old and half of the new would pass for one fold.
 
-        The record is written before: killed in between, the fold is not taken for the former one without its weights.
+        The record is written before: killed in between, the fold is not taken for the former one without its files.
         """
         write_run(self.run_file, replace(record, beginning=True))
-        for file in (*self._left_by_iterations, self.summary_file):
+        for file in (self.summary_file, *self._left_by_iterations):
             file.unlink(missing_ok=True)
         shutil.rmtree(self.validation, ignore_errors=True)
+        flush(self.path)
         write_run(self.run_file, record)
 
     @contextmanager
@@ -178,9 +190,11 @@ class FoldFolder:
         except Timeout as error:
             raise InputError(
                 self.path,
-                found="another process that trains or validates this fold",
+                found=f"another process that trains or validates this fold{_owner(self._lock_file)}",
                 remedy="Wait until it is done, or end it. Then run this command again.",
             ) from error
+        except OSError as error:
+            raise self._no_lock(error) from error
         try:
             yield
         finally:
@@ -204,6 +218,26 @@ class FoldFolder:
                 return False
         except Timeout:
             return True
+        except OSError as error:
+            raise self._no_lock(error) from error
+
+    def _no_lock(self, error: OSError) -> InputError:
+        found = f"that it cannot be opened ({error.strerror}){_owner(self._lock_file)}"
+        remedy = "Have it removed if nobody trains this fold, and its folder made writable."
+        return InputError(self._lock_file, "the lock of this fold", found, remedy)
+
+
+def _owner(lock: Path) -> str:
+    """ "Of whom the lock is, where it is another user's."""
+    try:
+        owner = lock.lstat().st_uid
+        if owner == os.getuid():
+            return ""
+        import pwd
+
+        return f", with a lock of the user {pwd.getpwuid(owner).pw_name}"
+    except (OSError, KeyError, AttributeError, ImportError):  # Windows, or a user that this machine does not know
+        return ""
 
 
 def fold_name(fold: str | int) -> FoldName:

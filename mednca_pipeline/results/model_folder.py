@@ -111,7 +111,7 @@ class ModelFolder:
 
     def trained_folds(self) -> tuple[FoldName, ...]:
         """The folds that have final weights: numbers in order, then "all"."""
-        return tuple(fold.name for fold in self.folds() if fold.weights.is_file())
+        return tuple(fold.name for fold in self.folds() if fold.has_final_weights())
 
     def begin(self, record: ModelRecord, plans: Plans, run: RunRecord) -> None:
         """Begins the training of run.fold: says which model this is, and removes what a former training left."""

@@ -57,4 +57,6 @@ def read_run(file: Path) -> RunRecord:
 
 def write_run(file: Path, record: RunRecord) -> None:
     data: dict[str, Any] = asdict(record)
-    write_json(file, {name: value for name, value in data.items() if value or name not in WRITTEN_WHERE_SET})
+    write_json(
+        file, {name: value for name, value in data.items() if value or name not in WRITTEN_WHERE_SET}, durable=True
+    )

@@ -107,4 +107,4 @@ def write_summary(file: Path, summary: Summary) -> None:
     for case in data["cases"].values():
         if case["raw"] is None:
             del case["raw"]
-    write_json(file, data)
+    write_json(file, data, durable=True)

@@ -14,8 +14,8 @@ class InputError(Exception):
     """
 
     def __init__(self, where: object = "", expected: str = "", found: str = "", remedy: str = "") -> None:
-        self.where, self.expected, self.found, self.remedy = str(where), expected, found, remedy
-        super().__init__(self.where, expected, found, remedy)  # so that it can be sent between processes
+        self.where, self.expected, self.found, self.remedy = map(str, (where, expected, found, remedy))
+        super().__init__(self.where, self.expected, self.found, self.remedy)  # so that it can be sent between processes
 
     def at(self, place: object) -> "InputError":
         """The same error inside of `place`, such as a case."""
@@ -46,6 +46,7 @@ _ENVIRONMENT = {
     errno.ENOSPC: ("no space left on the disk", "Free some and run the same command again: what is finished stays."),
     errno.EDQUOT: ("no quota left on the disk", "Free some and run the same command again: what is finished stays."),
     errno.ENAMETOOLONG: ("a name that is too long for this disk", "Shorten it."),
+    errno.ELOOP: ("a symbolic link", "Remove the link: nothing is written through it."),
     errno.ENOTDIR: ("a file where a folder must be", "Choose another path."),
     errno.EISDIR: ("a folder where a file must be", "Choose another path."),
     errno.ENOENT: ("nothing there", "Check the path."),
@@ -61,8 +62,8 @@ _EXTRAS = {"distributed": "cluster", "dask": "cluster"}  # import name -> the ex
 def correctable(error: Exception) -> Exception:
     """A fault of the environment as what the user can correct, with its place and a remedy; any other error as it is.
 
-    Of the environment are faults of the disk or its permissions, too little memory, and packages that are not
-    installed.
+    Of the environment are faults of the disk or its permissions, names that libraries cannot open, too little memory,
+    and packages that are not installed.
     """
     if _is_of_memory(error):
         what = str(error).strip().splitlines()
@@ -73,6 +74,8 @@ def correctable(error: Exception) -> Exception:
     elif isinstance(error, ModuleNotFoundError) and (package := (error.name or "").partition(".")[0]) not in _OURS:
         remedy = f'Install it with pip install "mednca_pipeline[{_EXTRAS.get(package, "train")}]".'
         named = InputError(expected=package, found="that it is not installed", remedy=remedy)
+    elif isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":  # of a file's name
+        named = InputError(error.object, "a name in UTF-8", "other bytes", "Rename it.")
     else:
         return error
     named.__cause__ = error

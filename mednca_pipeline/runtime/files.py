@@ -1,12 +1,12 @@
-"""Files written whole or not at all, and JSON."""
+"""Files written whole or not at all, flushed to the disk where asked for, and JSON."""
 
+import contextlib
 import csv
 import io
 import json
 import math
 import os
 import re
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
@@ -14,33 +14,64 @@ from pathlib import Path
 from typing import Any
 
 from .errors import InputError
+from .temporary import temporary_name, tidy_once
 
 _REMEDY = "Correct it, or make it again."
 _HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")  # the escape of one half; JSON has some characters as two of these
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yields a temporary path in the same folder (same endings), moved onto `path` when the block succeeds."""
+def replacing(path: Path, durable: bool = False) -> Iterator[Path]:
+    """Yields a temporary path in the same folder (same endings), moved onto `path` when the block succeeds.
+
+    durable: flushed to the disk, so that not even a power cut loses it. What killed processes left in the folder is
+    removed at the first call for it.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{secrets.token_hex(4)}.{path.name}")
+    tidy_once(path.parent)
+    temporary = path.with_name(temporary_name(path.name))
     try:
         yield temporary
+        if durable:
+            flush(temporary)
         os.replace(temporary, path)
+        if durable:
+            flush(path.parent)
+    except OSError as error:
+        if error.filename in (temporary, str(temporary)):
+            error.filename, error.filename2 = str(path), None  # the name that the user knows
+        raise
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # of a folder that is forbidden, or on a disk that is gone
+            temporary.unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str) -> None:
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+def flush(path: Path) -> None:
+    """Has the system write a file, or the names in a folder, to the disk. Where it cannot do so it does nothing."""
+    with contextlib.suppress(OSError):  # folders on Windows, and some network disks
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
-def write_json(path: Path, data: object) -> None:
+def no_link(path: str, flags: int) -> int:
+    """An opener for `open` that refuses a symbolic link, which could have us write anywhere."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
+
+
+def write_text(path: Path, text: str, durable: bool = False) -> None:
+    """Writes UTF-8. A file name in the text that is not UTF-8 has its odd bytes as in Python: \\udcff."""
+    with replacing(path, durable) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
+
+
+def write_json(path: Path, data: object, durable: bool = False) -> None:
     """Writes `data` (a dataclass, or what JSON knows) with sorted keys, and null for NaN, which JSON does not know."""
     data = asdict(data) if is_dataclass(data) and not isinstance(data, type) else data
-    write_text(path, json.dumps(_null_for_nan(data), indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    write_text(path, json.dumps(_null_for_nan(data), indent=1, sort_keys=True, ensure_ascii=False) + "\n", durable)
 
 
 def require_file(path: Path, kind: str, remedy: str = "Check the path.") -> Path:

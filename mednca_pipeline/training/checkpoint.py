@@ -40,7 +40,7 @@ class _Checkpoint(_Snapshot):
 def save_checkpoint(path: Path, state: TrainingState, identity: str) -> None:
     """identity: of the plans and cases that the training belongs to."""
     earlier = state.good if state.good and state.good["iteration"] < state.iteration else None
-    with replacing(path) as temporary:
+    with replacing(path, durable=True) as temporary:
         torch.save({**state.snapshot(), "good": earlier, "identity": identity}, temporary)
 
 

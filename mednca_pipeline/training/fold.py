@@ -70,7 +70,7 @@ def revalidate(workspace: Workspace, options: TrainingOptions) -> None:
             "fold 'all', which was trained on every case",
             "Choose a numbered fold.",
         )
-    if not job.folder.weights.exists():
+    if not job.folder.has_final_weights():
         remedy = "Train this fold before validating it."
         raise InputError(job.folder.weights, "the weights of a trained fold", "no such file", remedy)
     with job.folder.only_writer():

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from ..device import peak_memory_bytes
+from ..execution.signals import Stopped, ending_signals, handled
 from ..models.weights import save_weights
 from ..plans.model_plans import TrainingPlan
 from .batches import BatchRecipe
@@ -30,7 +31,7 @@ class TrainingDiverged(Exception):
     """The training exploded again after every restore."""
 
 
-class Interrupted(KeyboardInterrupt):
+class Interrupted(Stopped):
     """The training was asked to stop; its checkpoint is saved."""
 
 
@@ -43,7 +44,7 @@ def train(
     """Trains until `state.iterations`, going on from `state.iteration`.
 
     score: Dice per output of the EMA weights on a few validation samples. on_epoch: called after each epoch's row.
-    Raises Interrupted after SIGTERM or Ctrl-C, once the checkpoint is written, and TrainingDiverged.
+    Raises Interrupted after SIGTERM, SIGHUP or Ctrl-C, once the checkpoint is written, and TrainingDiverged.
     """
     device, plan, labels = next(state.model.parameters()).device, job.plan.training, job.plans.labels
     checkpoint = job.folder.checkpoint
@@ -73,11 +74,12 @@ def train(
                             state.mark_good()
                         save_checkpoint(checkpoint, state, job.identity)
                         on_epoch(state)
-                    if stopped.is_set():
+                    if stopped:
                         save_checkpoint(checkpoint, state, job.identity)
                         raise Interrupted(
+                            stopped[0],
                             f"Stopped at iteration {state.iteration} of {state.iterations}; the training is saved. "
-                            "Go on with --continue."
+                            "Go on with --continue.",
                         )
                     if state.iteration >= state.iterations:
                         break
@@ -143,15 +145,11 @@ def is_best(state: TrainingState) -> bool:
 
 
 @contextmanager
-def stop_signals() -> Iterator[threading.Event]:
-    """Turns SIGTERM and Ctrl-C into an event, so that an iteration ends before the training does."""
-    stopped = threading.Event()
+def stop_signals() -> Iterator[list[int]]:
+    """Collects SIGTERM, SIGHUP and Ctrl-C, so that an iteration ends before the training does."""
+    stopped: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield stopped
         return
-    previous = {number: signal.signal(number, lambda *_: stopped.set()) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with handled(lambda number, _: stopped.append(number), [signal.SIGINT, *ending_signals()]):
         yield stopped
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

@@ -17,7 +17,7 @@ from ..evaluation.provenance import commit, cpu_model
 from ..execution.processes import cores
 from ..models.registry import count_parameters
 from ..results.run_record import RunRecord
-from ..runtime.files import replacing, write_text
+from ..runtime.files import no_link, replacing, write_text
 from ..runtime.printing import PrintableFormatter
 from .job import Job
 from .state import TrainingState
@@ -27,8 +27,14 @@ PACKAGES = ("torch", "numpy", "monai", "batchgenerators", "blosc2", "acvl_utils"
 
 @contextmanager
 def training_log(file: Path, append: bool) -> Iterator[None]:
-    """Writes what the package logs into `file`, however little of it is shown on the terminal."""
-    handler = logging.FileHandler(file, encoding="utf-8", mode="a" if append else "w")
+    """Writes what the package logs into `file`, however little of it is shown on the terminal.
+
+    Raises OSError where the file is a symbolic link: nothing is written through it.
+    """
+    if not append:
+        file.unlink(missing_ok=True)
+    stream = open(file, "a", encoding="utf-8", errors="backslashreplace", opener=no_link)
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(PrintableFormatter("%(asctime)s %(message)s"))
     package = logging.getLogger(__name__.partition(".")[0])
     level = package.level
@@ -40,6 +46,7 @@ def training_log(file: Path, append: bool) -> Iterator[None]:
         package.setLevel(level)
         package.removeHandler(handler)
         handler.close()
+        stream.close()
 
 
 def write_curve(file: Path, rows: list[dict[str, float]]) -> None:

@@ -5,7 +5,7 @@ from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache
 
-from ..execution.processes import worker_pool
+from ..execution.processes import WorkerPool
 from ..runtime.errors import InputError
 from ..training.batches import Batch, BatchRecipe, Sampler
 
@@ -21,7 +21,7 @@ class BatchSource:
         self._recipe = recipe
         self._next = start_iteration  # the next iteration to be handed out (no workers) or to be submitted
         self._sampler = Sampler(recipe) if workers == 0 else None
-        self._pool = worker_pool(workers) if workers else None
+        self._pool = WorkerPool(workers) if workers else None
         self._ahead = 2 * workers
         self._waiting: deque[Future] = deque()
 

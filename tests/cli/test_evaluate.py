@@ -84,3 +84,15 @@ def test_a_reference_that_is_mirrored_against_its_prediction_fails_by_name(folde
     assert main(["-p", str(predictions), "-l", str(references)]) == 2
     failed = json.loads((predictions / "summary.json").read_text(encoding="utf-8"))["failed"]
     assert list(failed) == ["a"] and "origin" in failed["a"] and "copy the header" in failed["a"]
+
+
+def test_a_file_that_is_no_summary_is_not_overwritten(folders, tmp_path, capsys):
+    predictions, references = folders
+    thesis = tmp_path / "thesis.json"
+    thesis.write_text("{}", encoding="utf-8")
+    arguments = ["-p", str(predictions), "-l", str(references), "-o"]
+    assert main([*arguments, str(thesis)]) == 2
+    assert "found a file of something else" in capsys.readouterr().err and thesis.read_text(encoding="utf-8") == "{}"
+    for _ in range(2):  # its own summary is
+        assert main([*arguments, str(tmp_path / "summary.json"), "--quiet"]) == 2  # case c is missing
+    assert (tmp_path / "summary.json").is_file()

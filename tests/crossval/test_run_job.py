@@ -51,7 +51,7 @@ def test_one_job_begins_continues_and_validates(job, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(loop, "train_step", interrupt_at(2))
         code, outcome = outcome_of(job)
-    assert (code, outcome.state) == (130, "interrupted") and "Stopped at iteration 2 of 4" in outcome.error
+    assert (code, outcome.state) == (143, "interrupted") and "Stopped at iteration 2 of 4" in outcome.error
     assert job.folder.state() == "resumable"
     code, outcome = outcome_of(job)
     assert (code, outcome.state, outcome.error) == (0, "done", "") and outcome.minutes > 0
@@ -65,9 +65,9 @@ def test_one_job_begins_continues_and_validates(job, monkeypatch):
 
 
 def test_the_cores_of_a_machine_are_shared(job, monkeypatch):
-    from mednca_pipeline.execution import processes
+    from mednca_pipeline.crossval import run_job
 
-    monkeypatch.setattr(processes, "cores", lambda: 4)
+    monkeypatch.setattr(run_job, "cores", lambda: 4)
     before = torch.get_num_threads()
     try:
         assert outcome_of(dataclasses.replace(job, share=2, iterations=1))[0] == 0

@@ -1,3 +1,6 @@
+import os
+import sys
+
 import numpy as np
 import pytest
 
@@ -104,3 +107,11 @@ def test_foreground_index_is_sampled_the_same_every_time():
     assert (labels.ravel()[list(voxels["liver"])] == 1).all()
     assert foreground_index(labels, LABELS, "a") == (slices, voxels)
     assert foreground_index(labels, LABELS, "b")[1]["liver"] != voxels["liver"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_a_name_that_is_not_utf8_draws_its_voxels():
+    target = np.zeros((2, 40, 40), np.uint8)
+    target[:, :30] = 1  # more voxels than are stored, so that some are drawn by the case's name
+    _, voxels = foreground_index(target, LABELS, os.fsdecode(b"caf\xe9"))
+    assert len(voxels["liver"]) == SAMPLED_VOXELS

@@ -95,6 +95,55 @@ def test_killed_while_it_removes_a_former_training_a_fold_is_not_taken_for_that(
     assert fold.checkpoint.exists() and fold.state(ORIGIN) == "timing" and fold.run().seed == 3
 
 
+def killed_at(number, monkeypatch):
+    """Makes the change `number` of the disk, counted from 0, the end of the process."""
+    count = iter(range(10**6))
+    for place, name in ((os, "replace"), (fold_folder.Path, "unlink"), (fold_folder.shutil, "rmtree")):
+        real = getattr(place, name)
+
+        def change(*arguments, real=real, **options):
+            if next(count) >= number:
+                raise RuntimeError("killed")
+            return real(*arguments, **options)
+
+        monkeypatch.setattr(place, name, change)
+
+
+@pytest.mark.parametrize("number", range(12))
+def test_killed_at_any_point_of_a_beginning_a_fold_is_the_former_one_or_a_new_one(fold, monkeypatch, number):
+    old = RunRecord(finished=True, digest="plans", split="cases", fold=0, iterations=20, seed=1)
+    fold.write_run(old)
+    made = (fold.checkpoint, fold.weights, fold.best_weights, fold.curve)
+    for file in made:
+        file.write_bytes(b"")
+    fold.validation.mkdir()
+    fold.write_summary(SUMMARY)
+    with monkeypatch.context() as patched:
+        killed_at(number, patched)
+        try:
+            fold.begin(RUN)
+        except RuntimeError:
+            pass
+        else:
+            assert number > 8  # two records, six files and a folder
+    if fold.state(ORIGIN) == "validated":
+        assert fold.run() == old and all(file.exists() for file in made) and fold.validation.is_dir()
+        assert fold.has_final_weights()
+    else:
+        assert fold.state(ORIGIN) == "timing" and fold.run().seed == 3 and not fold.has_final_weights()
+
+
+@pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="this system cannot refuse links")
+def test_a_lock_that_cannot_be_opened_is_named(fold, tmp_path):
+    fold.path.mkdir(parents=True)
+    (tmp_path / "diary").write_text("mine")
+    (fold.path / ".lock").symlink_to(tmp_path / "diary")
+    with pytest.raises(InputError, match=r"\.lock: expected the lock of this fold, found that it cannot be opened"):
+        with fold.only_writer(wait_s=0):
+            pass
+    assert (tmp_path / "diary").read_text() == "mine"
+
+
 def test_an_unfinished_training_without_its_checkpoint_is_new(fold):
     fold.write_run(RunRecord(digest="plans", split="cases", iterations=20))
     fold.curve.write_text("epoch\n", encoding="utf-8")

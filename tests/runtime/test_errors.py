@@ -1,6 +1,7 @@
 """The rendering of errors, and faults of the environment."""
 
 import errno
+import os
 import pickle
 
 import pytest
@@ -84,3 +85,9 @@ def test_too_little_memory_is_told_with_what_was_asked_for(error):
     told = correctable(error)
     assert isinstance(told, InputError) and told.__cause__ is error
     assert told.found.startswith("too little memory") and str(error) in told.found and "-np 0" in told.remedy
+
+
+def test_a_name_that_a_library_cannot_encode_is_the_users_to_change():
+    with pytest.raises(UnicodeEncodeError) as caught:
+        os.fsdecode(b"caf\xe9.png").encode()
+    assert str(correctable(caught.value)) == "caf\\udce9.png: expected a name in UTF-8, found other bytes. Rename it."

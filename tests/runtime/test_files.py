@@ -2,11 +2,12 @@
 
 import json
 import math
+import os
 
 import pytest
 
 from mednca_pipeline.runtime.errors import InputError
-from mednca_pipeline.runtime.files import read_json, replacing, write_json, write_text
+from mednca_pipeline.runtime.files import no_link, read_json, replacing, write_json, write_text
 
 
 def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -17,6 +18,50 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path):
         raise RuntimeError("power cut")
     assert path.read_text(encoding="utf-8") == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_durable_file_and_its_name_are_flushed_before_and_after_it_is_moved(tmp_path, monkeypatch):
+    done = []
+
+    def fsync(descriptor):
+        done.append("folder" if os.path.isdir(f"/proc/self/fd/{descriptor}") else "file")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    replace = os.replace
+    monkeypatch.setattr(os, "replace", lambda *names: (done.append("moved"), replace(*names)))
+    write_text(tmp_path / "run.json", "{}", durable=True)
+    assert done == ["file", "moved", "folder"]
+    write_text(tmp_path / "table.csv", "")
+    assert done[3:] == ["moved"]
+
+
+def test_an_error_names_the_file_and_not_the_temporary_one(tmp_path):
+    (tmp_path / "table.csv").mkdir()
+    with pytest.raises(OSError) as caught:
+        write_text(tmp_path / "table.csv", "new")
+    assert caught.value.filename == str(tmp_path / "table.csv")
+    too_long = tmp_path / ("a" * 300)
+    with pytest.raises(OSError) as caught:
+        write_text(too_long, "new")
+    assert caught.value.filename == str(too_long)
+    assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]
+
+
+def test_a_name_that_is_not_utf8_is_written_and_read(tmp_path):
+    name = os.fsdecode(b"caf\xe9")
+    write_json(tmp_path / "a.json", {"case": name})
+    assert read_json(tmp_path / "a.json") == {"case": name}
+    write_text(tmp_path / "a.csv", name)
+    assert (tmp_path / "a.csv").read_text(encoding="utf-8") == "caf\\udce9"
+
+
+@pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="this system cannot refuse links")
+def test_logs_are_not_written_through_a_link(tmp_path):
+    (tmp_path / "diary").write_text("mine")
+    (tmp_path / "training.log").symlink_to(tmp_path / "diary")
+    with pytest.raises(OSError, match="symbolic links"):
+        open(tmp_path / "training.log", "a", opener=no_link)
+    assert (tmp_path / "diary").read_text() == "mine"
 
 
 def test_what_is_undefined_becomes_null(tmp_path):

@@ -70,7 +70,7 @@ def test_a_finished_training_can_be_extended(root):
 def test_continue_without_a_checkpoint_never_restarts_what_had_begun(root, monkeypatch, capsys):
     with monkeypatch.context() as patched:
         patched.setattr(loop, "train_step", interrupt_at(3))
-        assert train_main(arguments(root, "--iterations", "6")) == 130
+        assert train_main(arguments(root, "--iterations", "6")) == 143
     (fold_folder(root) / "checkpoint.pt").unlink()
     assert train_main(arguments(root, "--continue")) == 2
     assert "expected the checkpoint of a training to continue" in capsys.readouterr().err
@@ -80,7 +80,7 @@ def test_continue_without_a_checkpoint_never_restarts_what_had_begun(root, monke
 def test_an_unfinished_training_is_neither_restarted_nor_shortened_unasked(root, monkeypatch, capsys):
     with monkeypatch.context() as patched:
         patched.setattr(loop, "train_step", interrupt_at(3))
-        assert train_main(arguments(root, "--iterations", "6")) == 130
+        assert train_main(arguments(root, "--iterations", "6")) == 143
     assert train_main(arguments(root)) == 2
     assert "--continue" in capsys.readouterr().err
     assert train_main(arguments(root, "--continue", "--iterations", "2")) == 2
@@ -90,7 +90,7 @@ def test_an_unfinished_training_is_neither_restarted_nor_shortened_unasked(root,
 def test_force_leaves_nothing_of_the_former_training(uninterrupted, root, monkeypatch):
     shutil.copytree(fold_folder(uninterrupted), fold_folder(root))
     monkeypatch.setattr(loop, "train_step", interrupt_at(1))
-    assert train_main(arguments(root, "--iterations", "6", "--force")) == 130
+    assert train_main(arguments(root, "--iterations", "6", "--force")) == 143
     left = {path.name for path in fold_folder(root).iterdir()}
     assert not left & {"final.safetensors", "summary.json", "validation"}
 
@@ -98,7 +98,7 @@ def test_force_leaves_nothing_of_the_former_training(uninterrupted, root, monkey
 def test_two_trainings_never_write_into_one_fold(root, capsys):
     with FoldFolder(fold_folder(root)).only_writer():
         assert train_main(arguments(root, "--iterations", "1")) == 2
-    assert "another process" in capsys.readouterr().err
+    assert "another process that trains" in capsys.readouterr().err
     assert [path.name for path in fold_folder(root).iterdir() if path.name != ".lock"] == []
 
 
@@ -120,7 +120,7 @@ def test_budget_is_turned_into_iterations_once(root, monkeypatch, capsys):
     for more in (["--budget", "1s"], ["--continue", "--budget", "9h"]):
         with monkeypatch.context() as patched:
             patched.setattr(loop, "train_step", interrupt_at(1))
-            assert train_main(arguments(root, *more)) == 130
+            assert train_main(arguments(root, *more)) == 143
         run = json.loads((fold_folder(root) / "run.json").read_text(encoding="utf-8"))
         assert 20 <= run["iterations"] < 10_000
     saved = torch.load(fold_folder(root) / "checkpoint.pt", weights_only=True)
@@ -146,7 +146,7 @@ def test_killed_while_timing_the_budget_it_begins_again_as_first_asked(root, mon
 def test_folds_of_other_splits_are_neither_continued_nor_mixed(phantom_workspace, root, monkeypatch, capsys):
     with monkeypatch.context() as patched:
         patched.setattr(loop, "train_step", interrupt_at(1))
-        assert train_main(arguments(root, "--iterations", "3")) == 130
+        assert train_main(arguments(root, "--iterations", "3")) == 143
     (root / "plans").unlink()
     shutil.copytree(phantom_workspace / "plans", root / "plans")
     file = open_workspace(root).splits_file("Dataset001_Phantom")
@@ -208,7 +208,7 @@ def test_without_a_budget_the_plans_schedule_for_the_device_is_used(root, monkey
     asked_s = []
     monkeypatch.setattr(fold, "time_iterations", lambda job, budget_s: asked_s.append(budget_s) or 1)
     monkeypatch.setattr(loop, "train_step", interrupt_at(1))
-    assert train_main(arguments(root, "--device", "cpu")) == 130
+    assert train_main(arguments(root, "--device", "cpu")) == 143
     plan = read_plans(open_workspace(root).plans_file("Dataset001_Phantom")).configs["2d"].models["mednca"]
     assert asked_s == [plan.training.minutes["cpu"] * 60]
 
@@ -216,7 +216,7 @@ def test_without_a_budget_the_plans_schedule_for_the_device_is_used(root, monkey
 def test_the_plans_schedule_ends_early_where_images_are_few_and_a_budget_does_not(root, monkeypatch):
     monkeypatch.setattr(fold, "time_iterations", lambda job, budget_s: 10**6)
     monkeypatch.setattr(loop, "train_step", interrupt_at(1))
-    assert train_main(arguments(root, "--device", "cpu")) == 130
+    assert train_main(arguments(root, "--device", "cpu")) == 143
     workspace = open_workspace(root)
     plan = read_plans(workspace.plans_file("Dataset001_Phantom")).configs["2d"].models["mednca"].training
     store = CaseStore(workspace.preprocessed_folder("Dataset001_Phantom", "2d"))
@@ -225,5 +225,5 @@ def test_the_plans_schedule_ends_early_where_images_are_few_and_a_budget_does_no
     iterations = FoldFolder(fold_folder(root)).run().iterations
     assert iterations == math.ceil(plan.most_views * slices / plan.batch_size) < 10**6
     monkeypatch.setattr(loop, "train_step", interrupt_at(1))
-    assert train_main(arguments(root, "--device", "cpu", "--budget", "1min", "--force")) == 130
+    assert train_main(arguments(root, "--device", "cpu", "--budget", "1min", "--force")) == 143
     assert FoldFolder(fold_folder(root)).run().iterations == 10**6

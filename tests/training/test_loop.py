@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -36,13 +37,25 @@ def test_killed_at_any_moment_it_continues_to_the_same_bits(uninterrupted, root,
 
 def test_sigterm_saves_first_and_continue_reaches_the_same_bits(uninterrupted, root, monkeypatch, capsys):
     monkeypatch.setattr(loop, "train_step", interrupt_at(7))
-    assert train_main(arguments(root, *BEGIN)) == 130
+    assert train_main(arguments(root, *BEGIN)) == 143
     assert f"Stopped at iteration 7 of {ITERATIONS}" in capsys.readouterr().err
     saved = torch.load(fold_folder(root) / "checkpoint.pt", weights_only=True)
     assert saved["iteration"] == 7
     monkeypatch.undo()
     assert train_main(arguments(root, "--continue")) == 0  # with the seed that it began with
     assert_same_bits(weights(uninterrupted), weights(root))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGHUP, 129), (signal.SIGINT, 130)])
+def test_a_training_saves_on_every_signal(root, monkeypatch, sent, code):
+    monkeypatch.setattr(loop, "train_step", interrupt_at(2, sent))
+    previous = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # this test may run under nohup
+    try:
+        assert train_main(arguments(root, *BEGIN)) == code
+    finally:
+        signal.signal(signal.SIGHUP, previous)
+    assert torch.load(fold_folder(root) / "checkpoint.pt", weights_only=True)["iteration"] == 2
 
 
 def test_an_exploding_loss_goes_back_with_a_lower_rate(root, monkeypatch):

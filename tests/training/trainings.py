@@ -28,14 +28,14 @@ def assert_same_bits(expected, found):
     assert all(torch.equal(expected[name], found[name]) for name in expected)
 
 
-def interrupt_at(number):
-    """A train_step that sends this process a SIGTERM during its call `number`."""
+def interrupt_at(number, sent=signal.SIGTERM):
+    """A train_step that sends this process a signal during its call `number`."""
     real, calls = loop.train_step, []
 
     def step(*args):
         calls.append(1)
         if len(calls) == number:
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), sent)
         return real(*args)
 
     return step

@@ -1,7 +1,7 @@
 """NRRD, NHDR, MHA and MHD through SimpleITK, which is optional and only imported here when it is needed."""
 
 import os
-import tempfile
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..geometry import Geometry, make_geometry
+from ..temporary import temporary_name, tidy_once
 from .text_headers import TextHeader, metaimage, nrrd, segment_values
 
 SEGMENTATION = ".seg.nrrd"  # how the segmentations of 3D Slicer end
@@ -70,10 +71,15 @@ def write(path: Path, array: np.ndarray, geometry: Geometry) -> None:
     image.SetOrigin(geometry.file_origin_mm[:n])
     image.SetDirection([value for row in geometry.file_direction[:n] for value in row[:n]])
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".", dir=path.parent) as folder:
-        sitk.WriteImage(image, str(Path(folder) / path.name), useCompression=True)
-        for written in sorted(Path(folder).iterdir(), key=lambda file: file.name == path.name):  # .mhd after its voxels
+    tidy_once(path.parent)
+    folder = path.with_name(temporary_name("folder"))
+    try:
+        folder.mkdir()
+        sitk.WriteImage(image, str(folder / path.name), useCompression=True)
+        for written in sorted(folder.iterdir(), key=lambda file: file.name == path.name):  # .mhd after its voxels
             os.replace(written, path.with_name(written.name))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def from_simpleitk(image: SitkImage, oriented: bool = True) -> tuple[np.ndarray, Geometry]:
