@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..execution.work import Task, run_in_order
 from ..results.fold_folder import FoldName
+from ..runtime.quality import Standing
 from .cases import map_files, predict_case
 from .combination import Combination
 from .inputs import InputCase
@@ -40,14 +41,19 @@ class Settings(PredictionOptions):
 
 @dataclass
 class Predicted:
-    """Files written and kept (finished before), what went wrong by case name, and what it was done with."""
+    """Files written and kept (finished before), what went wrong by case name, and what it was done with.
+
+    flags: of both, by case name. standing: how good the model was in validation.
+    """
 
     made_with: str
     device: str
     runs_per_fold: int
+    standing: Standing = Standing()
     written: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
     failures: dict[str, Exception] = field(default_factory=dict)
+    flags: dict[str, str] = field(default_factory=dict)
 
 
 def predict_inputs(
@@ -69,7 +75,7 @@ def predict_inputs(
     predictor = settings.load()
     log.info("Predicting with %s.", predictor.describe())
     table = QualityTable(out / "quality.csv", columns(predictor.plans))
-    predicted = Predicted(predictor.describe(), predictor.device, predictor.runs_per_fold)
+    predicted = Predicted(predictor.describe(), predictor.device, predictor.runs_per_fold, predictor.standing)
     todo = []
     for case in cases:
         if not overwrite and _is_finished(case, table, out, predictor, settings):
@@ -87,6 +93,9 @@ def predict_inputs(
             predicted.failures[case.name] = outcome.error
             table.put(_failed_row(case, outcome.error))
         progress(case.name)
+    predicted.flags = {
+        case.name: table.rows[case.output]["flag"] for case in cases if case.name not in predicted.failures
+    }
     return predicted
 
 

@@ -14,7 +14,7 @@ def columns(plans: Plans) -> list[str]:
     names = plans.labels.names
     quality = [f"quality_{name}" for name in ("foreground", *names)]
     volumes = [f"{volume_unit(plans)}_{name}" for name in names]
-    return ["case", "file", "flag", *quality, *volumes, "seconds", "warnings", "made_with"]
+    return ["case", "file", "flag", "reason", "validation_dice", *quality, *volumes, "seconds", "warnings", "made_with"]
 
 
 def volume_unit(plans: Plans) -> str:

@@ -8,14 +8,14 @@ from pathlib import Path
 from ..plans.plans import Plans, write_plans
 from ..runtime.errors import InputError
 from ..runtime.files import read_json, write_json
-from ..runtime.quality import Threshold
+from ..runtime.quality import Threshold, Validation
 from ..runtime.records import from_dict
 from .fold_folder import FoldFolder, FoldName
 from .postprocessing import Postprocessing, read_postprocessing
 from .run_record import RunRecord
 
 SCHEMA = 1
-QUALITY_SCHEMA = 2  # 1: thresholds of the standard deviation of random runs
+QUALITY_SCHEMA = 3  # 2: no validation; 1: thresholds of the standard deviation of random runs
 _FOLD = re.compile(r"fold_(\d+|all)")
 
 
@@ -49,11 +49,15 @@ class ModelRecord:
 
 @dataclass(frozen=True)
 class QualityRecord:
-    """quality.json: from which quality score on a prediction asks for a review. digest: of the plans of `folds`."""
+    """quality.json: how good a model was in validation, and from which quality score on a case asks for a review.
+
+    digest: of the plans of `folds`. threshold: None for a model without scores. validation: None in files of schema 2.
+    """
 
     digest: str | None
     folds: tuple[int, ...]
-    threshold: Threshold
+    threshold: Threshold | None
+    validation: Validation | None = None
     schema: int = QUALITY_SCHEMA
 
 
@@ -151,7 +155,7 @@ class ModelFolder:
     def quality(self) -> QualityRecord | None:
         """None where nothing was learned, or for an earlier form of the score. Raises InputError for a damaged file."""
         stored = read_json(self.quality_file) if self.quality_file.is_file() else {}
-        if stored.get("schema") != QUALITY_SCHEMA:
+        if stored.get("schema") not in (2, QUALITY_SCHEMA):
             return None
         return from_dict(QualityRecord, stored, str(self.quality_file))
 
