@@ -46,8 +46,8 @@ class StepFailed(Exception):
 def main(argv: list[str] | None = None) -> int:
     parser = command_parser(
         "python -m mednca_pipeline.demo",
-        "Makes phantoms that look like slices of hippocampus MRI, trains Med-NCA and a small UNet on two of five folds, "
-        "compares them, and segments unseen phantoms. The same command continues after an interruption.",
+        "Makes phantoms that look like slices of hippocampus MRI, trains Med-NCA and a small UNet on two of five "
+        "folds, compares them, and segments unseen phantoms. The same command continues after an interruption.",
         EXAMPLES,
     )
     parser.set_defaults(root="mednca_demo")

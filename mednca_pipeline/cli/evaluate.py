@@ -25,7 +25,8 @@ def main(argv: list[str] | None = None) -> int:
         "mednca_evaluate",
         "Compares every prediction with the label file of the same name, in the geometry of the files, and writes "
         "Dice, HD95, NSD and volumes to summary.json. The entry policy of that file says how empty masks count in the "
-        "means; mean_nnunet leaves out what is undefined, as nnU-Net does. Predictions of some of the label files are enough.",
+        "means; mean_nnunet leaves out what is undefined, as nnU-Net does. Predictions of some of the label files are "
+        "enough.",
         EXAMPLES,
     )
     add = parser.add_argument

@@ -60,7 +60,7 @@ def summary_table(summary: Summary) -> Table:
         table.add_column(title, justify="right")
     if absent:
         table.add_column("nnU-Net Dice", justify="right")
-        table.caption = "A class that is absent from both masks of a case: Dice 1 here, left out by nnU-Net."
+        table.caption = "Absent from both masks of a case: Dice 1 here, left out by nnU-Net."
     for name, mean in summary.mean.items():
         sd = summary.sd[name]
         table.add_row(

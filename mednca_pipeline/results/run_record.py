@@ -8,7 +8,7 @@ from ..runtime.files import read_json, write_json
 from ..runtime.records import from_dict
 
 SCHEMA = 1
-WRITTEN_WHERE_SET = ("beginning", "members")
+WRITTEN_WHERE_SET = ("beginning", "members", "planned_iterations")
 
 
 @dataclass(frozen=True)

@@ -179,3 +179,13 @@ def test_the_foreground_of_a_single_class_is_not_tested_twice(tmp_path):
     comparison = compare(collect_results(tmp_path, SPLITS[:1]))
     assert [pair["class"] for pair in comparison.pairs] == ["organ"] * 3
     assert len(comparison.rows) == 4
+
+
+def test_distances_in_voxels_are_never_labelled_mm(tmp_path):
+    folder = fold(tmp_path, "mednca_2d", 0, {"a": 0.5, "b": 0.6})
+    folder.write_summary(make_summary(folder.summary().cases, Units(spacing_known=False)))
+    models = collect_results(tmp_path, SPLITS[:1])
+    comparison = compare(models)
+    assert comparison.distance_unit == row_of(comparison, "mednca_2d")["distance_unit"] == "voxels"
+    text = write_comparison(tmp_path, "Dataset001_A", models, "c")[2].read_text(encoding="utf-8")
+    assert "HD95 (voxels)" in text and "(mm)" not in text
