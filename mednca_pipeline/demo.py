@@ -29,9 +29,9 @@ class DemoSize:
     many slices that a comparison of this length would be one of trainings that are cut off.
     """
 
-    n_train: int = 20
+    n_train: int = 15
     n_test: int = 3
-    size: tuple[int, ...] = (50, 35)
+    size: tuple[int, ...] = (36, 50)
     training: tuple[str, ...] = ()
 
 
