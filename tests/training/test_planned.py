@@ -13,14 +13,14 @@ def planned_of(monkeypatch):
     """(options, most_views, finished, device) -> planned iterations; the plan has 30 minutes, 10 with CUDA."""
     monkeypatch.setattr(planned, "training_images", lambda job: 32)
 
-    def count(most_views=0, finished=True, device="cpu", iterations=40, **asked):
+    def count(most_views=0, finished=True, device="cpu", settled=40, **asked):
         training = SimpleNamespace(minutes={"cpu": 30.0, "cuda": 10.0}, most_views=most_views, batch_size=16)
         job = SimpleNamespace(
             options=TrainingOptions("1", 0, **asked),
             plan=SimpleNamespace(training=training),
             device=SimpleNamespace(type=device),
         )
-        state = SimpleNamespace(iterations=iterations, iteration=40, minutes=2.0)
+        state = SimpleNamespace(iterations=settled, iteration=40, minutes=2.0)
         return planned.planned_iterations(job, state, finished)
 
     return count
@@ -28,7 +28,7 @@ def planned_of(monkeypatch):
 
 def test_a_training_by_the_plan_has_its_own_count(planned_of):
     assert planned_of(finished=False) == planned_of() == 40
-    assert planned_of(finished=False, iterations=0) is None  # not timed yet
+    assert planned_of(finished=False, settled=0) is None  # not timed yet
 
 
 def test_another_training_has_what_its_speed_gives(planned_of):
