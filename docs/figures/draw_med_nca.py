@@ -79,8 +79,12 @@ def phantom_slice(plans: Plans, model: MedNCA) -> tuple[torch.Tensor, torch.Tens
     rng = np.random.default_rng(SEED)
     anatomy = draw_anatomy(rng, SIZE)
     array, labels = (_lps(volume) for volume in (render(rng, anatomy, "MRI"), anatomy.labels))
-    image, _ = preprocess_image(array[None].astype(np.float32), tuple(anatomy.spacing_mm[::-1]), chosen.preprocessing)
-    areas = (labels.transpose(chosen.preprocessing.axis_order) > 0).sum(axis=(1, 2))
+    spacing_mm, order = tuple(anatomy.spacing_mm[::-1]), chosen.preprocessing.axis_order or (0, 1, 2)
+    if len(plans.training_range.extent_mm) == 2:  # pictures, as the demo's: their sagittal slice
+        most = int((labels > 0).sum(axis=(0, 1)).argmax())
+        array, labels, spacing_mm = array[:, :, most], labels[None, :, :, most], spacing_mm[:2]
+    image, _ = preprocess_image(array[None].astype(np.float32), spacing_mm, chosen.preprocessing)
+    areas = (labels.transpose(order) > 0).sum(axis=(1, 2))
     index = min(round(int(areas.argmax()) * image.shape[1] / len(areas)), image.shape[1] - 1)
     seen = with_adjacent(image, chosen.models["mednca"].adjacent_slices)
     pad = Pad.to(seen.shape[2:], chosen.image_size, model.factor)

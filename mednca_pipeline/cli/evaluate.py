@@ -17,14 +17,16 @@ EXAMPLES = """\
                                                                         else the values found in the files
   mednca_evaluate -p out -l labels -o summary.json -np 4                another output file, 4 processes
   mednca_evaluate -p out -l labels --tolerance 2                        NSD at 2 mm"""
-_NAMED = 10  # how many missing cases are printed
+_NAMED = 10  # how many cases without a partner are printed
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = command_parser(
         "mednca_evaluate",
         "Compares every prediction with the label file of the same name, in the geometry of the files, and writes "
-        "Dice, HD95, NSD and volumes to summary.json. The entry policy of that file says how empty masks count.",
+        "Dice, HD95, NSD and volumes to summary.json. The entry policy of that file says how empty masks count in the "
+        "means; mean_nnunet leaves out what is undefined, as nnU-Net does. Predictions of some of the label files are "
+        "enough.",
         EXAMPLES,
     )
     add = parser.add_argument
@@ -117,13 +119,15 @@ def _conclude(summary: "Summary", file: Path, quiet: bool) -> int:
     if not quiet:
         Console().print(summary_table(summary))
         say(f"Written: {file}")
+        if found := summary.missing:
+            done = len(summary.cases) + len(summary.failed or {})
+            of = f"{done} of {done + len(found)} label files have a prediction"
+            say(f"note: {of}; without one: {listed(found, _NAMED)}")
         if found := summary.unmatched:
             say(f"note: predictions without a label file: {len(found)} ({listed(found, _NAMED)})")
     for case, reason in (summary.failed or {}).items():
         say(f"failed: {case}: {reason}", sys.stderr)
-    if summary.missing:
-        say(f"without a prediction: {len(summary.missing)} ({listed(summary.missing, _NAMED)})", sys.stderr)
-    return INPUT_FAULT if summary.failed or summary.missing else DONE
+    return INPUT_FAULT if summary.failed else DONE
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ EXAMPLES = """\
 FLAG_HELP = {
     "levels": "downscale factor of each level of mednca, coarsest first: 4 2 1, or per axis 1x4x4 1x1x1",
     "steps": "number of steps of each level of mednca, coarsest first: 10 6 4",
-    "spacing": "target spacing in mm: one value, or one per axis (z y x)",
+    "spacing": "target spacing in mm (in voxels where the spacing is unknown): one value, or one per axis (z y x)",
     "patch": "patch size at the finest level, in voxels: one value, or one per axis",
     "channels": "number of state channels of mednca",
     "position": "yes or no: whether networks see where in the image a voxel lies. Choose no for models that will see "

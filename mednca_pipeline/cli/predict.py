@@ -144,11 +144,18 @@ def _settings(arguments: argparse.Namespace, trained: "list[TrainedModel]") -> "
 
 
 def _conclude(predicted: "Predicted", out: Path, quiet: bool) -> int:
+    from rich.console import Console
+
+    from ..inference.flags import flag_lines
     from ..runtime.errors import InputError
+    from ..runtime.printing import printable
 
     if not quiet:
         kept = f", {len(predicted.kept)} kept from before (--overwrite makes them again)" if predicted.kept else ""
         say(f"{len(predicted.written)} predicted{kept}. Labels and quality.csv are in {out}.")
+        console = Console(highlight=False, markup=False, emoji=False)
+        for line in flag_lines(predicted.flags, predicted.standing):
+            console.print(printable(line))
     for name, error in predicted.failures.items():
         message = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error} (a fault of ours)"
         say(f"failed: {name}: {message}", sys.stderr)

@@ -5,6 +5,7 @@ import math
 from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
 from ..crossval.comparison import Comparison
 from ..results.summary import Summary
@@ -12,7 +13,8 @@ from .findings import plain
 
 
 def comparison_table(comparison: Comparison) -> Group:
-    """Two tables that fit 80 columns: accuracy per model and class, and what each model cost."""
+    """Two tables that fit 80 columns: accuracy per model and class, and what each model cost. Warnings come first."""
+    warnings = [Text(f"warning: {warning}.", style="bold yellow") for warning in comparison.warnings]
     accuracy = _narrow_table()
     accuracy.title = "Out-of-fold cases as mednca_predict writes them, mean ± sd"
     accuracy.add_column("model", no_wrap=True)
@@ -22,7 +24,7 @@ def comparison_table(comparison: Comparison) -> Group:
     costs = _narrow_table()
     costs.add_column("model", no_wrap=True)
     costs.add_column("folds")
-    for title in ("parameters", "min per fold", "s per case"):
+    for title in ("parameters", "min/fold", "s/case", "schedule"):
         costs.add_column(title, justify="right", no_wrap=True)
     models = {row["model"]: row for row in comparison.rows}
     for row in comparison.rows:
@@ -41,18 +43,25 @@ def comparison_table(comparison: Comparison) -> Group:
             f"{row['parameters']:,.0f}",
             f"{row['training_minutes']:.1f}",
             f"{row['seconds_per_case']:.2f}",
+            "–" if math.isnan(row["schedule_percent"]) else f"{math.floor(row['schedule_percent'])} %",
         )
-    return Group(accuracy, costs)
+    return Group(*warnings, accuracy, costs)
 
 
 def summary_table(summary: Summary) -> Table:
-    """One line per class."""
-    units = summary.units
-    table = Table(title=f"{len(summary.cases)} cases, mean ± sd")
+    """One line per class. Where a class is absent from a case's two masks, a column has nnU-Net's mean beside ours."""
+    units, nnunet, applied = summary.units, summary.mean_nnunet, summary.policy_applied or {}
+    absent = nnunet and any(counts["empty_in_both"] for counts in applied.values())
+    count = len(summary.cases)
+    of = f" of {count + len(summary.missing)} with a reference" if summary.missing else ""
+    table = Table(title=f"{count}{of or ' cases'}, mean ± sd")
     table.add_column("class")
     tolerance = f"{units.nsd_tolerance:g} {units.distance}"
     for title in ("Dice", f"HD95 ({units.distance})", f"NSD at {tolerance}"):
         table.add_column(title, justify="right")
+    if absent:
+        table.add_column("nnU-Net Dice", justify="right")
+        table.caption = "Absent from both masks of a case: Dice 1 here, left out by nnU-Net."
     for name, mean in summary.mean.items():
         sd = summary.sd[name]
         table.add_row(
@@ -60,8 +69,13 @@ def summary_table(summary: Summary) -> Table:
             f"{mean['dice']:.4f} ± {sd['dice']:.4f}",
             f"{mean['hd95']:.2f} ± {sd['hd95']:.2f}",
             f"{mean['nsd']:.4f} ± {sd['nsd']:.4f}",
+            *([_known(nnunet[name]["dice"])] if nnunet and absent else []),
         )
     return table
+
+
+def _known(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.4f}"
 
 
 def _narrow_table() -> Table:

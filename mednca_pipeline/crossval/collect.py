@@ -1,5 +1,6 @@
 """Reads what the folds of each trained model left in results/<dataset>, and names what must not be averaged."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,6 +28,23 @@ class FoldResult:
     folder: FoldFolder
     run: RunRecord
     summary: Summary
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How many iterations a training had, and how many the plan's schedule has on the machine that trained it."""
+
+    done: int
+    planned: int
+
+    @property
+    def share(self) -> float:
+        return self.done / self.planned
+
+    @property
+    def percent(self) -> str:
+        """Rounded down, so that what is short of a half is not called one."""
+        return f"{math.floor(100 * self.share)} %"
 
 
 @dataclass(frozen=True)
@@ -78,6 +96,15 @@ class ModelResults:
             return describe_components(chosen.components)
         each = [describe_components(result.summary.components or {}) for result in self.folds]
         return " or ".join(dict.fromkeys(filter(None, each)))
+
+    @property
+    def schedule(self) -> Schedule | None:
+        """Of the fold that got the least of it; None for an ensemble, and where an earlier version trained a fold."""
+        runs = [fold.run for fold in self.folds]
+        if not runs or not all(run.iterations and run.planned_iterations for run in runs):
+            return None
+        each = [Schedule(run.iterations or 0, run.planned_iterations or 1) for run in runs]
+        return min(each, key=lambda schedule: schedule.share)
 
     @property
     def units(self) -> SummaryUnits:

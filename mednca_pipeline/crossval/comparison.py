@@ -1,7 +1,7 @@
 """The numbers of the comparison table: every model and class, and every pair of models on the same cases."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -14,21 +14,26 @@ from ..results.postprocessing import Postprocessing
 from ..results.run_record import RunRecord
 from ..results.summary import CaseResult, Metrics
 from ..runtime.quality import FOREGROUND
-from .collect import ModelResults
+from .collect import ModelResults, Schedule
 from .statistics import bootstrap_interval, holm, wilcoxon_p
 
 COMPARED = ("dice", "hd95", "nsd")
+LEAST_SHARE = 0.5  # of the planned schedule, below which a model is not yet what it could be
 HIGHER_IS_BETTER = {"dice": True, "hd95": False, "nsd": True}
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """rows: one dict per model and class. pairs: one dict per metric, class and pair of models. notes: sentences."""
+    """rows: one dict per model and class. pairs: one dict per metric, class and pair of models. notes: sentences.
+
+    warnings: sentences that belong above the tables.
+    """
 
     rows: tuple[dict[str, Any], ...]
     pairs: tuple[dict[str, Any], ...]
     notes: tuple[str, ...]
     distance_unit: str
+    warnings: tuple[str, ...] = ()
 
 
 def compare(models: Sequence[ModelResults]) -> Comparison:
@@ -39,10 +44,12 @@ def compare(models: Sequence[ModelResults]) -> Comparison:
     for results in present:
         if results.postprocessing and not results.measured_with:
             notes.append(_unmeasured_note(results, results.postprocessing))
-    rows = [row for results in present for row in _model_rows(results)]
+    schedules = _schedules(present)
+    rows = [row for results in present for row in _model_rows(results, schedules.get(results.name))]
+    short = {name for name, schedule in schedules.items() if schedule.share < LEAST_SHARE}
     pairs = []
     for metric in COMPARED:
-        pairs += _pairs(present, metric)
+        pairs += _pairs(present, metric, short)
     for first, second in combinations(present, 2):
         common = set(first.cases) & set(second.cases)
         if len(common) < max(len(first.cases), len(second.cases)):
@@ -53,7 +60,8 @@ def compare(models: Sequence[ModelResults]) -> Comparison:
     units = {results.units.distance for results in present}
     if len(units) > 1:
         notes.append("distances are in mm for some models and in voxels for others: compare them no further")
-    return Comparison(tuple(rows), tuple(pairs), tuple(notes), "/".join(sorted(units)) or "mm")
+    warnings = [_short_warning(results, schedules[results.name]) for results in present if results.name in short]
+    return Comparison(tuple(rows), tuple(pairs), tuple(notes), "/".join(sorted(units)), tuple(warnings))
 
 
 def class_values(cases: Mapping[str, CaseResult], name: str, metric: str) -> dict[str, float]:
@@ -71,6 +79,23 @@ def class_names(models: Sequence[ModelResults]) -> list[str]:
     return sorted(names, key=lambda name: name == FOREGROUND)
 
 
+def _schedules(models: Sequence[ModelResults]) -> dict[str, Schedule]:
+    """By name, of those that are known; that of an ensemble is that of the model with the least."""
+    known = {results.name: schedule for results in models if (schedule := results.schedule)}
+    for results in models:
+        members = [known[name] for name in results.members if name in known]
+        if members and len(members) == len(results.members):
+            known[results.name] = min(members, key=lambda schedule: schedule.share)
+    return known
+
+
+def _short_warning(results: ModelResults, schedule: Schedule) -> str:
+    return (
+        f"{results.name} got {schedule.percent} of its planned schedule ({schedule.done:,} of {schedule.planned:,} "
+        "iterations): it can do better, so its pairs have no significance"
+    )
+
+
 def _missing_note(results: ModelResults) -> str:
     done = ", ".join(str(result.fold) for result in results.folds) or "none"
     missing = ", ".join(map(str, results.missing))
@@ -85,8 +110,8 @@ def _unmeasured_note(results: ModelResults, postprocessing: Postprocessing) -> s
     )
 
 
-def _model_rows(results: ModelResults) -> list[dict[str, Any]]:
-    costs = _costs(results)
+def _model_rows(results: ModelResults, schedule: Schedule | None) -> list[dict[str, Any]]:
+    costs = {**_costs(results), **_schedule_columns(schedule)}
     folds = {
         "folds": " ".join(str(result.fold) for result in results.folds),
         "missing_folds": " ".join(map(str, results.missing)),
@@ -94,7 +119,7 @@ def _model_rows(results: ModelResults) -> list[dict[str, Any]]:
     raw = {case: entry.raw_classes for case, entry in results.validated.items()}
     rows = []
     for name in class_names([results]):
-        row: dict[str, Any] = {"model": results.name, "class": name, **folds}
+        row: dict[str, Any] = {"model": results.name, "class": name, **folds, "distance_unit": results.units.distance}
         row["cases"] = len(class_values(results.cases, name, "dice"))
         for metric in COMPARED:
             values = list(class_values(results.cases, name, metric).values())
@@ -120,6 +145,16 @@ def _costs(results: ModelResults) -> dict[str, float]:
     }
 
 
+def _schedule_columns(schedule: Schedule | None) -> dict[str, float]:
+    if schedule is None:
+        return dict.fromkeys(("iterations", "planned_iterations", "schedule_percent"), math.nan)
+    return {
+        "iterations": schedule.done,
+        "planned_iterations": schedule.planned,
+        "schedule_percent": round(100 * schedule.share, 1),
+    }
+
+
 def _largest(runs: Sequence[RunRecord], name: str) -> float:
     return max((value for run in runs if (value := getattr(run, name)) is not None), default=math.nan)
 
@@ -128,8 +163,10 @@ def _mean(values: Sequence[float]) -> float:
     return float(np.mean(values)) if values else math.nan
 
 
-def _pairs(models: Sequence[ModelResults], metric: str) -> list[dict[str, Any]]:
+def _pairs(models: Sequence[ModelResults], metric: str, short: Collection[str]) -> list[dict[str, Any]]:
     """Paired tests of one metric; Holm's family is all its classes and pairs of models.
+
+    short: models that got too little of their schedule; pairs with one of them have no p.
 
     The merged foreground of a single class is that class, and is not tested twice.
     """
@@ -155,8 +192,9 @@ def _pairs(models: Sequence[ModelResults], metric: str) -> list[dict[str, Any]]:
                     "wins_first": int((better > 0).sum()),
                     "wins_second": int((better < 0).sum()),
                     "ties": int((better == 0).sum()),
-                    "p_wilcoxon": wilcoxon_p(ours, theirs),
+                    "p_wilcoxon": math.nan if {first.name, second.name} & {*short} else wilcoxon_p(ours, theirs),
                 }
             )
-    corrected = holm([row["p_wilcoxon"] for row in rows])
-    return [{**row, "p_holm": p} for row, p in zip(rows, corrected, strict=True)]
+    tested = [row for row in rows if not math.isnan(row["p_wilcoxon"])]
+    corrected = iter(holm([row["p_wilcoxon"] for row in tested]))
+    return [{**row, "p_holm": math.nan if math.isnan(row["p_wilcoxon"]) else next(corrected)} for row in rows]

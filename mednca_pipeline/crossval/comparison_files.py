@@ -12,7 +12,7 @@ from ..evaluation.provenance import provenance
 from ..runtime.files import write_text
 from ..runtime.quality import FOREGROUND
 from .collect import ModelResults
-from .comparison import COMPARED, Comparison, compare
+from .comparison import COMPARED, LEAST_SHARE, Comparison, compare
 from .figures import comparison_figure
 from .statistics import BOOTSTRAP_RESAMPLES, BOOTSTRAP_SEED
 
@@ -36,10 +36,9 @@ def write_comparison(folder: Path, dataset: str, models: Sequence[ModelResults],
 def comparison_markdown(dataset: str, models: Sequence[ModelResults], comparison: Comparison, command: str) -> str:
     """The tables as Markdown, with what is missing first and the origin last."""
     parts = [f"# {dataset}: models compared on out-of-fold cases\n"]
-    if comparison.notes:
-        parts.append(
-            "**Read this first**\n\n" + "\n".join(f"- {note.removesuffix('.')}." for note in comparison.notes) + "\n"
-        )
+    sentences = [*(f"**Warning:** {warning}" for warning in comparison.warnings), *comparison.notes]
+    if sentences:
+        parts.append("**Read this first**\n\n" + "\n".join(f"- {each.removesuffix('.')}." for each in sentences) + "\n")
     parts.append(_accuracy_table(comparison))
     parts.append(_cost_table(comparison))
     if comparison.pairs:
@@ -80,11 +79,16 @@ def _cost_table(comparison: Comparison) -> str:
             _number(row["training_minutes"], "{:.1f}"),
             _number(row["seconds_per_case"], "{:.2f}"),
             _number(row["peak_memory_bytes"] / 2**20, "{:,.0f}"),
+            _schedule(row),
         ]
         for row in {row["model"]: row for row in comparison.rows}.values()
     ]
     header = ["model", "parameters", "weights file (KiB)", "training (min per fold)", "inference (s per case)"]
-    return "## Cost\n\n" + _table([*header, "peak memory (MiB)"], rows)
+    caption = (
+        "Schedule: iterations of those that the plan's schedule has on the machine that trained, in the fold that got "
+        f"least. Models below {LEAST_SHARE:.0%} are compared without significance.\n\n"
+    )
+    return "## Cost\n\n" + caption + _table([*header, "peak memory (MiB)", "schedule"], rows)
 
 
 def _pair_table(comparison: Comparison) -> str:
@@ -96,8 +100,8 @@ def _pair_table(comparison: Comparison) -> str:
             pair["cases"],
             f"{pair['mean_difference']:+.4f}",
             f"{pair['wins_first']} / {pair['wins_second']} / {pair['ties']}",
-            f"{pair['p_wilcoxon']:.2g}",
-            f"{pair['p_holm']:.2g}",
+            _number(pair["p_wilcoxon"], "{:.2g}"),
+            _number(pair["p_holm"], "{:.2g}"),
         ]
         for pair in comparison.pairs
     ]
@@ -142,6 +146,12 @@ def _spread(row: Mapping[str, Any], metric: str) -> str:
     if math.isnan(low):
         return f"{mean:.{digits}f}"
     return f"{mean:.{digits}f} ± {sd:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+
+
+def _schedule(row: Mapping[str, Any]) -> str:
+    if math.isnan(row["schedule_percent"]):
+        return "–"
+    return f"{row['iterations']:,} of {row['planned_iterations']:,} ({math.floor(row['schedule_percent'])} %)"
 
 
 def _number(value: float, form: str) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..runtime.files import replacing
 from .collect import ModelResults
-from .comparison import class_names, class_values
+from .comparison import LEAST_SHARE, class_names, class_values
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,6 +52,7 @@ def _class_panel(axis: "Axes", name: str, models: Sequence[ModelResults]) -> Non
     labels = [
         results.name.replace(" + ", " +\n")
         + (f"\n({len(results.folds)} of {len(results.expected)} folds)" if results.missing else "")
+        + (f"\n({each.percent} of its schedule)" if (each := results.schedule) and each.share < LEAST_SHARE else "")
         for results in models
     ]
     axis.set_xticks(positions, labels, fontsize=8)

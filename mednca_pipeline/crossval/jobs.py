@@ -27,9 +27,9 @@ class FoldJob:
     """One fold of one model. root: of the workspace, as an absolute path.
 
     action: "train" does what is missing of the fold: begins or continues its training, or validates it. "time" says how
-    many iterations fit the budget, and changes nothing. budget_s: None for the plan's. workers: processes that augment;
-    None chooses. share: how many jobs share a machine's cores. command: noted in run.json. id: of the one process that
-    does it, and of its outcome.
+    many iterations fit the budget, and changes nothing. planned_iterations: of the plan's schedule, where known. It is
+    noted in run.json, as `command` is. budget_s: None for the plan's. workers: processes that augment; None chooses.
+    share: how many jobs share a machine's cores. id: of the one process that does it, and of its outcome.
     """
 
     root: str
@@ -39,6 +39,7 @@ class FoldJob:
     fold: Index
     action: Literal["train", "time"] = "train"
     iterations: Index | None = None
+    planned_iterations: Index | None = None
     budget_s: Positive | None = None
     seed: int = 0
     device: str = "auto"

@@ -19,22 +19,24 @@ BEGUN = ("running", "resumable", "trained", "validated")  # states in which a fo
 @dataclass(frozen=True)
 class Missing:
     """name: of the model's folder. new: jobs of folds without an iteration yet. begun: of folds that go on or are only
-    validated. iterations: of each new fold; None where they have to be timed first.
+    validated. iterations: of each new fold; None where they have to be timed first. planned: of the plan's schedule, as
+    other folds know it.
     """
 
     name: str
     new: tuple[FoldJob, ...]
     begun: tuple[FoldJob, ...]
     iterations: int | None
+    planned: int | None = None
 
     @property
     def needs_timing(self) -> bool:
         return bool(self.new) and self.iterations is None
 
-    def jobs(self, iterations: int | None) -> list[FoldJob]:
+    def jobs(self, iterations: int | None, planned: int | None = None) -> list[FoldJob]:
         """In the folds' order; without the new ones where their number of iterations is not known."""
-        count = self.iterations or iterations
-        new = [replace(job, iterations=count) for job in self.new] if count else []
+        count, planned = self.iterations or iterations, self.planned or planned
+        new = [replace(job, iterations=count, planned_iterations=planned) for job in self.new] if count else []
         return sorted([*new, *self.begun], key=lambda job: job.fold)
 
 
@@ -60,7 +62,8 @@ def find_missing(
         else:
             (begun if number in counts else new).append(replace(template, fold=number, iterations=None))
     known = template.iterations or _common(counts, template.record.name)
-    return Missing(template.record.name, tuple(new), tuple(begun), known)
+    planned = next((run.planned_iterations for run in begun_runs.values() if run and run.planned_iterations), None)
+    return Missing(template.record.name, tuple(new), tuple(begun), known, planned)
 
 
 def _require_count(folder: ModelFolder, counts: Mapping[int, int | None], asked: int | None) -> None:

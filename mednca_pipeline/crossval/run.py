@@ -117,7 +117,9 @@ def crossvalidate(
         result.add(job, outcome)
         on_end(job, outcome)
 
-    run_jobs([job for each in missing for job in each.jobs(counts.get(each.name))], options.where, trained)
+    planned = {} if options.budget else counts
+    jobs = [job for each in missing for job in each.jobs(counts.get(each.name), planned.get(each.name))]
+    run_jobs(jobs, options.where, trained)
     if options.ensemble:
         names = tuple(f"{model}_{config}" for model in MODELS if model in options.models)
         try:

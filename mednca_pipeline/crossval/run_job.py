@@ -78,6 +78,7 @@ def _do(job: FoldJob) -> int | None:
         config=job.config,
         budget_s=job.budget_s,
         iterations=None if resumed or state == "trained" else job.iterations,
+        planned_iterations=job.planned_iterations,
         device=job.device,
         seed=job.seed,
         workers=workers,

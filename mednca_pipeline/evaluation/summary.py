@@ -1,6 +1,7 @@
 """The metrics of all cases of a fold or of any folder of predictions, with means."""
 
 import logging
+import math
 import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -126,8 +127,11 @@ def have_spacing(folder: Path) -> bool:
 
 
 def _averages(cases: Sequence[Metrics], prefix: str = "") -> dict[str, Any]:
-    """Mean and sd over the cases, per class and metric, and in how many cases of a class the policy decided."""
-    mean, sd, applied = {}, {}, {}
+    """Mean and sd over the cases, per class and metric, and in how many cases of a class the policy decided.
+
+    nnU-Net's mean leaves the undefined metrics out.
+    """
+    mean, sd, applied, nnunet = {}, {}, {}, {}
     for name in dict.fromkeys(name for classes in cases for name in classes):
         found = [classes[name] for classes in cases if name in classes]
         rows = [with_policy(row) for row in found]
@@ -135,7 +139,14 @@ def _averages(cases: Sequence[Metrics], prefix: str = "") -> dict[str, Any]:
         mean[name] = {metric: float(value.mean()) for metric, value in values.items()}
         sd[name] = {metric: float(value.std(ddof=1)) if len(value) > 1 else 0.0 for metric, value in values.items()}
         applied[name] = policy_counts(found)
-    return {f"{prefix}mean": mean, f"{prefix}sd": sd, f"{prefix}policy_applied": applied}
+        nnunet[name] = {metric: _mean_of_defined([row[metric] for row in found]) for metric in METRICS}
+    averages = {"mean": mean, "sd": sd, "mean_nnunet": nnunet, "policy_applied": applied}
+    return {f"{prefix}{key}": value for key, value in averages.items()}
+
+
+def _mean_of_defined(values: Sequence[float]) -> float:
+    defined = [value for value in values if not math.isnan(value)]
+    return sum(defined) / len(defined) if defined else math.nan
 
 
 def _evaluate_pair(

@@ -11,6 +11,7 @@ from ..execution.work import Task, run_in_order
 from ..results.fold_folder import FoldName
 from ..runtime.errors import InputError
 from ..runtime.listing import listed
+from ..runtime.quality import Standing
 from ..runtime.temporary import tidy_once
 from .cases import map_files
 from .combination import Combination
@@ -63,16 +64,19 @@ class Settings(PredictionOptions):
 class Predicted:
     """Files written and kept (finished before), what went wrong by case name, and what it was done with.
 
-    again: why files that were finished before were made again.
+    again: why files that were finished before were made again. flags: of all, by case name. standing: how good the
+    model was in validation.
     """
 
     made_with: str
     device: str
     runs_per_fold: int
+    standing: Standing = Standing()
     written: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
     again: dict[str, str] = field(default_factory=dict)
     failures: dict[str, Exception] = field(default_factory=dict)
+    flags: dict[str, str] = field(default_factory=dict)
 
 
 def predict_inputs(
@@ -96,7 +100,7 @@ def predict_inputs(
     predictor = settings.load()
     log.info("Predicting with %s.", predictor.describe())
     table = QualityTable(out / "quality.csv", columns(predictor.plans))
-    predicted = Predicted(predictor.describe(), predictor.device, predictor.runs_per_fold)
+    predicted = Predicted(predictor.describe(), predictor.device, predictor.runs_per_fold, predictor.standing)
     records, recipe = MadeFrom(out), settings.recipe(predictor)
     todo = []
     for case in cases:
@@ -126,6 +130,9 @@ def predict_inputs(
             predicted.failures[case.name] = outcome.error
             table.put(_failed_row(case, outcome.error))
         progress(case.name)
+    predicted.flags = {
+        case.name: table.rows[case.output]["flag"] for case in cases if case.name not in predicted.failures
+    }
     return predicted
 
 

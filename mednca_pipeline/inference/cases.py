@@ -159,7 +159,9 @@ def _row(
     warnings: list[str],
 ) -> Row:
     plans = predictor.plans
-    row = {"case": case.name, "file": case.output, "flag": prediction.flag, "seconds": f"{seconds:.2f}"}
+    validation = predictor.standing.validation
+    row = {"case": case.name, "file": case.output, "flag": prediction.flag, "reason": prediction.reason}
+    row |= {"validation_dice": f"{validation.dice:.4f}" if validation else "", "seconds": f"{seconds:.2f}"}
     for name, score in prediction.quality.items():
         row[f"quality_{name}"] = f"{score:.4f}" if math.isfinite(score) else ""
     voxel = math.prod(spacing_mm) if plans.spacing_known else 1.0

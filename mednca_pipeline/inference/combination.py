@@ -10,6 +10,7 @@ from ..plans.plans import Plans
 from ..runtime.errors import InputError
 from ..runtime.labels import Labels
 from ..runtime.moments import Moments
+from ..runtime.quality import Standing
 from .prediction import ModelMaps, Prediction, segment
 from .predictor import Predictor, describe_kept
 
@@ -19,7 +20,7 @@ class Combination:
 
     The first model decides what is common: its plan says which components are kept (`postprocess` False: all), since
     what a cross-validation chose is each model's own. The quality score is that of the first model that has one, and
-    is compared with that model's threshold.
+    is compared with that model's threshold. No case is ok unless every model was good in validation.
     Raises InputError for models of other labels or channels.
     """
 
@@ -38,8 +39,14 @@ class Combination:
             each.predict_maps(array, spacing_mm, with_variance, scored=each is self._scorer) for each in self.predictors
         )
         quality = next((maps.quality for maps in members if maps.quality), {})
-        threshold = self._scorer.threshold if self._scorer else None
-        return segment(_MeanMaps(members, quality), self.plans.labels, self.components, threshold)
+        return segment(_MeanMaps(members, quality), self.plans.labels, self.components, self.standing)
+
+    @property
+    def standing(self) -> Standing:
+        """The validation of the worst model, for nothing is known of the mean; none where a model has none."""
+        known = [each.standing.validation for each in self.predictors if each.standing.validation]
+        worst = min(known, key=lambda each: each.dice) if len(known) == len(self.predictors) else None
+        return Standing(worst, self._scorer.standing.threshold if self._scorer else None)
 
     def check_header(self, channels: int, shape: Sequence[int], spacing_mm: Sequence[float], unit: str = "") -> None:
         for each in self.predictors:

@@ -18,7 +18,7 @@ from ..runtime.images import stored_files
 from ..runtime.locks import locked
 from ..runtime.records import from_dict
 from ..runtime.temporary import temporary_name
-from .calibration import read_threshold
+from .calibration import read_standing
 from .cases import predict_case
 from .inputs import InputCase
 from .prediction import ImagePredictor
@@ -31,12 +31,16 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class Weights:
-    """One model. plans: their digest. folds: the SHA-256 of each fold's weights. threshold: of its quality score."""
+    """One model. plans: their digest. folds: the SHA-256 of each fold's weights.
+
+    threshold: of its quality score. validation: its Dice. Both decide the flags.
+    """
 
     model: str
     plans: str
     folds: dict[str, str]
     threshold: float | None
+    validation: float | None
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ class Recipe:
         elif [weights.folds for weights in self.models] != [weights.folds for weights in new.models]:
             return "the model was trained again"
         elif self.models != new.models:
-            other.append("another plan or quality threshold of the model")
+            other.append("another plan, quality threshold or validation of the model")
         return f"other settings: {'; '.join(other)}"
 
 
@@ -187,10 +191,12 @@ def recipe_of(
         record, plans = model_record(folder), read_plans(folder.plans_file)
         chosen = choose_folds(folder, folds)
         hashes = {str(fold): file_sha256(folder.fold(fold).weights) for fold in chosen}
-        threshold = read_threshold(folder)
+        standing = read_standing(folder)
+        threshold = standing.threshold.value if standing.threshold else None
+        validation = standing.validation.dice if standing.validation else None
         digest = plans.digest(record.config, record.model)
         name = f"{plans.dataset} {record.model}_{record.config}"
-        models.append(Weights(name, digest, hashes, threshold.value if threshold else None))
+        models.append(Weights(name, digest, hashes, threshold, validation))
     return Recipe(tuple(models), components=dict(components), **settings)
 
 

@@ -12,7 +12,7 @@ from ..evaluation.component_removal import Removed, apply_postprocessing
 from ..plans.plans import Plans
 from ..runtime.labels import Labels
 from ..runtime.preprocessing_steps import Frame
-from ..runtime.quality import FOREGROUND, Flag, Threshold, flag
+from ..runtime.quality import FOREGROUND, Flag, Standing
 
 BACKGROUND = "background"
 
@@ -70,7 +70,7 @@ class ModelMaps:
 class Prediction:
     """The segmentation of one image.
 
-    labels: integer, (z, y, x) or (y, x) as the image. flag: see runtime.quality.
+    labels: integer, (z, y, x) or (y, x) as the image. flag, reason: see runtime.quality.
     quality: "foreground" or class -> quality score, 0 where a random run agrees with the expected update; empty where
         none was asked for and for a UNet.
     removed: the components that were taken out of `labels`, per class that lost any.
@@ -80,6 +80,7 @@ class Prediction:
     flag: Flag
     maps: Maps = field(repr=False)
     removed: tuple[Removed, ...] = ()
+    reason: str = ""
 
     @property
     def quality(self) -> dict[str, float]:
@@ -103,23 +104,26 @@ class Prediction:
         return self.maps.variance()
 
 
-def segment(maps: Maps, labels: Labels, components: Mapping[str, int], threshold: Threshold | None) -> Prediction:
+def segment(maps: Maps, labels: Labels, components: Mapping[str, int], standing: Standing) -> Prediction:
     """Reads the segmentation from the maps, keeps `components` of its classes, and flags it."""
     segmentation, removed = apply_postprocessing(maps.decode(labels), components, labels)
     score, empty = maps.quality.get(FOREGROUND, math.nan), not labels.foreground(segmentation).any()
-    flagged = flag(score, threshold.value if threshold else None, empty=empty, scored=bool(maps.quality))
-    return Prediction(segmentation, flagged, maps, removed)
+    verdict = standing.judge(score, empty=empty, scored=bool(maps.quality))
+    return Prediction(segmentation, verdict.flag, maps, removed, verdict.reason)
 
 
 class ImagePredictor(Protocol):
     """What predicts images: one model (Predictor), or several that are averaged (Combination).
 
     plans: say what the images and labels are. components: class -> how many are kept. device: what it computes on.
-    runs_per_fold: 0 for the expected update.
+    runs_per_fold: 0 for the expected update. standing: how good it was in validation.
     """
 
     plans: Plans
     components: dict[str, int]
+
+    @property
+    def standing(self) -> Standing: ...
 
     @property
     def device(self) -> str: ...

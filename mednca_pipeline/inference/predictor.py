@@ -16,8 +16,8 @@ from ..runtime.errors import InputError
 from ..runtime.memory import check_memory
 from ..runtime.preprocessing import frame_of
 from ..runtime.preprocessing_steps import Frame
-from ..runtime.quality import Threshold
-from .calibration import read_threshold
+from ..runtime.quality import Standing
+from .calibration import read_standing
 from .fold_average import average_folds
 from .network import Asked, Network, load_network
 from .options import DEFAULTS, PredictionOptions
@@ -41,7 +41,7 @@ class LoadedModel:
     """Trained folds of one model in memory.
 
     networks: fold -> network. components: class -> how many of its largest components are kept; absent: all.
-    threshold: of the quality score; None where none was learned.
+    standing: what its validation says; by it the quality score is judged.
     """
 
     plans: Plans
@@ -49,7 +49,7 @@ class LoadedModel:
     name: str
     networks: Mapping[FoldName, Network]
     components: Mapping[str, int] = field(default_factory=dict)
-    threshold: Threshold | None = None
+    standing: Standing = Standing()
 
 
 class Predictor:
@@ -57,7 +57,7 @@ class Predictor:
 
     def __init__(self, model: LoadedModel, options: PredictionOptions = DEFAULTS) -> None:
         self.plans, self.config, self.model = model.plans, model.config, model.name
-        self.networks, self.components, self.threshold = model.networks, dict(model.components), model.threshold
+        self.networks, self.components, self.standing = model.networks, dict(model.components), model.standing
         self.memory_bytes = options.memory_bytes
         self.everywhere, self.random = options.everywhere, all(network.random for network in self.networks.values())
         per_fold = self._per_fold(options.runs, len(self.networks))
@@ -85,7 +85,7 @@ class Predictor:
             weights = folder.fold(fold).weights
             networks[fold] = load_network(weights, plans, name, config, options.device, options.everywhere)
         components = _kept_components(folder, plans, plans.digest(config, name)) if options.postprocess else {}
-        return cls(LoadedModel(plans, config, name, networks, components, read_threshold(folder)), options)
+        return cls(LoadedModel(plans, config, name, networks, components, read_standing(folder)), options)
 
     def predict(self, array: np.ndarray, spacing_mm: Sequence[float], with_variance: bool = False) -> Prediction:
         """array: (C, z, y, x) or (C, y, x), raw intensities; spacing_mm per axis in the array's order.
@@ -125,7 +125,7 @@ class Predictor:
             raise InputError("folds", f"some of {', '.join(map(str, self.networks))}", ", ".join(missing) or "none")
         asked = self.asked if runs is None else replace(self.asked, runs=self._per_fold(runs, len(chosen)))
         maps = self._maps(image, [self.networks[fold] for fold in chosen], asked, with_variance)
-        return segment(maps, self.plans.labels, self.components, self.threshold)
+        return segment(maps, self.plans.labels, self.components, self.standing)
 
     def predict_maps(
         self, array: np.ndarray, spacing_mm: Sequence[float], with_variance: bool = False, scored: bool = True

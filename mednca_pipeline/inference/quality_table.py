@@ -19,7 +19,8 @@ def columns(plans: Plans) -> list[str]:
     names = plans.labels.names
     quality = [f"quality_{name}" for name in ("foreground", *names)]
     volumes = [f"{volume_unit(plans)}_{name}" for name in names]
-    return ["case", "file", "flag", *quality, *volumes, "seconds", "warnings", "made_with", "sha256"]
+    first = ["case", "file", "flag", "reason", "validation_dice"]
+    return [*first, *quality, *volumes, "seconds", "warnings", "made_with", "sha256"]
 
 
 def volume_unit(plans: Plans) -> str:
@@ -58,7 +59,10 @@ class QualityTable:
     def _read(self) -> None:
         found: list[str] = []
         if self.path.exists():
-            found, *lines = read_csv(self.path) or [[]]
+            try:
+                found, *lines = read_csv(self.path) or [[]]
+            except InputError:
+                found, lines = [], []
             if not set(OURS) <= set(found):
                 remedy = "Choose another folder with -o, or move this file away."
                 raise InputError(self.path, "a table of mednca_predict", "something else", remedy)

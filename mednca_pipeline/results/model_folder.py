@@ -9,14 +9,14 @@ from ..plans.plans import Plans, write_plans
 from ..runtime.errors import InputError
 from ..runtime.files import read_json, write_json
 from ..runtime.names import check_name
-from ..runtime.quality import Threshold
+from ..runtime.quality import Threshold, Validation
 from ..runtime.records import Name, from_dict
 from .fold_folder import FoldFolder, FoldName
 from .postprocessing import Postprocessing, read_postprocessing
 from .run_record import RunRecord
 
 SCHEMA = 1
-QUALITY_SCHEMA = 2  # 1: thresholds of the standard deviation of random runs
+QUALITY_SCHEMA = 3  # 2: no validation; 1: thresholds of the standard deviation of random runs
 _FOLD = re.compile(r"fold_(\d+|all)")
 
 
@@ -48,11 +48,15 @@ class ModelRecord:
 
 @dataclass(frozen=True)
 class QualityRecord:
-    """quality.json: from which quality score on a prediction asks for a review. digest: of the plans of `folds`."""
+    """quality.json: how good a model was in validation, and from which quality score on a case asks for a review.
+
+    digest: of the plans of `folds`. threshold: None for a model without scores. validation: None in files of schema 2.
+    """
 
     digest: str | None
     folds: tuple[int, ...]
-    threshold: Threshold
+    threshold: Threshold | None
+    validation: Validation | None = None
     schema: int = QUALITY_SCHEMA
 
 
@@ -152,9 +156,12 @@ class ModelFolder:
         if not self.quality_file.exists():
             return None
         stored = read_json(self.quality_file)
-        if isinstance(stored, dict) and stored.get("schema") == 1:
+        schema = stored.get("schema") if isinstance(stored, dict) else None
+        if schema == 1:
             return None
-        return from_dict(QualityRecord, read_json(self.quality_file, schema=QUALITY_SCHEMA), str(self.quality_file))
+        if schema != 2:
+            stored = read_json(self.quality_file, schema=QUALITY_SCHEMA)
+        return from_dict(QualityRecord, stored, str(self.quality_file))
 
     def write_quality(self, record: QualityRecord | None) -> None:
         """None removes the file."""

@@ -8,7 +8,7 @@ from ..runtime.files import read_json, write_json
 from ..runtime.records import Index, from_dict
 
 SCHEMA = 1
-WRITTEN_WHERE_SET = ("beginning", "members")
+WRITTEN_WHERE_SET = ("beginning", "members", "planned_iterations")
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,8 @@ class RunRecord:
     """One training of one fold, or the mean of several models in that fold (`members`).
 
     digest: of the plans. split: of the fold's cases. fold: a number, or "all". iterations: 0 until a budget is timed.
+    planned_iterations: what the plan's schedule would have been on this machine; None until the end where it was not
+    timed.
     finished: trained to the end, and validated where the fold has validation cases. beginning: what a former training
     left is being removed, and counts no more. members: per model of an ensemble a digest of its fold's run.json. An
     ensemble has no digest, seed or iterations of its own; files of earlier versions lack some other fields.
@@ -32,6 +34,7 @@ class RunRecord:
     commit: str | None = None
     seed: int | None = None
     iterations: Index | None = None
+    planned_iterations: Index | None = None
     budget_s: float | None = None
     pretrained: str | None = None
     training_minutes: float | None = None

@@ -54,9 +54,10 @@ class CaseResult:
 @dataclass(frozen=True)
 class Summary:
     """mean, sd: over the cases, by `policy`. policy_applied: in how many cases of each class it decides, because the
-    class is empty in both masks or in one. raw_*: of the metrics before any component was removed. components: with
-    which `classes` of a fold were measured; None in files of earlier versions, which removed nothing. missing,
-    unmatched, failed: of a folder of predictions.
+    class is empty in both masks or in one. mean_nnunet: over the cases in which a metric is defined, as nnU-Net
+    averages; NaN where there is none. raw_*: of the metrics before any component was removed. components: with which
+    `classes` of a fold were measured; files of earlier versions, which removed nothing, have None, and None for
+    mean_nnunet. missing, unmatched, failed: of a folder of predictions.
     """
 
     cases: dict[Name, CaseResult]
@@ -64,7 +65,9 @@ class Summary:
     sd: Metrics
     units: SummaryUnits
     policy: str
+    mean_nnunet: Metrics | None = None
     raw_mean: Metrics | None = None
+    raw_mean_nnunet: Metrics | None = None
     raw_sd: Metrics | None = None
     policy_applied: dict[str, dict[str, int]] | None = None
     raw_policy_applied: dict[str, dict[str, int]] | None = None
@@ -89,6 +92,7 @@ def read_summary(file: Path) -> Summary:
     for case in cases.values() if isinstance(cases, dict) else ():
         if isinstance(case, dict):
             case.update({name: undefined_as_nan(case[name]) for name in ("classes", "raw") if name in case})
+    data.update({name: undefined_as_nan(data[name]) for name in ("mean_nnunet", "raw_mean_nnunet") if name in data})
     return from_dict(Summary, data, str(file))
 
 

@@ -98,7 +98,9 @@ def read_json(path: Path, schema: int | None = None) -> Any:
     try:
         data = json.loads(text, parse_float=_finite)
         if _HALF_CHARACTER.search(text):
-            json.dumps(data, ensure_ascii=False).encode()
+            json.dumps(data, ensure_ascii=False).encode(
+                errors="surrogateescape"
+            )  # names that are not UTF-8 are allowed
     except RecursionError:
         raise InputError(path, "valid JSON", "values that are nested too deeply", _REMEDY) from None
     except ValueError as error:  # no JSON, a number of thousands of digits, or half of a character

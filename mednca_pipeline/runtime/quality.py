@@ -9,7 +9,7 @@ takes the standard deviation of several random runs. One run beside the expected
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -17,7 +17,8 @@ from .labels import Labels
 
 FOREGROUND = "foreground"
 POOR_DICE, LEAST_POOR = 0.7, 3
-Flag = Literal["ok", "review", "empty", "uncalibrated", "not available"]
+PROVEN_DICE = POOR_DICE  # of a model whose mean case is poor, no score says that a case is not
+Flag = Literal["ok", "review", "empty", "unproven", "uncalibrated", "not available"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,46 @@ class Threshold:
 
     value: float
     rule: str
+
+
+@dataclass(frozen=True)
+class Validation:
+    """How good a model was out of fold. dice: mean foreground Dice of `cases` validation cases."""
+
+    dice: float
+    cases: int
+
+
+class Verdict(NamedTuple):
+    """A case's flag, and why it has it, in a few words."""
+
+    flag: Flag
+    reason: str
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a model's validation cases say of its predictions. None: nothing is known."""
+
+    validation: Validation | None = None
+    threshold: Threshold | None = None
+
+    def judge(self, score: float, *, empty: bool, scored: bool = True) -> Verdict:
+        """The flag of a case.
+
+        empty: nothing was segmented. scored: False for a network without a score, such as a UNet.
+        """
+        if empty:
+            return Verdict("empty", "nothing was segmented")
+        if not scored:
+            return Verdict("not available", "no quality score")
+        if self.threshold is None or self.validation is None:
+            return Verdict("uncalibrated", "no validated fold says what the score means")
+        if not score <= self.threshold.value:  # NaN is no reason to trust a case
+            return Verdict("review", f"score above {self.threshold.value:.4f}")
+        if self.validation.dice < PROVEN_DICE:
+            return Verdict("unproven", f"the model's validation Dice is below {PROVEN_DICE:g}")
+        return Verdict("ok", f"score at most {self.threshold.value:.4f}")
 
 
 class Deviation:
@@ -77,21 +118,6 @@ def learn_threshold(scores: Sequence[float], dice: Sequence[float]) -> Threshold
                 f"{POOR_DICE:g} (sensitivity + specificity - 1 = {separation:.2f})",
             )
     return Threshold(float(np.percentile(found, 95)), f"95th percentile of the scores of {len(poor)} validation cases")
-
-
-def flag(score: float, threshold: float | None, *, empty: bool, scored: bool = True) -> Flag:
-    """The flag of a case.
-
-    empty: nothing was segmented. scored: False for a network without a score, such as a UNet ("not available").
-    threshold: None when none was learned ("uncalibrated").
-    """
-    if empty:
-        return "empty"
-    if not scored:
-        return "not available"
-    if threshold is None:
-        return "uncalibrated"
-    return "ok" if score <= threshold else "review"  # NaN is no reason to trust a case
 
 
 def _best_separation(scores: np.ndarray, poor: np.ndarray) -> tuple[float, float]:

@@ -13,7 +13,6 @@ from ..device import choose_device
 from ..execution.processes import cores
 from ..models.registry import count_parameters
 from ..models.weights import load_weights, save_weights
-from ..preprocessing.store import CaseStore
 from ..results.fold_folder import FoldFolder
 from ..results.run_record import RunRecord
 from ..runtime.errors import InputError
@@ -24,6 +23,7 @@ from .job import Job, prepare
 from .loop import mask_generator, train
 from .method import DEFAULT, Method
 from .options import TrainingOptions
+from .planned import minutes_of_plan, training_images
 from .schedule import N_TIMED, N_WARMUP, epoch_length, iterations_for, until_seen
 from .score import score_samples
 from .state import TrainingState, new_state
@@ -111,6 +111,7 @@ def as_begun(job: Job) -> Job:
         options,
         resume=not anew,
         iterations=iterations,
+        planned_iterations=run.planned_iterations or options.planned_iterations,
         budget_s=None if iterations else run.budget_s,
         pretrained=Path(run.pretrained) if run.pretrained else None,
         seed=seed,
@@ -194,12 +195,10 @@ def time_iterations(job: Job, budget_s: float) -> int:
 
 def timed_iterations(job: Job) -> int:
     """As many as fit the budget; without one, as many as fit the plan's minutes, or fewer where images are few."""
-    minutes = job.plan.training.minutes["cuda" if job.device.type == "cuda" else "cpu"]
-    iterations = time_iterations(job, job.options.budget_s or minutes * 60)
+    iterations = time_iterations(job, job.options.budget_s or minutes_of_plan(job) * 60)
     if job.options.budget_s:
         return iterations
-    store, training = CaseStore(job.recipe.store), job.plan.training
-    images = sum(store.properties(case).shape[0] if job.recipe.dim == 2 else 1 for case in job.recipe.cases)
+    images, training = training_images(job), job.plan.training
     enough = until_seen(iterations, training.most_views, images, training.batch_size)
     if enough < iterations:
         log.info(

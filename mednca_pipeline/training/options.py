@@ -10,6 +10,7 @@ from ..runtime.errors import InputError
 class TrainingOptions:
     """One fold of one model. At most one of `budget_s` and `iterations` is given; without both the plan decides.
 
+    planned_iterations: of the plan's schedule, where the caller knows them; they change nothing but the record.
     workers: processes that augment; None chooses by cores and device. threads: that compute; None for the other cores.
     """
 
@@ -19,6 +20,7 @@ class TrainingOptions:
     config: str | None = None
     budget_s: float | None = None
     iterations: int | None = None
+    planned_iterations: int | None = None
     device: str = "auto"
     seed: int = 0
     workers: int | None = None

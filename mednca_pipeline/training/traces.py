@@ -20,6 +20,7 @@ from ..results.run_record import RunRecord
 from ..runtime.files import no_link, replacing, write_text
 from ..runtime.printing import PrintableFormatter
 from .job import Job
+from .planned import planned_iterations
 from .state import TrainingState
 
 PACKAGES = ("torch", "numpy", "monai", "batchgenerators", "blosc2", "acvl_utils", "nibabel", "mednca_pipeline")
@@ -114,6 +115,7 @@ def training_record(job: Job, state: TrainingState, finished: bool = False) -> R
         commit=commit(),
         seed=options.seed,
         iterations=state.iterations,
+        planned_iterations=planned_iterations(job, state, finished),
         budget_s=options.budget_s,
         pretrained=str(options.pretrained) if options.pretrained else None,
         training_minutes=state.minutes,

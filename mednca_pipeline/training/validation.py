@@ -52,14 +52,15 @@ def validate(
     measured = {case.name: _measured(case, predicted[case.name], plans, kept) for case in cases}
     summary = make_summary(measured, Units(plans.spacing_known), components=kept)
     folder.write_summary(summary)
-    _log_means(summary.mean, describe_components(kept))
+    unit = summary.units.distance
+    _log_means(summary.mean, unit, describe_components(kept))
     if kept:
-        _log_means(summary.raw_means, "nothing removed")
+        _log_means(summary.raw_means, unit, "nothing removed")
 
 
-def _log_means(means: Mapping[str, Mapping[str, float]], what: str) -> None:
+def _log_means(means: Mapping[str, Mapping[str, float]], unit: str, what: str) -> None:
     for name, mean in means.items():
-        figures = f"Dice {mean['dice']:.4f}, HD95 {mean['hd95']:.3g}, NSD {mean['nsd']:.4f}"
+        figures = f"Dice {mean['dice']:.4f}, HD95 {mean['hd95']:.3g} {unit}, NSD {mean['nsd']:.4f}"
         log.info("%s: %s%s", name, figures, f" ({what})" if what else "")
 
 

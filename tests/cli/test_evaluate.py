@@ -17,17 +17,34 @@ def folders(tmp_path):
     return predicted_folders(tmp_path)
 
 
-def test_command_takes_labels_from_dataset_json_and_names_what_is_missing(folders, capsys):
+def test_command_takes_labels_from_dataset_json_and_names_what_has_no_partner(folders, capsys):
+    """Two of three label files have a prediction, which is no error."""
     predictions, references = folders
     content = {"labels": {"background": 0, "kidney": 1}, "spacing_known": False}
     (references.parent / "dataset.json").write_text(json.dumps(content), encoding="utf-8")
-    assert main(["-p", str(predictions), "-l", str(references)]) == 2  # case c is missing
+    write(predictions / "alien.nii.gz", np.zeros((12, 12, 12)))
+    assert main(["-p", str(predictions), "-l", str(references)]) == 0
     summary = json.loads((predictions / "summary.json").read_text(encoding="utf-8"))
     assert set(summary["mean"]) == {"kidney", "foreground"}
     assert summary["units"]["distance"] == "voxels"
     output = capsys.readouterr()
-    assert "0.7500" in output.out
-    assert "1 (c)" in output.err
+    assert "0.7500" in output.out and "2 of 3 with a reference" in output.out and "HD95 (voxels)" in output.out
+    assert "note: 2 of 3 label files have a prediction; without one: c\n" in output.out
+    assert "note: predictions without a label file: 1 (alien)" in output.out
+    assert output.err == "" and summary["missing"] == ["c"] and summary["unmatched"] == ["alien"]
+
+
+def test_a_class_absent_from_both_masks_has_nnunets_mean_beside_ours(folders, capsys):
+    """Case a is right and b half right; a third case has nothing in either mask."""
+    predictions, references = folders
+    for folder in (predictions, references):
+        write(folder / "c.nii.gz", np.zeros((12, 12, 12)))
+    assert main(["-p", str(predictions), "-l", str(references)]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "left out by nnU-Net" in shown and "0.8333" in shown and "0.7500" in shown
+    summary = json.loads((predictions / "summary.json").read_text(encoding="utf-8"))
+    assert summary["mean"]["label 1"]["dice"] == pytest.approx((1 + 0.5 + 1) / 3)
+    assert summary["mean_nnunet"]["label 1"]["dice"] == pytest.approx((1 + 0.5) / 2)
 
 
 def test_command_measures_pictures_in_pixels(tmp_path):
@@ -94,5 +111,5 @@ def test_a_file_that_is_no_summary_is_not_overwritten(folders, tmp_path, capsys)
     assert main([*arguments, str(thesis)]) == 2
     assert "found a file of something else" in capsys.readouterr().err and thesis.read_text(encoding="utf-8") == "{}"
     for _ in range(2):  # its own summary is
-        assert main([*arguments, str(tmp_path / "summary.json"), "--quiet"]) == 2  # case c is missing
+        assert main([*arguments, str(tmp_path / "summary.json"), "--quiet"]) == 0
     assert (tmp_path / "summary.json").is_file()

@@ -13,9 +13,14 @@ from PIL import Image
 from scipy.ndimage import label
 
 from mednca_pipeline.cli.predict import main
+from mednca_pipeline.evaluation.metrics import Units
+from mednca_pipeline.evaluation.summary import make_summary
+from mednca_pipeline.inference.calibration import calibrate
 from mednca_pipeline.inference.cases import predict_cases
 from mednca_pipeline.inference.options import PredictionOptions
 from mednca_pipeline.inference.predictor import Predictor
+from mednca_pipeline.results.model_folder import ModelFolder
+from mednca_pipeline.results.summary import CaseResult
 from mednca_pipeline.runtime.images import read_image
 
 from ..inference.tiny_model import SHAPE, SPACING, make_image, make_plans, save_model, two_dimensional, write_image
@@ -179,6 +184,24 @@ def test_empty_prediction_is_flagged(tmp_path):
     assert rows(tmp_path / "out")["a.nii.gz"]["flag"] == "empty"
 
 
+@pytest.mark.parametrize(("dice", "flag"), [(0.2, "unproven"), (0.9, "ok")])
+def test_console_and_table_say_what_the_model_is_worth(tmp_path, capsys, dice, flag):
+    """By its folds' summaries. The threshold is above every score."""
+    folder = ModelFolder(save_model(tmp_path, make_plans(), folds=(0,)))
+    row = {"dice": dice, "hd95": 1.0, "nsd": 1.0, "volume_predicted": 1.0, "volume_reference": 1.0}
+    cases = {name: CaseResult({"foreground": row}, 1.0, {"score": {"foreground": 9.0}}) for name in "xyz"}
+    folder.fold(0).write_summary(make_summary(cases, Units()))
+    calibrate(folder)
+    for name in "ab":
+        write_image(tmp_path / "in" / f"{name}.nii.gz", make_image())
+    assert predict(tmp_path, tmp_path / "in", tmp_path / "out") == 0
+    found = rows(tmp_path / "out").values()
+    assert [(row["flag"], row["validation_dice"]) for row in found] == [(flag, f"{dice:.4f}")] * 2
+    assert all(row["reason"] for row in found)
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"Flags: 2 {flag}." in said and f"Dice in validation: {dice:.3f} (3 cases)" in said
+
+
 def test_report_and_fast(workspace, tmp_path):
     source = write_image(tmp_path / "in" / "a_0000.nii.gz", make_image())
     arguments = ["--root", str(workspace), "-i", str(source), "-o", str(tmp_path / "out"), "--fast"]
@@ -306,7 +329,11 @@ def test_a_spacing_that_training_never_saw_nearly_is_refused_and_the_others_are_
     metres.header["xyzt_units"] = 1
     nib.save(metres, tmp_path / "in" / "metres.nii.gz")
     assert predict(workspace, tmp_path / "in", tmp_path / "out") == 2
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["good.nii.gz", "quality.csv"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "good.nii.gz",
+        "made_from.json",
+        "quality.csv",
+    ]
     said = rows(tmp_path / "out")["thick.nii.gz"]["warnings"]
     for text in (
         str(tmp_path / "in" / "thick.nii.gz"),

@@ -8,6 +8,7 @@ from rich.console import Console
 from mednca_pipeline.cli.tables import comparison_table
 from mednca_pipeline.crossval.collect import collect_results
 from mednca_pipeline.crossval.comparison import compare
+from mednca_pipeline.runtime.files import read_json, write_json
 
 from ..crossval.made_results import SPLITS, fold, two_models
 
@@ -19,9 +20,15 @@ def test_terminal_table_fits_80_columns_without_cutting_names(tmp_path, capsys):
     models.append(
         replace(models[0], name="mednca_paper_2d + unet_small_2d", members=("mednca_paper_2d", "unet_small_2d"))
     )
-    Console(width=80).print(comparison_table(compare(models)))
+    file = results / "mednca_paper_2d" / "fold_0" / "run.json"
+    write_json(file, {**read_json(file), "planned_iterations": 300})
+    Console(width=80).print(comparison_table(compare(collect_results(results, SPLITS[:2]) + models[-1:])))
     shown = capsys.readouterr().out
     assert "…" not in shown
     assert re.search("unet_small_2d +organ", shown)
     assert "0.825 ± 0.019" in shown
     assert "0 (incomplete)" in shown
+    assert re.search(r"mednca_paper_2d +0 \(incomplete\) .* 33 %", shown) and re.search(
+        r"unet_small_2d +0 1 .* –", shown
+    )
+    assert shown.index("warning: mednca_paper_2d got 33 % of its planned") < shown.index("Out-of-fold cases")

@@ -14,7 +14,7 @@ from mednca_pipeline.results.postprocessing import Postprocessing, raw_sha256
 from mednca_pipeline.results.summary import CaseResult
 from mednca_pipeline.runtime.files import read_json, write_json
 
-from .made_results import CLASSES, SPLITS, fold, metrics
+from .made_results import CLASSES, SPLITS, fold, metrics, two_models
 
 
 def row_of(comparison, model, name="organ"):
@@ -77,6 +77,56 @@ def test_pairs_count_wins_and_correct_p_for_all_classes(results):
     assert distance["mean_difference"] > 0
 
 
+def short_of_schedule(root, planned):
+    """The two models; the second had 100 iterations of those `planned` in each fold."""
+    results = two_models(root)
+    for number, count in enumerate(planned):
+        for model, of in (("mednca_2d", 100), ("unet_small_2d", count)):
+            file = results / model / f"fold_{number}" / "run.json"
+            write_json(file, {**read_json(file), "planned_iterations": of})
+    return collect_results(results, SPLITS[:2])
+
+
+def test_less_than_half_of_the_schedule_is_a_warning_and_has_no_significance(tmp_path):
+    comparison = compare(short_of_schedule(tmp_path, (150, 3000)))
+    row = row_of(comparison, "unet_small_2d")
+    assert (row["iterations"], row["planned_iterations"], row["schedule_percent"]) == (100, 3000, 3.3)
+    assert row_of(comparison, "mednca_2d")["schedule_percent"] == 100
+    (warning,) = comparison.warnings
+    assert warning.startswith("unet_small_2d got 3 % of its planned schedule (100 of 3,000 iterations)")
+    assert all(math.isnan(pair["p_wilcoxon"]) and math.isnan(pair["p_holm"]) for pair in comparison.pairs)
+    assert comparison.pairs[0]["wins_second"] == 5
+
+
+def test_half_of_the_schedule_is_enough(tmp_path):
+    comparison = compare(short_of_schedule(tmp_path, (200, 200)))
+    assert comparison.warnings == () and not any(math.isnan(pair["p_holm"]) for pair in comparison.pairs)
+    assert row_of(comparison, "unet_small_2d")["schedule_percent"] == 50
+
+
+def test_pairs_of_the_others_keep_their_significance_and_family(tmp_path):
+    models = short_of_schedule(tmp_path, (3000, 3000))
+    third = replace(models[0], name="mednca_paper_2d")
+    pairs = compare([models[0], third, models[1]]).pairs
+    tested = [(pair["first"], pair["second"]) for pair in pairs if not math.isnan(pair["p_holm"])]
+    assert set(tested) == {("mednca_2d", "mednca_paper_2d")} and len(tested) == 9
+    assert all(pair["p_holm"] == 1 for pair in pairs if pair["second"] == "mednca_paper_2d")
+
+
+def test_an_ensemble_got_what_its_least_trained_model_got(tmp_path):
+    models = short_of_schedule(tmp_path, (3000, 3000))
+    untold = tuple(replace(fold, run=replace(fold.run, iterations=None)) for fold in models[0].folds)
+    both = replace(models[0], name="both", folds=untold, members=("mednca_2d", "unet_small_2d"))
+    comparison = compare([*models, both])
+    assert row_of(comparison, "both")["schedule_percent"] == 3.3
+    assert [warning.split()[0] for warning in comparison.warnings] == ["unet_small_2d", "both"]
+
+
+def test_without_a_recorded_schedule_nothing_is_claimed(results):
+    comparison = compare(collect_results(results, SPLITS[:2]))
+    assert math.isnan(row_of(comparison, "mednca_2d")["schedule_percent"]) and comparison.warnings == ()
+
+
 def test_missing_fold_is_named_and_pairs_use_the_common_cases(results):
     record = read_json(results / "unet_small_2d" / "fold_1" / "run.json")
     write_json(results / "unet_small_2d" / "fold_1" / "run.json", {**record, "finished": False})
@@ -129,3 +179,13 @@ def test_the_foreground_of_a_single_class_is_not_tested_twice(tmp_path):
     comparison = compare(collect_results(tmp_path, SPLITS[:1]))
     assert [pair["class"] for pair in comparison.pairs] == ["organ"] * 3
     assert len(comparison.rows) == 4
+
+
+def test_distances_in_voxels_are_never_labelled_mm(tmp_path):
+    folder = fold(tmp_path, "mednca_2d", 0, {"a": 0.5, "b": 0.6})
+    folder.write_summary(make_summary(folder.summary().cases, Units(spacing_known=False)))
+    models = collect_results(tmp_path, SPLITS[:1])
+    comparison = compare(models)
+    assert comparison.distance_unit == row_of(comparison, "mednca_2d")["distance_unit"] == "voxels"
+    text = write_comparison(tmp_path, "Dataset001_A", models, "c")[2].read_text(encoding="utf-8")
+    assert "HD95 (voxels)" in text and "(mm)" not in text

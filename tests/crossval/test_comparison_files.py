@@ -4,6 +4,7 @@ import csv
 
 from mednca_pipeline.crossval.collect import collect_results
 from mednca_pipeline.crossval.comparison_files import write_comparison
+from mednca_pipeline.runtime.files import read_json, write_json
 
 from .made_results import SPLITS, fold
 
@@ -28,4 +29,17 @@ def test_files_say_what_is_in_them_and_where_it_comes_from(results):
         "| mednca_2d | 25,000 | 100 | 11.0 | 0.50 | 3 |", "0 / 5 / 1", "Empty in one of the two: Dice 0",
     ):  # fmt: skip
         assert part in text, part
+    assert "Warning" not in text
     assert files[3].read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_short_training_is_warned_of_first_and_has_no_p(results):
+    for number in (0, 1):
+        file = results / "unet_small_2d" / f"fold_{number}" / "run.json"
+        write_json(file, {**read_json(file), "planned_iterations": 8000})
+    files = write_comparison(results, "Dataset004_Hippocampus", collect_results(results, SPLITS[:2]), "c")
+    text = files[2].read_text(encoding="utf-8")
+    assert text.index("**Warning:** unet_small_2d got 1 % of its planned schedule") < text.index("## Accuracy")
+    assert "| 100 of 8,000 (1 %) |" in text and "| 0 / 5 / 1 | – | – |" in text
+    with files[1].open(encoding="utf-8") as stream:
+        assert {(row["p_wilcoxon"], row["p_holm"]) for row in csv.DictReader(stream)} == {("", "")}

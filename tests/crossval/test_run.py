@@ -24,8 +24,18 @@ def test_the_budget_is_timed_first_and_all_folds_share_its_count(workspace):
     assert timed == [("mednca", 0, 120.0, None), ("unet_small", 0, 120.0, None)]
     assert [job["fold"] for job in calls(workspace)] == [0, 1, 2] * 2
     assert {(job["iterations"], job["budget_s"]) for job in calls(workspace)} == {(321, None)}
+    assert {job["planned_iterations"] for job in calls(workspace)} == {None}  # of the plan no one knows yet
     assert result.failed == {}
     assert {run.run.iterations for model in result.models for run in model.folds} == {321}
+
+
+def test_the_plans_schedule_is_noted_with_every_fold(workspace):
+    crossvalidate(workspace, options(workspace, folds=(0,)))
+    assert [(job["iterations"], job["planned_iterations"]) for job in calls(workspace)] == [(321, 321)]
+    file = fold_folder(workspace, 0) / "run.json"
+    write_json(file, {**read_json(file), "planned_iterations": 642})
+    crossvalidate(workspace, options(workspace))
+    assert [job["planned_iterations"] for job in calls(workspace)] == [321, 642, 642]  # as fold 0 knows it
 
 
 def test_asked_iterations_need_no_timing(workspace):

@@ -71,6 +71,8 @@ def test_rows_stay_undefined_and_means_follow_the_policy_which_is_counted(tmp_pa
     assert summary.sd["organ"]["hd95"] == pytest.approx(7**0.5)  # of 0, 5, 1: (4 + 9 + 1) / 2
     assert summary.policy_applied == {"organ": {"empty_in_both": 1, "empty_in_one": 1}}
     assert summary.raw_policy_applied is None
+    ours = summary.mean_nnunet["organ"]
+    assert (ours["dice"], ours["hd95"], ours["nsd"]) == (pytest.approx(0.4), 1.0, 0.25)  # without the undefined ones
     write_summary(tmp_path / "summary.json", summary)
     assert "NaN" not in (tmp_path / "summary.json").read_text(encoding="utf-8")
     stored = read_json(tmp_path / "summary.json")["cases"]
@@ -78,6 +80,16 @@ def test_rows_stay_undefined_and_means_follow_the_policy_which_is_counted(tmp_pa
     read = read_summary(tmp_path / "summary.json")
     assert math.isnan(read.cases["both"].classes["organ"]["dice"])
     assert make_summary(read.cases, Units()).mean == summary.mean
+    assert read.mean_nnunet == summary.mean_nnunet
+
+
+def test_nnunets_mean_of_a_class_that_is_never_there_is_undefined(tmp_path):
+    cases = {"both": empty_cases()["both"]}
+    summary = make_summary(cases, Units())
+    assert summary.mean["organ"]["dice"] == 1 and math.isnan(summary.mean_nnunet["organ"]["dice"])
+    write_summary(tmp_path / "summary.json", summary)
+    assert read_json(tmp_path / "summary.json")["mean_nnunet"]["organ"]["dice"] is None
+    assert math.isnan(read_summary(tmp_path / "summary.json").mean_nnunet["organ"]["dice"])
 
 
 def test_raw_rows_are_counted_apart():

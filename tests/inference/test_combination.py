@@ -15,6 +15,7 @@ from mednca_pipeline.inference.trained import find_models
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.files import write_json
 from mednca_pipeline.runtime.images import read_image
+from mednca_pipeline.runtime.quality import Standing, Threshold, Validation
 from mednca_pipeline.workspace import Workspace
 
 from .tiny_model import DATASET, SPACING, make_image, make_plans, save_model, two_dimensional, with_regions, write_image
@@ -87,10 +88,19 @@ def test_score_and_threshold_are_of_the_first_model_that_has_a_score(tmp_path, f
     score = Predictor.from_folder(nca).predict(image, SPACING).quality
     threshold = {"value": score["foreground"] * 0.99, "rule": "by hand"}
     digest = make_plans().digest("2d", "mednca")
-    write_json(nca / "quality.json", {"schema": 2, "digest": digest, "folds": [0], "threshold": threshold})
+    stored = {"schema": 3, "digest": digest, "folds": [0], "validation": {"dice": 0.9, "cases": 5}}
+    write_json(nca / "quality.json", {**stored, "threshold": threshold})
     members = [Predictor.from_folder(folder) for folder in (folders[2], nca, folders[1])]  # the UNet has none
     prediction = Combination(members).predict(image, SPACING)
-    assert prediction.quality == score and prediction.flag == "review"
+    assert prediction.quality == score and prediction.flag == "uncalibrated"  # the others were never validated
+    for predictor, dice in zip(members, (0.8, 0.9, 0.2), strict=True):
+        predictor.standing = replace(predictor.standing, validation=Validation(dice, 5))
+    assert Combination(members[:2]).standing == Standing(Validation(0.8, 5), Threshold(**threshold))
+    assert Combination(members).standing.validation.dice == 0.2
+    assert Combination(members).predict(image, SPACING).flag == "review"
+    members[1].standing = replace(members[1].standing, threshold=Threshold(1.0, "by hand"))
+    assert Combination(members).predict(image, SPACING).flag == "unproven"
+    assert Combination(members[:2]).predict(image, SPACING).flag == "ok"
     unscored = [Predictor.from_folder(folder, options=PredictionOptions(quality=False)) for folder in folders]
     assert Combination(unscored).predict(image, SPACING).flag == "not available"
 

@@ -210,9 +210,11 @@ def test_flag_compares_with_the_threshold(tmp_path, image):
     prediction = Predictor.from_folder(folder).predict(image, SPACING)
     assert prediction.flag == "uncalibrated"
     score, digest = prediction.quality["foreground"], make_plans().digest("2d", "mednca")
-    for value, flag in ((score * 1.01, "ok"), (score * 0.99, "review")):
-        threshold = {"value": value, "rule": "by hand"}
-        write_json(folder / "quality.json", {"schema": 2, "digest": digest, "folds": [0], "threshold": threshold})
+    for value, dice, flag in ((1.01, 0.9, "ok"), (0.99, 0.9, "review"), (1.01, 0.2, "unproven"), (0.99, 0.2, "review")):
+        validation = {"dice": dice, "cases": 6}
+        threshold = {"value": score * value, "rule": "by hand"}
+        stored = {"schema": 3, "digest": digest, "folds": [0], "threshold": threshold, "validation": validation}
+        write_json(folder / "quality.json", stored)
         assert Predictor.from_folder(folder).predict(image, SPACING).flag == flag
 
 

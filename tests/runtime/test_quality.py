@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mednca_pipeline.runtime.labels import Labels
-from mednca_pipeline.runtime.quality import Deviation, Threshold, flag, learn_threshold
+from mednca_pipeline.runtime.quality import PROVEN_DICE, Deviation, Standing, Threshold, Validation, learn_threshold
 
 CLASSES = Labels(("a", "b"), ((1,), (2,)))
 REGIONS = Labels(("whole", "core"), ((1, 2), (2,)), (1, 2))
@@ -68,12 +68,30 @@ def test_equal_scores_separate_nothing():
     assert learn_threshold([0.5] * 6, [0.1] * 3 + [0.9] * 3).rule.startswith("95th percentile")
 
 
+GOOD, THRESHOLD = Validation(0.9, 10), Threshold(0.2, "by hand")
+
+
 def test_flags():
-    assert flag(0.1, 0.2, empty=False) == "ok"
-    assert flag(0.2, 0.2, empty=False) == "ok"
-    assert flag(0.3, 0.2, empty=False) == "review"
-    assert flag(math.nan, 0.2, empty=False) == "review"
-    assert flag(0.3, None, empty=False) == "uncalibrated"
-    assert flag(0.3, 0.2, empty=True) == "empty"
-    assert flag(math.nan, None, empty=True, scored=False) == "empty"
-    assert flag(math.nan, None, empty=False, scored=False) == "not available"
+    standing = Standing(GOOD, THRESHOLD)
+    assert standing.judge(0.1, empty=False) == ("ok", "score at most 0.2000")
+    assert standing.judge(0.2, empty=False).flag == "ok"
+    assert standing.judge(0.3, empty=False) == ("review", "score above 0.2000")
+    assert standing.judge(math.nan, empty=False).flag == "review"
+    assert standing.judge(0.3, empty=True).flag == "empty"
+    assert Standing().judge(math.nan, empty=True, scored=False).flag == "empty"
+    assert standing.judge(math.nan, empty=False, scored=False).flag == "not available"
+
+
+@pytest.mark.parametrize("standing", [Standing(GOOD, None), Standing(None, THRESHOLD), Standing()])
+def test_without_threshold_or_validation_nothing_is_ok(standing):
+    assert standing.judge(0.1, empty=False).flag == "uncalibrated"
+
+
+def test_with_a_bad_model_nothing_is_ok():
+    assert PROVEN_DICE == 0.7
+    for dice, flag in ((0.2, "unproven"), (0.6999, "unproven"), (0.7, "ok")):
+        assert Standing(Validation(dice, 6), THRESHOLD).judge(0.1, empty=False).flag == flag
+    bad = Standing(Validation(0.2, 6), THRESHOLD)
+    assert bad.judge(0.1, empty=False).reason == "the model's validation Dice is below 0.7"
+    assert bad.judge(0.3, empty=False).flag == "review"
+    assert bad.judge(0.1, empty=True).flag == "empty"

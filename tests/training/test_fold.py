@@ -28,6 +28,7 @@ def test_a_training_leaves_everything_that_it_promises(uninterrupted):
     folder = fold_folder(uninterrupted)
     run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     assert run["finished"] and run["iterations"] == ITERATIONS and run["seed"] == SEED
+    assert run["planned_iterations"] > ITERATIONS  # of 300 views of each slice
     assert "mednca_train" in run["command"] and run["versions"]["torch"] == torch.__version__
     rows = list(csv.DictReader((folder / "training.csv").open()))
     assert [int(row["iteration"]) for row in rows] == list(range(1, ITERATIONS + 1))
@@ -224,6 +225,8 @@ def test_the_plans_schedule_ends_early_where_images_are_few_and_a_budget_does_no
     slices = sum(store.properties(case).shape[0] for case in trained)
     iterations = FoldFolder(fold_folder(root)).run().iterations
     assert iterations == math.ceil(plan.most_views * slices / plan.batch_size) < 10**6
+    assert FoldFolder(fold_folder(root)).run().planned_iterations == iterations
     monkeypatch.setattr(loop, "train_step", interrupt_at(1))
     assert train_main(arguments(root, "--device", "cpu", "--budget", "1min", "--force")) == 143
-    assert FoldFolder(fold_folder(root)).run().iterations == 10**6
+    run = FoldFolder(fold_folder(root)).run()
+    assert run.iterations == 10**6 and run.planned_iterations is None  # known at the end
