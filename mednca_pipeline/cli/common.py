@@ -8,18 +8,21 @@ from collections.abc import Callable
 from .. import __version__
 from ..execution.libraries import keep_freed_memory, log_to_terminal, wait_briefly
 from ..execution.processes import DONE, INPUT_FAULT, INTERRUPTED, OUR_FAULT
+from ..execution.terminal import columns, say, wrapped
 from ..runtime.errors import InputError, correctable
 
 OUR_PACKAGES = ("mednca_pipeline", "dataset_conversion")
+EXIT_CODES = (
+    "exit codes: 0 done; 1 a fault of mednca_pipeline; 2 a fault of the input or the environment; 130 interrupted"
+)
 
 
 def command_parser(name: str, description: str, examples: str) -> argparse.ArgumentParser:
     """A parser with the options of every command (--root, --quiet, --debug) and its examples below the help."""
     parser = argparse.ArgumentParser(
         prog=name,
-        description=description,
-        epilog=f"examples:\n{examples}\n\nexit codes: 0 done; 1 a fault of mednca_pipeline; 2 a fault of the input or "
-        "the environment; 130 interrupted",
+        description=wrapped(description, _help_width(), indent=""),
+        epilog=f"examples:\n{_fitting(examples)}\n\n{wrapped(EXIT_CODES, _help_width())}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
@@ -69,4 +72,26 @@ def run_command(
 def print_error(error: BaseException, message: str, with_traceback: bool) -> None:
     if with_traceback:
         traceback.print_exception(error)
-    print(f"error: {message}", file=sys.stderr)
+    say(f"error: {message}", sys.stderr)
+
+
+def _help_width() -> int:
+    return columns() or 80
+
+
+def _fitting(examples: str) -> str:
+    """Examples ("command      what it does") with what they do on a line below where both are too long for one."""
+    lines = []
+    for line in examples.split("\n"):
+        command, _, meaning = line.strip().partition("   ")
+        short = f"  {command}   {meaning.strip()}"
+        if len(line) <= _help_width() or not meaning:
+            lines.append(wrapped(line, _help_width(), indent="    "))
+        elif len(short) <= _help_width():
+            lines.append(short)
+        else:
+            lines += [
+                wrapped(f"  {command}", _help_width(), "    "),
+                wrapped(f"      {meaning.strip()}", _help_width(), ""),
+            ]
+    return "\n".join(lines)

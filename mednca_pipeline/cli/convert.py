@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dataset_conversion import CONVERTERS
 
+from ..execution.terminal import say, shown
 from .common import command_parser, run_command
 
 if TYPE_CHECKING:
@@ -78,10 +79,10 @@ def _convert(arguments: argparse.Namespace) -> None:
         write_dataset(conversion, folder, step)
     if not arguments.quiet:
         for note in conversion.notes:
-            print(f"note: {note}")
+            say(f"note: {note}")
         training = sum(case.label is not None for case in conversion.cases)
-        print(f"Wrote {folder}: {training} training and {len(conversion.cases) - training} test cases.")
-        print(f"Next: mednca_plan_and_preprocess -d {arguments.d}")
+        say(f"Wrote {shown(folder)}: {training} training and {len(conversion.cases) - training} test cases.")
+        say(f"Next: mednca_plan_and_preprocess -d {arguments.d}")
 
 
 def _options(arguments: argparse.Namespace) -> "Options":

@@ -5,6 +5,7 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ..execution.terminal import say, shown
 from ..models.registry import COMPARED, MODELS
 from .common import DONE, INPUT_FAULT, OUR_FAULT, add_cluster, command_parser, run_command
 
@@ -65,6 +66,7 @@ def _crossvalidate(arguments: argparse.Namespace) -> int:
     from ..results.fold_folder import fold_name
     from ..runtime.errors import InputError
     from ..workspace import open_workspace
+    from .fold_bars import FoldBars
 
     named = [fold_name(fold) for fold in arguments.folds or ()]
     folds = tuple(fold for fold in named if isinstance(fold, int))
@@ -87,40 +89,47 @@ def _crossvalidate(arguments: argparse.Namespace) -> int:
         ensemble=arguments.ensemble,
         command=" ".join(arguments.command),
     )
-    result = crossvalidate(open_workspace(arguments.root), options, partial(_report, quiet=arguments.quiet))
+    with FoldBars(arguments.quiet) as bars:
+        report = partial(_report, quiet=arguments.quiet)
+        result = crossvalidate(open_workspace(arguments.root), options, report, bars)
     return _conclude(result, arguments.quiet)
 
 
 def _report(job: "FoldJob", outcome: "JobOutcome", quiet: bool) -> None:
     if outcome.state == "failed":
-        print(f"failed: {job.name}: {outcome.error}", file=sys.stderr)
+        say(f"failed: {job.name}: {outcome.error}", sys.stderr)
     elif not quiet:
-        print(f"{job.name}: done in {outcome.minutes:.1f} min", flush=True)
+        say(f"{job.name}: done in {outcome.minutes:.1f} min")
 
 
 def _conclude(result: "CrossvalResult", quiet: bool) -> int:
     if result.files and not quiet:
         _print_tables(result)
     for name, reason in result.failed.items():
-        print(f"failed: {name}: {reason}", file=sys.stderr)
+        say(f"failed: {name}: {reason}", sys.stderr)
     if not result.failed:
         return DONE
-    print(f"{len(result.failed)} failed; the same command tries again what is missing.", file=sys.stderr)
+    say(f"{len(result.failed)} failed; the same command tries again what is missing.", sys.stderr)
     return OUR_FAULT if result.ours else INPUT_FAULT
 
 
 def _print_tables(result: "CrossvalResult") -> None:
     from rich.console import Console
+    from rich.table import Table
 
     from ..crossval.comparison import compare
+    from .fitting import print_table
     from .tables import comparison_table
 
     console = Console()
     comparison = compare(result.models)
-    console.print(comparison_table(comparison))
+    for table in comparison_table(comparison).renderables:
+        assert isinstance(table, Table)
+        print_table(console, table)
     for note in comparison.notes:
         console.print(f"note: {note}", style="yellow", highlight=False, markup=False)
-    console.print("\n".join(str(file) for file in result.files), highlight=False, markup=False, soft_wrap=True)
+    for file in result.files:
+        say(shown(file))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..execution.terminal import say, shown
 from ..models.registry import MODELS
 from .common import DONE, INPUT_FAULT, OUR_FAULT, add_cluster, command_parser, run_command
 
@@ -38,6 +39,8 @@ def main(argv: list[str] | None = None) -> int:
     add("-d", metavar="DATASET", help="trained dataset, such as 4 (default: the only one)")
     add(
         "-m",
+        "--model",
+        dest="m",
         nargs="+",
         default=["mednca"],
         metavar="MODEL",
@@ -92,7 +95,7 @@ def _predict(arguments: argparse.Namespace) -> int:
     cases, notes = find_inputs(source, len(channels), arguments.series)
     check_output_folder(source, cases, out)
     for note in [] if arguments.quiet else notes:
-        print(f"note: {note}")
+        say(f"note: {note}")
     counted = counting("Predicting", len(cases), arguments.quiet)
     with counted as step, open_executor(arguments.np, arguments.cluster) as executor:
         predicted = predict_inputs(settings, cases, out, executor, arguments.overwrite, step)
@@ -139,13 +142,13 @@ def _conclude(predicted: "Predicted", out: Path, quiet: bool) -> int:
 
     if not quiet:
         kept = f", {len(predicted.kept)} kept from before (--overwrite makes them again)" if predicted.kept else ""
-        print(f"{len(predicted.written)} predicted{kept}. Labels and quality.csv are in {out}.")
+        say(f"{len(predicted.written)} predicted{kept}. Labels and quality.csv are in {shown(out)}.")
     for name, error in predicted.failures.items():
         message = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error} (a fault of ours)"
-        print(f"failed: {name}: {message}", file=sys.stderr)
+        say(f"failed: {name}: {message}", sys.stderr)
     if not predicted.failures:
         return DONE
-    print(f"{len(predicted.failures)} of the inputs could not be predicted; the others are done.", file=sys.stderr)
+    say(f"{len(predicted.failures)} of the inputs could not be predicted; the others are done.", sys.stderr)
     ours = any(not isinstance(error, InputError) for error in predicted.failures.values())
     return OUR_FAULT if ours else INPUT_FAULT
 
