@@ -21,6 +21,7 @@ def command_parser(name: str, description: str, examples: str) -> argparse.Argum
     """A parser with the options of every command (--root, --quiet, --debug) and its examples below the help."""
     parser = argparse.ArgumentParser(
         prog=name,
+        usage=None if _help_width() >= 60 else "%(prog)s [options]",  # argparse breaks its usage at no word
         description=wrapped(description, _help_width(), indent=""),
         epilog=f"examples:\n{_fitting(examples)}\n\n{wrapped(EXIT_CODES, _help_width())}",
         formatter_class=argparse.RawDescriptionHelpFormatter,

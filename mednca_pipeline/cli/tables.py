@@ -51,7 +51,7 @@ def summary_table(summary: Summary) -> Table:
     table.add_column("class")
     tolerance = f"{units.nsd_tolerance:g} {units.distance}"
     for title in ("Dice", f"HD95 ({units.distance})", f"NSD at {tolerance}"):
-        table.add_column(title, justify="right")
+        table.add_column(title, justify="right", no_wrap=True)
     for name, mean in summary.mean.items():
         sd = summary.sd[name]
         table.add_row(

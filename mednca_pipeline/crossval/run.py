@@ -97,8 +97,9 @@ def crossvalidate(
     """Trains the folds that are not finished, then writes postprocessing.json per model and comparison.*.
 
     First the models whose number of iterations is not known yet are timed, each on its first missing fold; then all
-    missing folds are trained. on_end: called after each job. watch: hears how far they are. Raises InputError for a fold, model or configuration that
-    does not exist, and KeyboardInterrupt when stopped; what is trained by then stays, and the next call goes on.
+    missing folds are trained. on_end: called after each job. watch: hears how far they are. Raises InputError for a
+    fold, model or configuration that does not exist, and KeyboardInterrupt when stopped; what is trained by then stays,
+    and the next call goes on.
     """
     dataset = workspace.resolve(options.dataset)
     plans = read_plans(workspace.plans_file(dataset))

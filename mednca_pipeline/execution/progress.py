@@ -49,8 +49,11 @@ class Lines:
     def due(self) -> bool:
         if not self._wanted or time.monotonic() - self._last < INTERVAL_S:
             return False
-        self._last = time.monotonic()
+        self.said()
         return True
+
+    def said(self) -> None:
+        self._last = time.monotonic()
 
 
 @contextmanager

@@ -43,6 +43,7 @@ class EpochPrinter:
         self._told = self._bar.status = told(state.rows[-1])
         if state.iteration == state.iterations and not self._bar.console.is_terminal:
             self._say(state.iteration)
+            self._lines.said()
 
     def _say(self, done: int) -> None:
         if not self._quiet:
