@@ -17,14 +17,24 @@ EXIT_CODES = (
 )
 
 
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Names what an option takes once: "-m, --model MODEL"."""
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        if not action.option_strings or action.nargs == 0:
+            return super()._format_action_invocation(action)
+        taken = self._format_args(action, self._get_default_metavar_for_optional(action))
+        return f"{', '.join(action.option_strings)} {taken}"
+
+
 def command_parser(name: str, description: str, examples: str) -> argparse.ArgumentParser:
     """A parser with the options of every command (--root, --quiet, --debug) and its examples below the help."""
     parser = argparse.ArgumentParser(
         prog=name,
-        usage=None if _help_width() >= 60 else "%(prog)s [options]",  # argparse breaks its usage at no word
+        usage=None if _help_width() >= 70 else "%(prog)s [options]",  # argparse breaks its usage at no word
         description=wrapped(description, _help_width(), indent=""),
         epilog=f"examples:\n{_fitting(examples)}\n\n{wrapped(EXIT_CODES, _help_width())}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Help,
     )
     parser.add_argument(
         "--root",

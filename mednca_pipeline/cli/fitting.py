@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
@@ -12,14 +13,25 @@ from ..execution.terminal import wrapped
 
 def print_table(console: Console, table: Table, below: int = 0) -> None:
     """Prints a table, or its rows as paragraphs where the console is narrower than it needs, or than `below`."""
-    needed = Measurement.get(console, console.options.update(max_width=10_000), table).minimum
-    if console.width >= max(needed, below):
+    if console.width >= max(_needed(console, table), below):
         console.print(table)
         return
     if table.title:
         console.print(_plain(table.title))
     for paragraph in _paragraphs(table):
         console.print(Text(wrapped(paragraph, console.width)))
+
+
+def _needed(console: Console, table: Table) -> int:
+    """Columns in which no word is broken and nothing of the columns that must not wrap is lost."""
+    whole = Measurement.get(console, console.options.update(max_width=10_000), table).maximum
+    spare = 0
+    for column in table.columns:
+        texts = [_plain(column.header), *map(_plain, column.cells)]
+        widest = max(cell_len(line) for text in texts for line in text.split("\n"))
+        word = max((cell_len(word) for text in texts for word in text.split()), default=0)
+        spare += 0 if column.no_wrap else widest - word
+    return whole - spare
 
 
 def _paragraphs(table: Table) -> Iterator[str]:

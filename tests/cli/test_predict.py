@@ -297,3 +297,16 @@ def test_numbered_images_without_suffixes_are_cases(workspace, tmp_path, capsys)
     assert predict(workspace, tmp_path / "in", tmp_path / "out") == 0
     assert set(rows(tmp_path / "out")) == {f"scan_000{number}.nii.gz" for number in range(3)}
     assert "note: 3 images differ in their last four digits" in capsys.readouterr().out
+
+
+def test_model_is_also_named_in_full_and_no_line_is_wider_than_the_terminal(workspace, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.chdir(tmp_path)
+    for number in range(3):
+        write_image(tmp_path / "in" / f"scan_000{number}.nii.gz", make_image(number))
+    (tmp_path / "in" / "bad.nii.gz").write_bytes(b"nothing")
+    for name in ("mednca", "mednca_2d"):
+        assert predict(workspace, "in", f"out_{name}", "--model", name) == 2
+    out, err = capsys.readouterr()
+    assert "3 predicted" in out and "failed: bad" in err
+    assert [line for line in (*out.splitlines(), *err.splitlines()) if len(line) > 80] == []
