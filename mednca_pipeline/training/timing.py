@@ -28,7 +28,6 @@ from .watch import SILENT, Watch
 from .workers import BatchSource
 
 log = logging.getLogger(__name__)
-FEWEST_TIMED = 3
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ def _iteration(job: Job, trial: TrainingState, most_s: float, watch: Watch) -> t
     """(seconds of an iteration, number that was timed); the first ones are not counted."""
     began, warm, timed, timed_s = time.perf_counter(), N_WARMUP, 0, 0.0
     with BatchSource(job.recipe, 0, job.workers) as batches:
-        while timed < N_TIMED and (timed < FEWEST_TIMED or timed_s < most_s):
+        while not timed or (timed < N_TIMED and timed_s < most_s):
             started = time.perf_counter()
             generator = mask_generator(job.recipe, trial.iteration, job.device)
             batch = next(batches)

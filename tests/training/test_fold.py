@@ -98,7 +98,7 @@ def test_force_leaves_nothing_of_the_former_training(uninterrupted, root, monkey
 def test_two_trainings_never_write_into_one_fold(root, capsys):
     with FoldFolder(fold_folder(root)).only_writer():
         assert train_main(arguments(root, "--iterations", "1")) == 2
-    assert "Another process" in capsys.readouterr().err
+    assert "found another process" in capsys.readouterr().err
     assert [path.name for path in fold_folder(root).iterdir() if path.name != ".lock"] == []
 
 
