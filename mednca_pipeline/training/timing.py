@@ -1,6 +1,5 @@
 """What a training and its validation cost on this machine, measured in a few seconds and thrown away."""
 
-import logging
 import tempfile
 import time
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ from .traces import draw_curve
 from .watch import SILENT, Watch
 from .workers import BatchSource
 
-log = logging.getLogger(__name__)
+LONG_CASE_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -103,8 +102,11 @@ def _case(workspace: Workspace, job: Job, trial: TrainingState, folder: Path) ->
         case for case in load_dataset(workspace.raw_folder(plans.dataset)).training if case.name == job.fold.val[0]
     )
     assert case.label is not None  # preprocessing refuses training cases without
-    started = time.perf_counter()
-    image, reference = read_image(case.images), read_labels(case.label)
-    predicted = predictor.predict(image.array, image.spacing_mm).labels
-    evaluate_case(predicted, reference.array[0], reference.spacing_mm, plans.labels, Units(plans.spacing_known))
-    return time.perf_counter() - started
+    took_s: list[float] = []
+    while not took_s or (len(took_s) < 2 and took_s[0] < LONG_CASE_S):  # the first one also imports libraries
+        started = time.perf_counter()
+        image, reference = read_image(case.images), read_labels(case.label)
+        predicted = predictor.predict(image.array, image.spacing_mm).labels
+        evaluate_case(predicted, reference.array[0], reference.spacing_mm, plans.labels, Units(plans.spacing_known))
+        took_s.append(time.perf_counter() - started)
+    return min(took_s)
