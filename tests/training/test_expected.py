@@ -32,6 +32,7 @@ def test_a_fold_takes_its_iterations_its_epoch_ends_and_its_validation(phantom_w
 @pytest.mark.parametrize("model", ["mednca", "unet_small"])
 def test_it_is_measured_on_this_machine_in_seconds_and_leaves_nothing(phantom_workspace, model):
     workspace = open_workspace(phantom_workspace)
+    before = set(phantom_workspace.rglob("*"))
     found = expected(workspace, "Dataset001_Phantom", model, "2d")
     assert found.training_s > 0 and found.validation_s > 0 and found.device == "cpu"
-    assert not workspace.results_folder("Dataset001_Phantom").exists()
+    assert set(phantom_workspace.rglob("*")) == before
