@@ -1,5 +1,6 @@
 """Progress where there is no terminal: a line now and then."""
 
+import io
 import logging
 
 from rich.console import Console
@@ -22,7 +23,7 @@ def test_the_bar_fits_narrow_terminals():
         bar = progress.progress_bar()
         bar.add_task("Reading Dataset004_Hippocampus", total=200)
         bar.status = "loss 0.1; Dice: Anterior 0.9, Posterior 0.8"
-        console = Console(width=width, record=True, file=open("/dev/null", "w"))
+        console = Console(width=width, record=True, file=io.StringIO())
         for part in bar.get_renderables():
             console.print(part)
         shown = console.export_text()
