@@ -12,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 
 from .cli.common import command_parser, run_command
+from .execution.terminal import say, shown
 from .models.registry import COMPARED
 
 DATASET = "Dataset001_Phantom"
@@ -102,7 +103,7 @@ def _write_phantoms(folder: Path, size: DemoSize) -> None:
 
 def _command(name: str, *arguments: str) -> None:
     """Prints a command as a user would type it and runs it in this process."""
-    print(f"\n$ mednca_{name} {shlex.join(arguments)}", flush=True)
+    say(f"\n$ mednca_{name} {shlex.join(arguments)}")
     code = import_module(f".cli.{name}", __package__).main(list(arguments))
     if code:
         raise StepFailed(code)
@@ -110,7 +111,9 @@ def _command(name: str, *arguments: str) -> None:
 
 def _print_results(root: Path, predictions: Path, pictures: Path) -> None:
     from rich.console import Console
+    from rich.table import Table
 
+    from .cli.fitting import print_table
     from .cli.tables import comparison_table
     from .crossval.collect import collect_results
     from .crossval.comparison import compare
@@ -123,9 +126,11 @@ def _print_results(root: Path, predictions: Path, pictures: Path) -> None:
     cases = [case.name for case in load_dataset(workspace.raw_folder(DATASET)).training]
     splits = workspace_splits(workspace, DATASET, cases)
     print()
-    Console().print(comparison_table(compare(collect_results(results, splits))))
+    for table in comparison_table(compare(collect_results(results, splits))).renderables:
+        assert isinstance(table, Table)
+        print_table(Console(), table)
     picture = min(pictures.glob("*.png"))
-    print("(incomplete): two of the five folds are trained; mednca_crossval trains the others.\n")
+    say("(incomplete): two of the five folds are trained; mednca_crossval trains the others.\n")
     for what, path in (
         ("comparison", results / "comparison.md"),
         ("its figure", results / "comparison.png"),
@@ -135,7 +140,7 @@ def _print_results(root: Path, predictions: Path, pictures: Path) -> None:
         ("their quality", predictions / "quality.csv"),
         ("segmentation and truth", picture),
     ):
-        print(f"{what:>24}  {path}")
+        print(f"{what:>24}  {shown(path)}")
 
 
 if __name__ == "__main__":

@@ -34,6 +34,10 @@ class Workspace:
     def fingerprint_file(self, dataset: str) -> Path:
         return self.plans_folder(dataset) / "fingerprint.json"
 
+    def explained_file(self, dataset: str) -> Path:
+        """Every decision of the plans with its reason."""
+        return self.plans_folder(dataset) / "explained.md"
+
     def splits_file(self, dataset: str) -> Path:
         return self.plans_folder(dataset) / "splits.json"
 

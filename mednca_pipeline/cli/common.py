@@ -9,26 +9,39 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import TextIO
 
 from .. import __version__
 from ..execution.libraries import keep_freed_memory, log_to_terminal, wait_briefly
 from ..execution.processes import DONE, INPUT_FAULT, OUR_FAULT
 from ..execution.signals import exit_code, stopped_by_signals
+from ..execution.terminal import columns, say, wrapped
 from ..runtime.errors import InputError, correctable
-from ..runtime.printing import LINES, printable
 
 OUR_PACKAGES = ("mednca_pipeline", "dataset_conversion")
+EXIT_CODES = (
+    "exit codes: 0 done; 1 a fault of mednca_pipeline; 2 a fault of the input or the environment; 130, 143 and 129 "
+    "stopped by Ctrl-C, SIGTERM and SIGHUP"
+)
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Names what an option takes once: "-m, --model MODEL"."""
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        if not action.option_strings or action.nargs == 0:
+            return super()._format_action_invocation(action)
+        taken = self._format_args(action, self._get_default_metavar_for_optional(action))
+        return f"{', '.join(action.option_strings)} {taken}"
 
 
 def command_parser(name: str, description: str, examples: str) -> argparse.ArgumentParser:
     """A parser with the options of every command (--root, --quiet, --debug) and its examples below the help."""
     parser = argparse.ArgumentParser(
         prog=name,
-        description=description,
-        epilog=f"examples:\n{examples}\n\nexit codes: 0 done; 1 a fault of mednca_pipeline; 2 a fault of the input or "
-        "the environment; 130, 143 and 129 stopped by Ctrl-C, SIGTERM and SIGHUP",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage=None if _help_width() >= 70 else "%(prog)s [options]",  # argparse breaks its usage at no word
+        description=wrapped(description, _help_width(), indent=""),
+        epilog=f"examples:\n{_fitting(examples)}\n\n{wrapped(EXIT_CODES, _help_width())}",
+        formatter_class=_Help,
     )
     parser.add_argument(
         "--root",
@@ -103,6 +116,23 @@ def print_error(error: BaseException, message: str, with_traceback: bool) -> Non
     say(f"error: {message}", sys.stderr)
 
 
-def say(message: str, file: TextIO | None = None) -> None:
-    """Prints a message, in which names of files and cases are made printable."""
-    print(printable(message, keep=LINES), file=file)
+def _help_width() -> int:
+    return columns() or 80
+
+
+def _fitting(examples: str) -> str:
+    """Examples ("command      what it does") with what they do on a line below where both are too long for one."""
+    lines = []
+    for line in examples.split("\n"):
+        command, _, meaning = line.strip().partition("   ")
+        short = f"  {command}   {meaning.strip()}"
+        if len(line) <= _help_width() or not meaning:
+            lines.append(wrapped(line, _help_width(), indent="    "))
+        elif len(short) <= _help_width():
+            lines.append(short)
+        else:
+            lines += [
+                wrapped(f"  {command}", _help_width(), "    "),
+                wrapped(f"      {meaning.strip()}", _help_width(), ""),
+            ]
+    return "\n".join(lines)

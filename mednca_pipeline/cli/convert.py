@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from dataset_conversion import CONVERTERS
 
-from .common import check_there, command_parser, run_command, say
+from ..execution.terminal import say, shown
+from .common import check_there, command_parser, run_command
 
 if TYPE_CHECKING:
     from dataset_conversion.conversion import Options
@@ -84,8 +85,8 @@ def _convert(arguments: argparse.Namespace) -> None:
         for note in conversion.notes:
             say(f"note: {note}")
         training = sum(case.label is not None for case in conversion.cases)
-        print(f"Wrote {folder}: {training} training and {len(conversion.cases) - training} test cases.")
-        print(f"Next: mednca_plan_and_preprocess -d {arguments.d}")
+        say(f"Wrote {shown(folder)}: {training} training and {len(conversion.cases) - training} test cases.")
+        say(f"Next: mednca_plan_and_preprocess -d {arguments.d}")
 
 
 def _options(arguments: argparse.Namespace) -> "Options":

@@ -5,8 +5,9 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ..execution.terminal import say, shown
 from ..models.registry import COMPARED, MODELS
-from .common import DONE, INPUT_FAULT, OUR_FAULT, add_cluster, command_parser, run_command, say
+from .common import DONE, INPUT_FAULT, OUR_FAULT, add_cluster, command_parser, run_command
 
 if TYPE_CHECKING:
     from ..crossval.jobs import FoldJob, JobOutcome
@@ -66,6 +67,7 @@ def _crossvalidate(arguments: argparse.Namespace) -> int:
     from ..runtime.errors import InputError
     from ..training.schedule import parse_budget
     from ..workspace import open_workspace
+    from .fold_bars import FoldBars
 
     named = [fold_name(fold) for fold in arguments.folds or ()]
     folds = tuple(fold for fold in named if isinstance(fold, int))
@@ -97,7 +99,9 @@ def _crossvalidate(arguments: argparse.Namespace) -> int:
         ensemble=arguments.ensemble,
         command=" ".join(arguments.command),
     )
-    result = crossvalidate(workspace, options, partial(_report, quiet=arguments.quiet))
+    with FoldBars(arguments.quiet) as bars:
+        report = partial(_report, quiet=arguments.quiet)
+        result = crossvalidate(workspace, options, report, bars)
     return _conclude(result, arguments.quiet)
 
 
@@ -105,7 +109,7 @@ def _report(job: "FoldJob", outcome: "JobOutcome", quiet: bool) -> None:
     if outcome.state == "failed":
         say(f"failed: {job.name}: {outcome.error}", sys.stderr)
     elif not quiet:
-        print(f"{job.name}: done in {outcome.minutes:.1f} min", flush=True)
+        say(f"{job.name}: done in {outcome.minutes:.1f} min")
 
 
 def _conclude(result: "CrossvalResult", quiet: bool) -> int:
@@ -115,24 +119,30 @@ def _conclude(result: "CrossvalResult", quiet: bool) -> int:
         say(f"failed: {name}: {reason}", sys.stderr)
     if not result.failed:
         return DONE
-    print(f"{len(result.failed)} failed; the same command tries again what is missing.", file=sys.stderr)
+    say(f"{len(result.failed)} failed; the same command tries again what is missing.", sys.stderr)
     return OUR_FAULT if result.ours else INPUT_FAULT
 
 
 def _print_tables(result: "CrossvalResult") -> None:
     from rich.console import Console
+    from rich.table import Table
 
     from ..crossval.comparison import compare
-    from ..runtime.printing import printable
     from .findings import plain
+    from .fitting import print_table
     from .tables import comparison_table
 
     console = Console()
     comparison = compare(result.models)
-    console.print(comparison_table(comparison))
+    for table in comparison_table(comparison).renderables:
+        if isinstance(table, Table):
+            print_table(console, table)
+        else:
+            console.print(table)
     for note in comparison.notes:
         console.print(plain(f"note: {note}"), style="yellow")
-    console.print("\n".join(printable(file) for file in result.files), highlight=False, markup=False, soft_wrap=True)
+    for file in result.files:
+        say(shown(file))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .common import DONE, INPUT_FAULT, add_cluster, check_own_json, check_there, command_parser, run_command, say
+from ..execution.terminal import say, shown
+from .common import DONE, INPUT_FAULT, add_cluster, check_own_json, check_there, command_parser, run_command
 
 if TYPE_CHECKING:
     from ..results.summary import Summary
@@ -24,14 +25,17 @@ def main(argv: list[str] | None = None) -> int:
     parser = command_parser(
         "mednca_evaluate",
         "Compares every prediction with the label file of the same name, in the geometry of the files, and writes "
-        "Dice, HD95, NSD and volumes to summary.json. The entry policy of that file says how empty masks count in the "
-        "means; mean_nnunet leaves out what is undefined, as nnU-Net does. Predictions of some of the label files are "
-        "enough.",
+        "Dice, HD95, NSD and volumes to summary.json and, the lowest Dice first, to cases.csv. The folder worst has "
+        "pictures of the five worst cases. The entry policy of summary.json says how empty masks count in the means; "
+        "mean_nnunet leaves out what is undefined, as nnU-Net does. Predictions of some of the label files are enough.",
         EXAMPLES,
     )
     add = parser.add_argument
     add("-p", required=True, metavar="PREDICTIONS", help="folder of predicted label files")
     add("-l", required=True, metavar="LABELS", help="folder of reference label files")
+    add(
+        "-i", metavar="IMAGES", help="folder of the images, on which the worst cases are drawn (default: beside LABELS)"
+    )
     add("-d", metavar="DATASET", help="dataset that names the classes, such as 4")
     add("-o", metavar="FILE", help="output file (default: summary.json in PREDICTIONS)")
     add("-np", type=int, default=0, metavar="N", help="number of worker processes (default: 0)")
@@ -50,36 +54,62 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     predictions, references = (Path(text).expanduser().absolute() for text in (arguments.p, arguments.l))
     check_there("-p", predictions, "a folder of predicted label files")
     check_there("-l", references, "a folder of reference label files")
-    file = Path(arguments.o).expanduser() if arguments.o else predictions / "summary.json"
+    file = Path(arguments.o).expanduser().absolute() if arguments.o else predictions / "summary.json"
     check_own_json("-o", file, {"cases", "policy"})
 
     from ..evaluation.metrics import Units  # slow from here on, and what can be said at once is said
     from ..evaluation.summary import evaluate_folder
     from ..execution.executors import open_executor
-    from ..execution.progress import progress_bar
+    from ..execution.progress import counting_up
     from ..results.summary import write_summary
 
     labels, spacing_known = _labels(arguments, predictions, references)
     units = Units(spacing_known, arguments.tolerance)
-    with progress_bar(arguments.quiet) as bar, open_executor(arguments.np, arguments.cluster) as executor:
-        task = bar.add_task("Evaluating", total=None)
-        summary = evaluate_folder(
-            predictions,
-            references,
-            labels,
-            units,
-            executor,
-            lambda done, total: bar.update(task, completed=done, total=total),
-        )
+    counted = counting_up("Evaluating", arguments.quiet)
+    with counted as update, open_executor(arguments.np, arguments.cluster) as executor:
+        summary = evaluate_folder(predictions, references, labels, units, executor, update)
     write_summary(file, summary)
-    return _conclude(summary, file, arguments.quiet)
+    images = Path(arguments.i).expanduser().absolute() if arguments.i else None
+    drawn = _write_cases(summary, file, (predictions, references, images), labels)
+    return _conclude(summary, file, drawn, arguments.quiet)
+
+
+def _write_cases(
+    summary: "Summary", file: Path, folders: tuple[Path, Path, Path | None], labels: "Labels"
+) -> Path | None:
+    """Writes cases.csv and the pictures of the worst cases beside summary.json. Returns the folder of the pictures.
+
+    folders: of predictions, references and images; without images those of a dataset (imagesTr beside labelsTr).
+    """
+    from ..evaluation.overlays import Picture, read_picture
+    from ..evaluation.summary import label_files
+    from ..evaluation.worst import draw_worst, write_cases
+    from ..inference.inputs import image_finder
+    from ..runtime.images import read_header
+
+    predicted, true, images = label_files(folders[0]), label_files(folders[1]), folders[2]
+    beside = folders[1].with_name(folders[1].name.replace("labels", "images", 1))
+    if images is None and beside != folders[1] and beside.is_dir():
+        images = beside
+
+    find = image_finder(images) if images else None
+
+    def picture_of(case: str) -> Picture:
+        files = {"prediction": predicted[case], "reference": true[case]}
+        return read_picture(case, find(case) if find else (), files, labels)
+
+    if not summary.cases:
+        return None
+    first = read_header(true[next(iter(summary.cases))])
+    write_cases(file.with_name("cases.csv"), summary, first.geometry.ndim)
+    folder = file.with_name("worst")
+    return folder if draw_worst(summary, folder, picture_of) else None
 
 
 def _labels(arguments: argparse.Namespace, predictions: Path, references: Path) -> tuple["Labels", bool]:
     """The labels, and whether distances are in mm: of -d, of a dataset.json beside the labels, or as found."""
     from ..evaluation.summary import found_labels, have_spacing
-    from ..runtime.files import read_json
-    from ..runtime.labels import Labels
+    from .labels import described_beside
 
     if arguments.d:
         from ..datasets.dataset import load_dataset
@@ -88,37 +118,27 @@ def _labels(arguments: argparse.Namespace, predictions: Path, references: Path) 
         workspace = open_workspace(arguments.root)
         dataset = load_dataset(workspace.raw_folder(workspace.resolve(arguments.d)))
         return dataset.labels, dataset.spacing_known
-    for folder in (references, references.resolve().parent):
-        if (folder / "dataset.json").is_file():
-            described = read_json(file := folder / "dataset.json")
-            labels = Labels.from_dataset_json(described.get("labels"), described.get("regions_class_order"), file)
-            return labels, bool(described.get("spacing_known", have_spacing(references)))
+    if beside := described_beside(references):
+        labels, described = beside
+        return labels, bool(described.get("spacing_known", have_spacing(references)))
     if not arguments.quiet:
-        print("note: no -d and no dataset.json beside the labels: classes are the values found in the files")
+        say("note: no -d and no dataset.json beside the labels: classes are the values found in the files")
     return found_labels(references, predictions), have_spacing(references)
 
 
-def _labels_of(file: Path, spacing_known: bool) -> tuple["Labels", bool]:
-    from ..runtime.errors import InputError
-    from ..runtime.files import read_json
-    from ..runtime.labels import Labels
-
-    content = read_json(file)
-    if not isinstance(content, dict):
-        raise InputError(file, "an object with labels", f"{content!r:.80}")
-    labels = Labels.from_dataset_json(content.get("labels"), content.get("regions_class_order"), file)
-    return labels, bool(content.get("spacing_known", spacing_known))
-
-
-def _conclude(summary: "Summary", file: Path, quiet: bool) -> int:
+def _conclude(summary: "Summary", file: Path, drawn: Path | None, quiet: bool) -> int:
     from rich.console import Console
 
+    from ..evaluation.worst import worst_lines
     from ..runtime.listing import listed
+    from .fitting import print_table
     from .tables import summary_table
 
     if not quiet:
-        Console().print(summary_table(summary))
-        say(f"Written: {file}")
+        print_table(Console(), summary_table(summary))
+        for line in worst_lines(summary, drawn):
+            say(line)
+        say(f"Written: {shown(file)} and cases.csv beside it")
         if found := summary.missing:
             done = len(summary.cases) + len(summary.failed or {})
             of = f"{done} of {done + len(found)} label files have a prediction"

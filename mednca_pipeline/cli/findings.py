@@ -3,18 +3,19 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ..execution.terminal import say, wide_console
 from ..runtime.printing import printable
+from .fitting import print_table
 
 if TYPE_CHECKING:
     from ..datasets.dataset import Dataset
     from ..datasets.findings import Finding, Report
 
+NARROW = 100  # columns below which sentences do not fit beside each other
 _STYLES = {"fatal": "bold red", "warning": "yellow", "note": "dim"}
-_WIDTH = 160  # columns where the output is no terminal
 
 
 def plain(text: object) -> Text:
@@ -22,23 +23,18 @@ def plain(text: object) -> Text:
     return Text(printable(text, keep="\n"))
 
 
-def print_report(dataset: "Dataset", report: "Report", quiet: bool = False) -> None:
-    """Prints notes, the table of findings (quiet: without notes) and a line that counts them."""
+def print_report(dataset: "Dataset", report: "Report", quiet: bool = False, brief: bool = False) -> None:
+    """Prints the dataset's notes, the table of findings (quiet, brief: without notes) and a line that counts them."""
     console = wide_console()
-    shown = [finding for finding in report.findings if not (quiet and finding.severity == "note")]
+    found = [finding for finding in report.findings if not ((quiet or brief) and finding.severity == "note")]
     if not quiet:
         for note in dataset.notes:
-            console.print(plain(f"note: {note}"))
-    if shown:
-        console.print(_table(dataset, shown))
-    if shown or not quiet:
-        console.print(plain(_summary(dataset, report)))
-
-
-def wide_console() -> Console:
-    """For tables with sentences: as wide as the terminal, and wide enough where the output is none."""
-    console = Console()
-    return console if console.is_terminal else Console(width=_WIDTH)
+            say(f"note: {note}")
+    if found:
+        print_table(console, _table(dataset, found), NARROW)
+    if found or not quiet:
+        more = " mednca_check shows the notes." if brief and report.count("note") else ""
+        say(f"{_summary(dataset, report)}{more}")
 
 
 def _table(dataset: "Dataset", findings: "list[Finding]") -> Table:

@@ -2,21 +2,28 @@
 
 import argparse
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..execution.progress import counting_up
+from ..execution.terminal import shown, wide_console
 from .common import DONE, INPUT_FAULT, add_cluster, command_parser, print_error, run_command
+from .findings import NARROW
+from .fitting import print_table
+from .plan_summary import next_lines, print_summary, start_config, summary_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from concurrent.futures import Executor
 
     from ..datasets.dataset import Dataset
     from ..planning.run import Planned, PlanOptions
-    from ..plans.plans import ConfigPlan, Plans
+    from ..plans.plans import Plans
+    from ..training.expected import Expected
     from ..workspace import Workspace
 
 EXAMPLES = """\
   mednca_plan_and_preprocess -d 4                      everything the dataset needs before training
+  mednca_plan_and_preprocess -d 4 --explain            also every decision with its reason
   mednca_plan_and_preprocess -d 4 5 --config 2d        two datasets, slices only
   mednca_plan_and_preprocess -d 4 --memory 2GB         patches and batches for a smaller machine
   mednca_plan_and_preprocess -d 4 --groups patients.csv    cases of one patient share a fold
@@ -31,6 +38,14 @@ FLAG_HELP = {
     "position": "yes or no: whether networks see where in the image a voxel lies. Choose no for models that will see "
     "scans of another field of view",
 }
+
+
+@dataclass(frozen=True)
+class Shows:
+    """What is printed of a dataset."""
+
+    quiet: bool
+    explain: bool
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -66,6 +81,7 @@ def main(argv: list[str] | None = None) -> int:
         help="CSV or JSON file that names the patient of each case; the cases of a patient share a fold",
     )
     add("--force", action="store_true", help="repeat everything and forget earlier choices")
+    add("--explain", action="store_true", help="print every decision with its reason")
     for flag, text in FLAG_HELP.items():
         add(f"--{flag}", nargs="+", metavar="X", help=text)
     return run_command(parser, _plan_and_preprocess, argv)
@@ -87,11 +103,11 @@ def _plan_and_preprocess(arguments: argparse.Namespace) -> int:
     options = _options(arguments)
     workers = min(8, cores()) if arguments.np is None else arguments.np
     datasets = [load_dataset(workspace.raw_folder(name)) for name in names]
-    worked = True
+    worked, shows = True, Shows(arguments.quiet, arguments.explain)
     for dataset in datasets:  # what is wrong with one does not stop the others
         try:
             with open_executor(workers, arguments.cluster) as executor:  # one whose workers were killed serves no other
-                worked &= _one_dataset(workspace, dataset, options, executor, arguments.quiet)
+                worked &= _one_dataset(workspace, dataset, options, executor, shows)
         except InputError as error:
             print_error(error, str(error), arguments.debug)
             worked = False
@@ -116,7 +132,7 @@ def _options(arguments: argparse.Namespace) -> "PlanOptions":
 
 
 def _one_dataset(
-    workspace: "Workspace", dataset: "Dataset", options: "PlanOptions", executor: "Executor | None", quiet: bool
+    workspace: "Workspace", dataset: "Dataset", options: "PlanOptions", executor: "Executor | None", shows: "Shows"
 ) -> bool:
     """Whether the dataset could be planned: its check found nothing fatal."""
     from ..execution.progress import counting
@@ -124,29 +140,48 @@ def _one_dataset(
     from ..preprocessing.run import Target, preprocess_dataset
     from .findings import print_report
 
-    with counting(f"Reading {dataset.name}", len(dataset.training) + len(dataset.test), quiet) as step:
+    with counting(f"Reading {dataset.name}", len(dataset.training) + len(dataset.test), shows.quiet) as step:
         planned = plan_dataset(workspace, dataset, options, executor, step)
     if planned.report is not None:
-        print_report(dataset, planned.report, quiet)
-    plans = planned.plans
-    if plans is None:
+        print_report(dataset, planned.report, shows.quiet, brief=True)
+    if planned.plans is None:
         return False
-    if not quiet:
-        _print_plans(workspace, plans, planned)
+    if shows.explain and not shows.quiet:
+        _print_decisions(planned.plans)
+    stored = []
     for config in planned.configs:
         folder = workspace.preprocessed_folder(dataset.name, config)
-        with counting(f"Preprocessing {config}", len(dataset.training), quiet) as step:
-            target = Target.planned(plans, config, folder)
+        with counting(f"Preprocessing {config}", len(dataset.training), shows.quiet) as step:
+            target = Target.planned(planned.plans, config, folder)
             done = preprocess_dataset(dataset, target, executor, progress=step, force=options.force)
-        if not quiet:
-            print(f"Preprocessed {config}: {len(done.written)} cases, {len(done.skipped)} were finished; in {folder}")
+        stored.append(f"{config} {len(done.written)} cases, {len(done.skipped)} were finished")
+    if not shows.quiet:
+        files = workspace.splits_file(dataset.name), workspace.explained_file(dataset.name)
+        where = shown(workspace.preprocessed_folder(dataset.name, ""))
+        print_summary(summary_lines(dataset, planned, files, f"{'; '.join(stored)}: {where}"))
+        print_summary(next_lines(dataset.name, planned, _times(workspace, planned)))
     return True
 
 
-def _print_plans(workspace: "Workspace", plans: "Plans", planned: "Planned") -> None:
+def _times(workspace: "Workspace", planned: "Planned") -> "list[Expected]":
+    """How long each model that a cross-validation compares takes here, the one to start with first."""
+    from ..models.registry import COMPARED
+    from ..training.expected import expected
+
+    assert planned.plans is not None
+    config = start_config(planned)
+    with counting_up("Timing", quiet=False) as update:
+        times = []
+        for done, model in enumerate(COMPARED):
+            update(done, len(COMPARED))
+            times.append(expected(workspace, planned.plans.dataset, model, config))
+    return times
+
+
+def _print_decisions(plans: "Plans") -> None:
     from rich.table import Table
 
-    from .findings import plain, wide_console
+    from .findings import plain
 
     console = wide_console()
     table = Table(title=plain(f"Plans of {plans.dataset}"))
@@ -160,34 +195,7 @@ def _print_plans(workspace: "Workspace", plans: "Plans", planned: "Planned") -> 
         cells = (decision.config if decision.config != previous else "", decision.name, value, decision.because)
         table.add_row(*(plain(cell) for cell in cells))
         previous = decision.config
-    console.print(table)
-    sizes = ", ".join(str(len(fold.val)) for fold in planned.folds)
-    notes = [
-        *planned.notes,
-        f"{len(planned.folds)} folds with {sizes} validation cases: {workspace.splits_file(plans.dataset)}",
-        *_expected_minutes([plans.config(name) for name in planned.configs]),
-    ]
-    for note in notes:
-        console.print(plain(note))
-
-
-def _expected_minutes(configs: "Sequence[ConfigPlan]") -> list[str]:
-    """The schedule is a time, so it is what training takes on any machine; slower ones do fewer iterations in it."""
-    from ..device import choose_device
-    from ..models.registry import MODELS
-
-    device = choose_device().type
-    place = f"on this machine's {device.upper()}"
-    schedule = "cuda" if device == "cuda" else "cpu"  # MPS trains by the CPU's
-    lines = []
-    for config in configs:
-        minutes = ", ".join(f"{model} {config.model(model).training.minutes[schedule]:g}" for model in MODELS)
-        lines.append(f"Expected minutes per fold {place}, configuration {config.name}: {minutes}.")
-    return [
-        *lines,
-        "That is the plan's schedule: training fits its iterations to this time, and validation comes on top; --budget "
-        "of mednca_train sets another.",
-    ]
+    print_table(console, table, NARROW)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..execution.terminal import say, shown
 from ..models.registry import MODELS
-from .common import DONE, INPUT_FAULT, OUR_FAULT, add_cluster, check_own_json, command_parser, run_command, say
+from .common import DONE, INPUT_FAULT, OUR_FAULT, add_cluster, check_own_json, command_parser, run_command
 
 if TYPE_CHECKING:
     from ..inference.batch import Predicted, Settings
@@ -38,6 +39,8 @@ def main(argv: list[str] | None = None) -> int:
     add("-d", metavar="DATASET", help="trained dataset, such as 4 (default: the only one)")
     add(
         "-m",
+        "--model",
+        dest="m",
         nargs="+",
         default=["mednca"],
         metavar="MODEL",
@@ -144,24 +147,21 @@ def _settings(arguments: argparse.Namespace, trained: "list[TrainedModel]") -> "
 
 
 def _conclude(predicted: "Predicted", out: Path, quiet: bool) -> int:
-    from rich.console import Console
 
     from ..inference.flags import flag_lines
     from ..runtime.errors import InputError
-    from ..runtime.printing import printable
 
     if not quiet:
         kept = f", {len(predicted.kept)} kept from before (--overwrite makes them again)" if predicted.kept else ""
-        say(f"{len(predicted.written)} predicted{kept}. Labels and quality.csv are in {out}.")
-        console = Console(highlight=False, markup=False, emoji=False)
+        say(f"{len(predicted.written)} predicted{kept}. Labels and quality.csv are in {shown(out)}.")
         for line in flag_lines(predicted.flags, predicted.standing):
-            console.print(printable(line))
+            say(line)
     for name, error in predicted.failures.items():
         message = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error} (a fault of ours)"
         say(f"failed: {name}: {message}", sys.stderr)
     if not predicted.failures:
         return DONE
-    print(f"{len(predicted.failures)} of the inputs could not be predicted; the others are done.", file=sys.stderr)
+    say(f"{len(predicted.failures)} of the inputs could not be predicted; the others are done.", sys.stderr)
     ours = any(not isinstance(error, InputError) for error in predicted.failures.values())
     return OUR_FAULT if ours else INPUT_FAULT
 

@@ -58,7 +58,7 @@ def summary_table(summary: Summary) -> Table:
     table.add_column("class")
     tolerance = f"{units.nsd_tolerance:g} {units.distance}"
     for title in ("Dice", f"HD95 ({units.distance})", f"NSD at {tolerance}"):
-        table.add_column(title, justify="right")
+        table.add_column(title, justify="right", no_wrap=True)
     if absent:
         table.add_column("nnU-Net Dice", justify="right")
         table.caption = "Absent from both masks of a case: Dice 1 here, left out by nnU-Net."

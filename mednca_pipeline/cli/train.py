@@ -4,9 +4,11 @@ import argparse
 import sys
 from functools import partial
 
+from ..execution.terminal import say, shown
 from ..models.registry import MODELS
 from .common import check_there, command_parser, run_command
 
+CONFIGS = ("2d", "3d")
 EXAMPLES = """\
   mednca_train 4 fold0                                the plan's default model, configuration and schedule
   mednca_train 4 fold0 --budget 15min                 as many iterations as fit 15 minutes on this machine
@@ -26,9 +28,19 @@ def main(argv: list[str] | None = None) -> int:
     add = parser.add_argument
     switch = partial(add, action="store_true")
     add("dataset", help="dataset: 4, 004 or Dataset004_Hippocampus")
-    add("fold", help="fold: 0, fold0 or fold_0; all trains on every case")
-    add("--model", default="mednca", help=f"model: {', '.join(MODELS)} (default: mednca)")
-    add("--config", choices=["2d", "3d"], help="configuration (default: the plan's)")
+    add(
+        "fold",
+        nargs="+",
+        metavar="fold",
+        help="fold: 0, fold0 or fold_0; all trains on every case. 2d 0 is 0 --config 2d",
+    )
+    add(
+        "-m",
+        "--model",
+        default="mednca",
+        help=f"model: {', '.join(MODELS)} (default: mednca), or a model with its configuration, such as mednca_3d",
+    )
+    add("--config", choices=CONFIGS, help="configuration (default: the plan's)")
     length = parser.add_mutually_exclusive_group()
     length.add_argument(
         "--budget", help="training time, such as 90s, 20min or 1.5h; converted to a number of iterations"
@@ -60,11 +72,12 @@ def _train(arguments: argparse.Namespace) -> int | None:
     from ..workspace import open_workspace
 
     workspace = open_workspace(arguments.root)
+    model, config, fold = _named(arguments)
     options = TrainingOptions(
         dataset=arguments.dataset,
-        fold=fold_name(arguments.fold),
-        model=arguments.model,
-        config=arguments.config,
+        fold=fold_name(fold),
+        model=model,
+        config=config,
         budget_s=parse_budget(arguments.budget) if arguments.budget else None,
         iterations=arguments.iterations,
         device=arguments.device,
@@ -84,14 +97,37 @@ def _train(arguments: argparse.Namespace) -> int | None:
     from ..training.fold import revalidate, train_fold  # three seconds: what can be said at once is said
     from ..training.printer import EpochPrinter
 
-    if arguments.val:
-        revalidate(workspace, options)
-        return None
     with EpochPrinter(quiet=arguments.quiet) as printer:
-        folder = train_fold(workspace, options, printer.epoch, printer.case)
+        if arguments.val:
+            revalidate(workspace, options, printer)
+            return None
+        folder = train_fold(workspace, options, printer)
     if not arguments.quiet:
-        print(f"Results: {folder.path}")
+        say(f"Results: {shown(folder.path)}")
     return None
+
+
+def _named(arguments: argparse.Namespace) -> tuple[str, str | None, str]:
+    """(model, configuration, fold). nnU-Net's order, 2d 0, and the name of a model's folder, mednca_2d, are known."""
+    from ..runtime.errors import InputError
+
+    model, configs = arguments.model, [arguments.config] if arguments.config else []
+    name, _, suffix = model.rpartition("_")
+    if model not in MODELS and name in MODELS and suffix in CONFIGS:
+        model, configs = name, [*configs, suffix]
+    *before, fold = arguments.fold
+    if before:
+        typed = " ".join(arguments.fold)
+        config = before[0].partition("_")[0]  # 3d_fullres of nnU-Net
+        if len(before) > 1 or before[0] not in CONFIGS:
+            remedy = (
+                f"Type mednca_train {arguments.dataset} {fold}{f' --config {config}' if config in CONFIGS else ''}."
+            )
+            raise InputError(typed, "a fold, or 2d or 3d and a fold", typed, remedy)
+        configs.append(before[0])
+    if len(set(configs)) > 1:
+        raise InputError("the configuration", "one", " and ".join(configs), "Name it once, with --config.")
+    return model, configs[0] if configs else None, fold
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from .ensemble_folds import Ensemble, update_ensemble
 from .jobs import RUNNER, FoldJob, JobOutcome
 from .missing import Missing, find_missing
 from .run_jobs import Where, run_jobs
+from .watching import SILENT, CrossvalWatch
 
 log = logging.getLogger(__name__)
 
@@ -88,13 +89,17 @@ class CrossvalResult:
 
 
 def crossvalidate(
-    workspace: Workspace, options: CrossvalOptions, on_end: OnEnd = lambda job, outcome: None
+    workspace: Workspace,
+    options: CrossvalOptions,
+    on_end: OnEnd = lambda job, outcome: None,
+    watch: CrossvalWatch = SILENT,
 ) -> CrossvalResult:
     """Trains the folds that are not finished, then writes postprocessing.json per model and comparison.*.
 
     First the models whose number of iterations is not known yet are timed, each on its first missing fold; then all
-    missing folds are trained. on_end: called after each job. Raises InputError for a fold, model or configuration that
-    does not exist, and KeyboardInterrupt when stopped; what is trained by then stays, and the next call goes on.
+    missing folds are trained. on_end: called after each job. watch: hears how far they are. Raises InputError for a
+    fold, model or configuration that does not exist, and KeyboardInterrupt when stopped; what is trained by then stays,
+    and the next call goes on.
     """
     dataset = workspace.resolve(options.dataset)
     plans = read_plans(workspace.plans_file(dataset))
@@ -111,7 +116,7 @@ def crossvalidate(
             missing.append(find_missing(workspace, plans, splits, replace(template, model=model), folds))
         except InputError as error:
             result.failed[f"{model}_{config}"] = str(error)
-    counts = _timed(missing, options, result, on_end)
+    counts = _timed(missing, options, result, on_end, watch)
 
     def trained(job: FoldJob, outcome: JobOutcome) -> None:
         result.add(job, outcome)
@@ -119,7 +124,8 @@ def crossvalidate(
 
     planned = {} if options.budget else counts
     jobs = [job for each in missing for job in each.jobs(counts.get(each.name), planned.get(each.name))]
-    run_jobs(jobs, options.where, trained)
+    run_jobs(jobs, options.where, trained, watch)
+    watch.concludes(len(folds) * len(missing))
     if options.ensemble:
         names = tuple(f"{model}_{config}" for model in MODELS if model in options.models)
         try:
@@ -169,7 +175,7 @@ def _template(workspace: Workspace, dataset: str, config: str, options: Crossval
 
 
 def _timed(
-    missing: Sequence[Missing], options: CrossvalOptions, result: CrossvalResult, on_end: OnEnd
+    missing: Sequence[Missing], options: CrossvalOptions, result: CrossvalResult, on_end: OnEnd, watch: CrossvalWatch
 ) -> dict[str, int]:
     """How many iterations fit the budget, per model that needs to know it; a model whose timing failed is absent."""
     budget_s, counts = parse_budget(options.budget) if options.budget else None, {}
@@ -189,7 +195,7 @@ def _timed(
         on_end(job, outcome)
 
     first = [each.new[0] for each in missing if each.needs_timing]
-    run_jobs([replace(job, action="time", budget_s=budget_s) for job in first], options.where, timed)
+    run_jobs([replace(job, action="time", budget_s=budget_s) for job in first], options.where, timed, watch)
     return counts
 
 

@@ -88,12 +88,13 @@ def _do(job: FoldJob) -> int | None:
     )
     workspace = open_workspace(job.root)
     if job.action == "time":
-        return time_fold(workspace, options)
-    if state == "trained":
-        revalidate(workspace, options)
-        return None
+        with EpochPrinter(quiet=job.quiet) as printer:
+            return time_fold(workspace, options, printer)
     with EpochPrinter(quiet=job.quiet) as printer:
-        train_fold(workspace, options, printer.epoch, printer.case)
+        if state == "trained":
+            revalidate(workspace, options, printer)
+        else:
+            train_fold(workspace, options, printer)
     return None
 
 

@@ -10,6 +10,7 @@ from ..execution.signals import stopped_by_signals
 from ..execution.work import Task, run
 from ..runtime.errors import InputError
 from .jobs import RUNNER, FoldJob, JobOutcome, run_in_process
+from .watching import SILENT, CrossvalWatch, watching
 
 log = logging.getLogger(__name__)
 SAVE_S = 120.0  # that a training may take to save
@@ -31,8 +32,14 @@ class Where:
         return self.at_once > 1 or self.cluster is not None
 
 
-def run_jobs(jobs: Sequence[FoldJob], where: Where, on_end: Callable[[FoldJob, JobOutcome], None]) -> None:
-    """Runs the jobs in order, each as a process of its own. on_end: called after each.
+def run_jobs(
+    jobs: Sequence[FoldJob],
+    where: Where,
+    on_end: Callable[[FoldJob, JobOutcome], None],
+    watch: CrossvalWatch = SILENT,
+) -> None:
+    """Runs the jobs in order, each as a process of its own. on_end: called after each. watch: hears how far they are,
+    unless they tell the terminal themselves.
 
     Raises KeyboardInterrupt on Ctrl-C, SIGTERM and SIGHUP, and when a job was interrupted by itself, after every
     running training has been asked to save, and has ended.
@@ -40,7 +47,8 @@ def run_jobs(jobs: Sequence[FoldJob], where: Where, on_end: Callable[[FoldJob, J
     if not jobs:
         return
     left = {job.name: job for job in jobs}
-    with open_waiters(where.at_once, where.cluster) as executor, stopped_by_signals():
+    watched = watching(jobs, watch) if where.logged else contextlib.nullcontext()
+    with open_waiters(where.at_once, where.cluster) as executor, stopped_by_signals(), watched:
         stop = executor.stop()
         tasks = [Task(job.name, run_in_process, (job, where.runner, where.logged, stop)) for job in jobs]
         try:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable
 
 from ..runtime.printing import PrintableFormatter
+from .terminal import columns, wrapped
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 LARGEST_KEPT = 2**25  # bytes of an array; the most that glibc allows
@@ -39,10 +40,17 @@ def keep_freed_memory() -> None:
 
 def log_to_terminal(packages: Iterable[str], quiet: bool) -> None:
     """Prints what `packages` log; other libraries' chatter stays out, and with `quiet` all but warnings."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", force=True)
+    logging.basicConfig(level=logging.WARNING, force=True)
     for handler in logging.getLogger().handlers:  # of the terminal: a training's log file is as full when it is quiet
+        handler.setFormatter(_Wrapping("%(message)s"))
         handler.setLevel(logging.WARNING if quiet else logging.INFO)
-        handler.setFormatter(PrintableFormatter("%(message)s"))
     logging.getLogger("nibabel.global").setLevel(logging.ERROR)  # it prints by itself what it corrects in headers
     for package in packages:
         logging.getLogger(package).setLevel(logging.INFO)
+
+
+class _Wrapping(PrintableFormatter):
+    """Messages as wide as the terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return wrapped(super().format(record), columns(sys.stderr))

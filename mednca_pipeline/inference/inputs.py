@@ -2,17 +2,18 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..datasets.channels import group_channels
 from ..runtime.errors import InputError
-from ..runtime.formats.dicom import Series, choose_series, find_series, is_dicom
+from ..runtime.formats.dicom import Series, choose_series, find_series, is_dicom, series_in
 from ..runtime.images import SUPPORTED, output_ending, split_ending, stored_files
 from ..runtime.listing import listed
 
 DICOM = ".dcm"
+MOST_CHANNELS = 10_000  # of four digits
 _CHANNEL = re.compile(r"(.+)_\d{4}")
 
 
@@ -58,6 +59,35 @@ def find_inputs(path: Path | str, n_channels: int, series: Sequence[str] = ()) -
     return _without_collisions(sorted(cases, key=lambda case: (case.name, case.ending))), notes
 
 
+def images_by_case(path: Path) -> dict[str, InputCase]:
+    """The inputs at a `path` that mednca_predict takes, by every name that their predictions may have."""
+    known: dict[str, InputCase] = {}
+    series = ["all"] if path.is_dir() else []
+    for n_channels in (1, MOST_CHANNELS):  # a number is a channel's, or a part of the name: mednca_predict knew
+        known |= {found.name: found for found in find_inputs(path, n_channels, series)[0]}
+    return known
+
+
+def image_finder(path: Path, alone: bool = False) -> Callable[[str], tuple[Path, ...]]:
+    """A function from the name of a prediction to the files of its image, at a `path` that mednca_predict takes.
+
+    alone: a file at `path` is the image, whatever its name. The function raises InputError when there is none.
+    """
+    known = images_by_case(path)
+
+    def find(case: str) -> tuple[Path, ...]:
+        if alone and path.is_file() and case not in known:
+            return (path,)
+        if case not in known:
+            remedy = "Name the folder of the images with -i."
+            raise InputError(path, f"an image {case} or {case}_0000", listed(sorted(known), 3), remedy)
+        if (problem := known[case].problem) is not None:
+            raise problem
+        return known[case].files
+
+    return find
+
+
 def _is_image(file: Path) -> bool:
     ending = split_ending(file)[1]
     return ending in SUPPORTED and ending != DICOM and not file.is_dir()
@@ -93,8 +123,8 @@ def _from_files(files: Sequence[Path], n_channels: int) -> tuple[list[InputCase]
         by_ending[_ending(file)].append(file)
     cases, notes = [], []
     for ending, some in by_ending.items():
-        if ending == DICOM:  # a single slice that was named
-            cases += [InputCase(split_ending(file)[0], (file,), DICOM) for file in some]
+        if ending == DICOM:  # a single file that was named
+            cases += [InputCase(split_ending(_whole(file))[0], (file,), DICOM) for file in some]
             continue
         grouped, more = group_channels(some, ending, n_channels)
         cases += [InputCase(name, tuple(paths), ending, _absence(paths)) for name, paths in grouped]
@@ -109,6 +139,17 @@ def _absence(files: Sequence[Path]) -> InputError | None:
             remedy = "Fetch the file (git annex get, datalad get), or remove the link."
             return InputError(file, "an image", "a link to a file that is not there", remedy)
     return None
+
+
+def _whole(file: Path) -> Path:
+    """A DICOM file that is an image of its own. Raises InputError for a slice of a series: its folder is the image."""
+    series = series_in(file.parent)
+    own = next((found for found in series if file in found.files), None)
+    if own is None or len(own.files) == 1:
+        return file
+    which = f" --series {own.index}" if len(series) > 1 else ""
+    found = f"one of the {len(own.files)} slices of a DICOM series"
+    raise InputError(f"-i {file}", "a whole image", found, f"Give the folder of the series: -i {file.parent}{which}")
 
 
 def _ending(file: Path) -> str:

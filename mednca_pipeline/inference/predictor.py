@@ -156,7 +156,8 @@ class Predictor:
     def title(self) -> str:
         """Dataset, model, folds, and how they predict."""
         folds = " ".join(str(fold) for fold in self.networks)
-        runs = f", {self.asked.runs} runs per fold, seed {self.asked.seed}" if self.asked.runs else ""
+        count = self.asked.runs
+        runs = f", {count} run{'s' * (count > 1)} per fold, seed {self.asked.seed}" if count else ""
         every = ", every cell" if self.everywhere else ""
         return f"{self.plans.dataset} {self.model}_{self.config}, folds {folds}{runs}{every}"
 

@@ -24,6 +24,7 @@ from ..runtime.files import read_json, write_json
 from ..runtime.listing import listed
 from ..runtime.memory import parse_memory
 from ..workspace import Workspace
+from .explained import write_explained
 from .folds import DEFAULT_FOLDS, make_folds, read_groups
 from .memory import DEFAULT_BYTES
 from .overrides import merged
@@ -75,7 +76,7 @@ def plan_dataset(
     executor: Executor | None = None,
     progress: Progress = lambda name: None,
 ) -> Planned:
-    """Writes fingerprint.json, plans.json and, unless it is there already, splits.json.
+    """Writes fingerprint.json, plans.json, explained.md and, unless it is there already, splits.json.
 
     Raw data that were not checked in this workspace as they are now are checked first, by the executor's workers, or in
     this process without one.
@@ -107,6 +108,7 @@ def plan_dataset(
     folds = _splits(workspace, fingerprint, options, notes)
     write_fingerprint(workspace.fingerprint_file(dataset.name), fingerprint)
     write_plans(workspace.plans_file(dataset.name), plans)
+    write_explained(workspace.explained_file(dataset.name), plans)
     return Planned(report, plans, configs, folds, tuple(notes))
 
 

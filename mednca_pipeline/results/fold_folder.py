@@ -94,6 +94,16 @@ class FoldFolder:
         return self.path / "validation"
 
     @property
+    def cases_file(self) -> Path:
+        """The validation cases, the lowest Dice first."""
+        return self.path / "cases.csv"
+
+    @property
+    def worst(self) -> Path:
+        """The folder of pictures of the worst validation cases."""
+        return self.path / "worst"
+
+    @property
     def job_file(self) -> Path:
         """What a cross-validation asks of the process that trains this fold."""
         return self.path / "job.json"
@@ -168,9 +178,10 @@ class FoldFolder:
         The record is written before: killed in between, the fold is not taken for the former one without its files.
         """
         write_run(self.run_file, replace(record, beginning=True))
-        for file in (self.summary_file, *self._left_by_iterations):
+        for file in (self.summary_file, self.cases_file, *self._left_by_iterations):
             file.unlink(missing_ok=True)
         shutil.rmtree(self.validation, ignore_errors=True)
+        shutil.rmtree(self.worst, ignore_errors=True)
         flush(self.path)
         write_run(self.run_file, record)
 

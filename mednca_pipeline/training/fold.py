@@ -4,12 +4,12 @@ import dataclasses
 import logging
 import math
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
 from ..device import choose_device
+from ..evaluation.colours import class_colours
 from ..execution.processes import cores
 from ..models.registry import count_parameters
 from ..models.weights import load_weights, save_weights
@@ -20,33 +20,33 @@ from ..workspace import Workspace
 from .batches import Batch, Sampler
 from .checkpoint import load_checkpoint, save_checkpoint
 from .job import Job, prepare
-from .loop import mask_generator, train
+from .loop import train
 from .method import DEFAULT, Method
 from .options import TrainingOptions
 from .planned import minutes_of_plan, training_images
-from .schedule import N_TIMED, N_WARMUP, epoch_length, iterations_for, until_seen
+from .schedule import FIGURE_EVERY, epoch_length, iterations_for, until_seen
 from .score import score_samples
 from .state import TrainingState, new_state
-from .step import train_step
+from .timing import Timing, measure
 from .traces import draw_curve, training_log, training_record, write_curve
 from .validation import validate_fold
-from .workers import BatchSource
+from .watch import SILENT, Watch
 
 log = logging.getLogger(__name__)
+TIMED_SHARE = 0.03  # of a budget that timed iterations may take, where they are slow
 SCORED_VOXELS = 2**18  # of the curve's samples together; a few whole images cost as much as some iterations
 
 
 def train_fold(
     workspace: Workspace,
     options: TrainingOptions,
-    on_epoch: Callable[[TrainingState], None] = lambda state: None,
-    on_case: Callable[[str], None] | None = None,
+    watch: Watch = SILENT,
     method: Method = DEFAULT,
 ) -> FoldFolder:
     """Trains and validates a fold; returns its folder. What is finished is only reported, unless `force`.
 
-    on_epoch: called after each epoch's row. on_case: called with the name of each validated case. method: what is
-    trained, and how. Validation predicts with the registry's network of this name.
+    watch: hears how far it is. method: what is trained, and how. Validation predicts with the registry's network of
+    this name.
     """
     job = as_begun(prepare(workspace, options, method))
     run = job.folder.run()
@@ -56,11 +56,11 @@ def train_fold(
     with job.folder.only_writer():
         state = start_state(job)
         with training_log(job.folder.log, append=options.resume):
-            _train_and_validate(workspace, job, state, on_epoch, on_case)
+            _train_and_validate(workspace, job, state, watch)
     return job.folder
 
 
-def revalidate(workspace: Workspace, options: TrainingOptions) -> None:
+def revalidate(workspace: Workspace, options: TrainingOptions, watch: Watch = SILENT) -> None:
     """Predicts and measures the validation cases of a trained fold again."""
     job = prepare(workspace, options)
     if not job.fold.val:
@@ -74,14 +74,14 @@ def revalidate(workspace: Workspace, options: TrainingOptions) -> None:
         remedy = "Train this fold before validating it."
         raise InputError(job.folder.weights, "the weights of a trained fold", "no such file", remedy)
     with job.folder.only_writer():
-        validate_fold(workspace, job)
+        validate_fold(workspace, job, watch)
 
 
-def time_fold(workspace: Workspace, options: TrainingOptions) -> int:
+def time_fold(workspace: Workspace, options: TrainingOptions, watch: Watch = SILENT) -> int:
     """How many iterations of a fold fit the budget, or the plan's minutes. Writes nothing."""
     job = prepare(workspace, options)
     use_threads(job)
-    return timed_iterations(job)
+    return timed_iterations(workspace, job, watch)
 
 
 def use_threads(job: Job) -> None:
@@ -162,50 +162,53 @@ def start_state(job: Job) -> TrainingState:
     return state
 
 
-def begin(job: Job, state: TrainingState) -> None:
+def begin(workspace: Workspace, job: Job, state: TrainingState, watch: Watch) -> None:
     """Leaves what --continue needs, from a killed timing on, and settles the number of iterations."""
     job.model_folder.begin(job.record, job.plans, training_record(job, state))
     if not state.iterations:
-        state.iterations = timed_iterations(job)
+        started = time.perf_counter()
+        state.iterations = timed_iterations(workspace, job, watch)
+        state.spent.timing_s = time.perf_counter() - started
         job.folder.write_run(training_record(job, state))
     save_checkpoint(job.folder.checkpoint, state, job.identity)
 
 
-def time_iterations(job: Job, budget_s: float) -> int:
-    """How many iterations fit the budget: times some that are thrown away, with their batches and epoch's end."""
-    torch.manual_seed(job.options.seed)
-    model = job.method.network(job.options.model, job.plans, job.config.name).to(job.device)
-    trial = new_state(model, job.plan.training, 10**6, job.method.optimisers)
-    with BatchSource(job.recipe, 0, job.workers) as batches:
-        for index in range(N_WARMUP + N_TIMED):
-            if index == N_WARMUP:
-                started = time.perf_counter()
-            batch = next(batches)
-            generator = mask_generator(job.recipe, index, job.device)
-            train_step(trial, batch, job.plan.training, job.plans.labels, generator, job.method.loss)
-            trial.iteration += 1
-    seconds = (time.perf_counter() - started) / N_TIMED
-    started = time.perf_counter()
-    score_samples(trial, scoring_batch(job), job.plans.labels)
-    epoch_end_s = time.perf_counter() - started
-    iterations = iterations_for(budget_s, seconds, epoch_end_s)
-    log.info("%.1f min: %d iterations of %.0f ms, measured over %d.", budget_s / 60, iterations, seconds * 1e3, N_TIMED)
+def time_iterations(workspace: Workspace, job: Job, budget_s: float, watch: Watch = SILENT) -> int:
+    """How many iterations fit the budget with the ends of their epochs, after the time that measuring this takes."""
+    timing = measure(workspace, job, scoring_batch(job), max(1.0, TIMED_SHARE * budget_s), watch)
+    iterations = iterations_for(budget_s - timing.took_s, timing.iteration_s, timing.epoch_end_s)
+    log.info(
+        "%.1f min: %d iterations of %.0f ms, measured over %d.%s",
+        *(budget_s / 60, iterations, timing.iteration_s * 1e3, timing.timed, _validation_adds(job, timing)),
+    )
     return iterations
 
 
-def timed_iterations(job: Job) -> int:
+def _validation_adds(job: Job, timing: Timing) -> str:
+    if timing.case_s is None:
+        return ""
+    minutes = timing.case_s * len(job.fold.val) / 60
+    return f" Validation of {len(job.fold.val)} cases adds up to {minutes:.1f} min."
+
+
+def timed_iterations(workspace: Workspace, job: Job, watch: Watch = SILENT) -> int:
     """As many as fit the budget; without one, as many as fit the plan's minutes, or fewer where images are few."""
-    iterations = time_iterations(job, job.options.budget_s or minutes_of_plan(job) * 60)
+    iterations = time_iterations(workspace, job, job.options.budget_s or minutes_of_plan(job) * 60, watch)
     if job.options.budget_s:
         return iterations
-    images, training = training_images(job), job.plan.training
-    enough = until_seen(iterations, training.most_views, images, training.batch_size)
+    enough = enough_iterations(job, iterations)
     if enough < iterations:
         log.info(
             "%d iterations are enough: each of the %d training images is then seen about %d times.",
-            *(enough, images, training.most_views),
+            *(enough, training_images(job), job.plan.training.most_views),
         )
     return enough
+
+
+def enough_iterations(job: Job, iterations: int) -> int:
+    """`iterations`, or fewer where they show each training image as often as the plan's schedule asks."""
+    training = job.plan.training
+    return until_seen(iterations, training.most_views, training_images(job), training.batch_size)
 
 
 def scoring_batch(job: Job) -> Batch:
@@ -218,15 +221,9 @@ def scoring_batch(job: Job) -> Batch:
     return Sampler(dataclasses.replace(plain, cases=cases)).batch(0)
 
 
-def _train_and_validate(
-    workspace: Workspace,
-    job: Job,
-    state: TrainingState,
-    on_epoch: Callable[[TrainingState], None],
-    on_case: Callable[[str], None] | None,
-) -> None:
+def _train_and_validate(workspace: Workspace, job: Job, state: TrainingState, watch: Watch) -> None:
     if not job.options.resume:
-        begin(job, state)
+        begin(workspace, job, state, watch)
     log.info("%s: %s", job.title, job.options.command)
     log.info(
         "%d parameters, %d training and %d validation cases, %d iterations (epochs of %d), %s, seed %d.",
@@ -234,21 +231,26 @@ def _train_and_validate(
         *(state.iterations, epoch_length(state.iterations), job.device, job.options.seed),
     )
     job.folder.write_run(training_record(job, state))
-    samples = scoring_batch(job)
+    samples, colours = scoring_batch(job), class_colours(job.plans.labels)
 
     def end_of_epoch(state: TrainingState) -> None:
         write_curve(job.folder.curve, state.rows)
-        if len(state.rows) % 5 == 0 or state.iteration == state.iterations:
-            draw_curve(job.folder.picture, state.rows, job.title)
-        on_epoch(state)
+        if len(state.rows) % FIGURE_EVERY == 0 or state.iteration == state.iterations:
+            draw_curve(job.folder.picture, state.rows, job.title, colours)
+        watch.epoch(state)
 
-    train(state, job, lambda: score_samples(state, samples, job.plans.labels), end_of_epoch)
+    watch.begins("Training", state.iterations)
+    watch.advances(state.iteration)
+    train(state, job, lambda: score_samples(state, samples, job.plans.labels), end_of_epoch, watch)
     save_weights(job.folder.weights, state.ema)
     job.folder.write_run(training_record(job, state))
     if job.fold.val:
-        validate_fold(workspace, job, on_case)
+        started = time.perf_counter()
+        validate_fold(workspace, job, watch)
+        state.spent.validation_s = time.perf_counter() - started
     else:
         log.info("Trained on all cases: none is left to validate on, so there is no summary.json.")
+    log.info("%s.", state.spent)
     job.folder.write_run(training_record(job, state, finished=True))
 
 

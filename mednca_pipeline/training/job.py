@@ -73,8 +73,11 @@ class Job:
         return f"{self.plans.dataset} {self.record.name} fold {self.options.fold}"
 
 
-def prepare(workspace: Workspace, options: TrainingOptions, method: Method = DEFAULT) -> Job:
-    """Reads plans, splits and the preprocessed cases. Raises InputError for anything missing or not fitting."""
+def prepare(workspace: Workspace, options: TrainingOptions, method: Method = DEFAULT, mixed: bool = False) -> Job:
+    """Reads plans, splits and the preprocessed cases. Raises InputError for anything missing or not fitting.
+
+    mixed: do not ask whether folds of other plans are there, as nothing will be written beside them.
+    """
     dataset = workspace.resolve(options.dataset)
     plans = read_plans(workspace.plans_file(dataset))
     config = plans.config(options.config)
@@ -90,11 +93,12 @@ def prepare(workspace: Workspace, options: TrainingOptions, method: Method = DEF
     store.require((*fold.train, *fold.val), preprocessing_digest(config.preprocessing, plans.labels))
     record = ModelRecord(dataset, options.model, config.name)
     folder = ModelFolder.of(workspace.results_folder(dataset), record)
-    folder.require_same_origin(
-        plans.digest(config.name, options.model),
-        [each.digest for each in splits],
-        besides=options.fold if options.force else None,
-    )
+    if not mixed:
+        folder.require_same_origin(
+            plans.digest(config.name, options.model),
+            [each.digest for each in splits],
+            besides=options.fold if options.force else None,
+        )
     recipe = batch_recipe(store.folder, plans, config, plan, fold.train, options)
     recipe = replace(recipe, transforms=method.transforms)
     return Job(options, plans, config, folder, recipe, fold, choose_device(options.device), method)

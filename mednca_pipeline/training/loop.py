@@ -22,6 +22,7 @@ from .job import Job
 from .schedule import cosine, epoch_length
 from .state import TrainingState
 from .step import train_step
+from .watch import SILENT, Watch
 from .workers import BatchSource
 
 log = logging.getLogger(__name__)
@@ -40,10 +41,12 @@ def train(
     job: Job,
     score: Callable[[], dict[str, float]],
     on_epoch: Callable[[TrainingState], None],
+    watch: Watch = SILENT,
 ) -> None:
     """Trains until `state.iterations`, going on from `state.iteration`.
 
     score: Dice per output of the EMA weights on a few validation samples. on_epoch: called after each epoch's row.
+    watch: hears of every iteration.
     Raises Interrupted after SIGTERM, SIGHUP or Ctrl-C, once the checkpoint is written, and TrainingDiverged.
     """
     device, plan, labels = next(state.model.parameters()).device, job.plan.training, job.plans.labels
@@ -65,8 +68,8 @@ def train(
                         break
                     state.iteration += 1
                     add_to_epoch(state, loss, magnitude, time.perf_counter() - started)
-                    started = time.perf_counter()
                     if state.iteration % length == 0 or state.iteration == state.iterations:
+                        ending = time.perf_counter()
                         end_epoch(state, plan, score(), peak_memory_bytes(device))
                         if is_best(state):
                             save_weights(job.folder.best_weights, state.ema)
@@ -74,6 +77,8 @@ def train(
                             state.mark_good()
                         save_checkpoint(checkpoint, state, job.identity)
                         on_epoch(state)
+                        add_epoch_end(state, time.perf_counter() - ending)
+                    watch.advances(state.iteration)
                     if stopped:
                         save_checkpoint(checkpoint, state, job.identity)
                         raise Interrupted(
@@ -83,6 +88,7 @@ def train(
                         )
                     if state.iteration >= state.iterations:
                         break
+                    started = time.perf_counter()
 
 
 def mask_generator(recipe: BatchRecipe, iteration: int, device: torch.device) -> torch.Generator:
@@ -115,6 +121,13 @@ def add_to_epoch(state: TrainingState, loss: float, magnitude: float, seconds: f
     sums["seconds"] = sums.get("seconds", 0.0) + seconds
     sums["magnitude"] = max(sums.get("magnitude", 0.0), magnitude)
     state.minutes += seconds / 60
+    state.spent.training_s += seconds
+
+
+def add_epoch_end(state: TrainingState, seconds: float) -> None:
+    """The minutes of an epoch's end belong to the training, but to none of its iterations."""
+    state.minutes += seconds / 60
+    state.spent.epoch_ends_s += seconds
 
 
 def end_epoch(state: TrainingState, plan: TrainingPlan, dice: dict[str, float], peak_bytes: int) -> None:

@@ -1,25 +1,24 @@
 """A training on the terminal: a bar where there is one, a line now and then where the output is a file."""
 
-import time
+import math
+from collections.abc import Mapping
 
 from rich.progress import TaskID
 
-from ..execution.progress import progress_bar
-from ..runtime.printing import printable
+from ..execution.progress import Lines, progress_bar
+from ..execution.terminal import say
 from .state import TrainingState
-
-INTERVAL_S = 30.0  # between two lines
 
 
 class EpochPrinter:
-    """Shows a training: a bar on a terminal, else a line every half minute."""
+    """A Watch that shows each stage of a training: a bar on a terminal, else a line every half minute."""
 
     def __init__(self, quiet: bool) -> None:
         self._bar = progress_bar(quiet)
-        self._lines = not quiet and not self._bar.console.is_terminal
-        self._last = 0.0
+        self._lines = Lines(self._bar)
+        self._quiet = quiet
         self._task: TaskID | None = None
-        self._cases = 0
+        self._what, self._total, self._told = "", 0, ""
 
     def __enter__(self) -> "EpochPrinter":
         self._bar.start()
@@ -28,27 +27,31 @@ class EpochPrinter:
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def epoch(self, state: TrainingState) -> None:
-        """Called with the training's state after each epoch."""
-        row = state.rows[-1]
-        dice = " ".join(f"{row[name]:.3f}" for name in row if name.startswith("dice_"))
-        text = f"loss {row['train_loss']:.3f}  Dice {dice}  |state| {row['hidden_magnitude']:.1f}"
-        if self._task is None:
-            self._task = self._bar.add_task(text, total=state.iterations)
-        self._bar.update(self._task, completed=state.iteration, description=text, total=state.iterations)
-        done = state.iteration == state.iterations
-        if self._lines and (done or time.monotonic() - self._last > INTERVAL_S):
-            self._last = time.monotonic()
-            seconds = row["seconds_per_iteration"]
-            left = (state.iterations - state.iteration) * seconds / 60
-            print(
-                f"iteration {state.iteration}/{state.iterations}  {text}  {seconds:.3f} s/it  {left:.1f} min left",
-                flush=True,
-            )
+    def begins(self, what: str, total: int) -> None:
+        if self._task is not None:
+            self._bar.remove_task(self._task)
+        self._what, self._total, self._told, self._bar.status = what, total, "", ""
+        self._task = self._bar.add_task(what, total=total)
 
-    def case(self, name: str) -> None:
-        """Called with the name of each validated case."""
-        self._cases += 1
-        if self._lines and time.monotonic() - self._last > INTERVAL_S:
-            self._last = time.monotonic()
-            print(f"validated {self._cases} cases ({printable(name)})", flush=True)
+    def advances(self, done: int) -> None:
+        if self._task is not None:
+            self._bar.update(self._task, completed=done)
+        if self._lines.due():
+            self._say(done)
+
+    def epoch(self, state: TrainingState) -> None:
+        self._told = self._bar.status = told(state.rows[-1])
+        if state.iteration == state.iterations and not self._bar.console.is_terminal:
+            self._say(state.iteration)
+            self._lines.said()
+
+    def _say(self, done: int) -> None:
+        if not self._quiet:
+            say(f"{self._what}: {done} of {self._total}{'; ' if self._told else ''}{self._told}")
+
+
+def told(row: Mapping[str, float]) -> str:
+    """An epoch in words: its loss, and the Dice of each class by name."""
+    dice = {name.removeprefix("dice_"): value for name, value in row.items() if name.startswith("dice_")}
+    classes = ", ".join(f"{name} {'-' if math.isnan(value) else f'{value:.3f}'}" for name, value in dice.items())
+    return f"loss {row['train_loss']:.3f}; Dice: {classes}"

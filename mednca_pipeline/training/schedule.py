@@ -7,6 +7,7 @@ from ..runtime.errors import InputError
 
 _UNITS = {"s": 1, "sec": 1, "min": 60, "m": 60, "h": 3600}
 N_TIMED, N_WARMUP = 20, 5
+FIGURE_EVERY = 5  # epochs
 
 
 def parse_budget(text: str) -> float:

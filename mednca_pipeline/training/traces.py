@@ -5,7 +5,7 @@ import io
 import logging
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 
 from ..device import peak_memory_bytes
+from ..evaluation.colours import Colour
 from ..evaluation.provenance import commit, cpu_model
 from ..execution.processes import cores
 from ..models.registry import count_parameters
@@ -57,35 +58,50 @@ def write_curve(file: Path, rows: list[dict[str, float]]) -> None:
     write_text(file, text.getvalue())
 
 
-def draw_curve(file: Path, rows: list[dict[str, float]], title: str) -> None:
-    """A PNG: loss, Dice per class, learning rate, hidden-state magnitude, speed and memory over iterations."""
+def draw_curve(
+    file: Path, rows: list[dict[str, float]], title: str, colours: Mapping[str, Colour] | None = None
+) -> None:
+    """A PNG: loss, Dice per class, learning rate, hidden-state magnitude, speed and memory over iterations.
+
+    colours: of the classes, by name. A network without a state, a UNet, has no panel for it.
+    """
     from matplotlib.figure import Figure
 
     table = pd.DataFrame(rows)
     dice = [name for name in table if name.startswith("dice_")]
-    panels = [
+    stateful = [("hidden state, largest magnitude", ["hidden_magnitude"], True)] if has_state(rows) else []
+    panels: list[tuple[str, list[str], bool]] = [
         ("training loss", ["train_loss"], False),
         ("Dice on validation samples (EMA weights)", dice, False),
         ("learning rate", ["learning_rate"], True),
-        ("hidden state, largest magnitude", ["hidden_magnitude"], True),
+        *stateful,
         ("seconds per iteration", ["seconds_per_iteration"], False),
         ("peak memory, MB", ["peak_memory_mb"], False),
     ]
     figure = Figure(figsize=(13, 7), layout="constrained")
     figure.suptitle(title)
-    for axes, (name, columns, logarithmic) in zip(figure.subplots(2, 3).flat, panels, strict=True):
+    grid = list(figure.subplots(2, 3).flat)
+    for axes in grid[len(panels) :]:
+        axes.remove()
+    for axes, (name, columns, logarithmic) in zip(grid, panels, strict=False):
         for column in columns:
-            axes.plot(table["iteration"], table[column], label=column.removeprefix("dice_"))
+            label = column.removeprefix("dice_")
+            axes.plot(table["iteration"], table[column], label=label, color=(colours or {}).get(label))
         axes.set(title=name, xlabel="iteration")
         axes.grid(alpha=0.3)
         if logarithmic and (table[columns[0]] > 0).all():
             axes.set_yscale("log")
-        if len(columns) > 1:
+        if columns is dice:
             axes.legend()
     for iteration in table.loc[table["restores"].diff() > 0, "iteration"]:
         figure.axes[0].axvline(iteration, color="red", linestyle=":")  # the guard went back here
     with replacing(file) as temporary:
         figure.savefig(temporary, dpi=80)
+
+
+def has_state(rows: Sequence[Mapping[str, float]]) -> bool:
+    """Whether the network has a hidden state: a UNet's magnitude is 0 in every epoch."""
+    return any(row["hidden_magnitude"] for row in rows)
 
 
 def versions() -> dict[str, str]:

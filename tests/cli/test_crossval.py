@@ -20,9 +20,12 @@ def test_command_prints_the_table_and_the_exit_code_names_the_kind_of_failure(wo
     made, script = library.CrossvalOptions, (str(workspace.root / "train.py"),)
     monkeypatch.setattr(library, "CrossvalOptions", lambda **given: made(**given, runner=script))
     arguments = ["4", "--models", "mednca", "--root", str(workspace.root)]
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.chdir(workspace.root)
     assert main(arguments) == 0
     output = capsys.readouterr().out
     assert "1.000 ± 0.000" in output
+    assert [line for line in output.splitlines() if len(line) > 80] == []
     assert str(Path("Dataset004_Hippocampus") / "comparison.md") in output
     (fold_folder(workspace, 1) / "run.json").unlink()
     (workspace.root / "broken").touch()

@@ -9,7 +9,7 @@ from PIL import Image
 
 from mednca_pipeline.cli.evaluate import main
 
-from ..evaluation.predicted import block, predicted_folders, write
+from ..evaluation.predicted import block, pixels_of, predicted_folders, write
 
 
 @pytest.fixture
@@ -113,3 +113,41 @@ def test_a_file_that_is_no_summary_is_not_overwritten(folders, tmp_path, capsys)
     for _ in range(2):  # its own summary is
         assert main([*arguments, str(tmp_path / "summary.json"), "--quiet"]) == 0
     assert (tmp_path / "summary.json").is_file()
+
+
+def test_the_worst_cases_are_printed_drawn_and_in_a_table(folders, capsys, monkeypatch):
+    """Case a is right; b is moved by half of the block's side, which is 2 voxels of 1 mm."""
+    predictions, references = folders
+    (predictions / "worst").mkdir()
+    (predictions / "worst" / "c.png").touch()  # not a case of this summary: someone else's
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.chdir(predictions.parent)
+    assert main(["-p", str(predictions), "-l", str(references)]) == 0
+    out, err = capsys.readouterr()
+    lines = out.splitlines()
+    first = lines.index("The 2 worst of 2 cases, drawn in pred/worst:")
+    assert lines[first + 1 : first + 3] == [
+        "  b: label 1 Dice 0.500, HD95 2 mm",
+        "  a: label 1 Dice 1.000, HD95 0 mm",
+    ]
+    assert [line for line in (*lines, *err.splitlines()) if len(line) > 80] == []
+    table = (predictions / "cases.csv").read_text(encoding="utf-8").splitlines()
+    assert table[0] == "case,class,dice,hd95_mm,nsd,volume_predicted_mm3,volume_reference_mm3"
+    assert table[1].startswith("b,label 1,0.5000,2,") and table[1].endswith(",128,128")
+    assert {file.name for file in (predictions / "worst").iterdir()} == {"a.png", "b.png", "c.png"}
+
+
+def test_the_worst_cases_are_drawn_on_the_images_of_the_dataset(tmp_path):
+    """labelsTs has its images in imagesTs; without them the labels are drawn on black."""
+    bright = {}
+    for images in ("", "imagesTs"):
+        folder = tmp_path / (images or "none")
+        predicted_folders(folder)
+        (folder / "labels").rename(folder / "labelsTs")
+        if images:
+            for case in ("a", "b"):
+                write(folder / images / f"{case}_0000.nii.gz", np.arange(12**3).reshape(12, 12, 12) % 200)
+        main(["-p", str(folder / "pred"), "-l", str(folder / "labelsTs"), "--quiet"])
+        pixels = pixels_of(folder / "pred" / "worst" / "b.png")
+        bright[images] = ((np.ptp(pixels, axis=-1) < 5) & (pixels[..., 0] > 40) & (pixels[..., 0] < 200)).sum()
+    assert bright["imagesTs"] > 5 * bright[""] > 0

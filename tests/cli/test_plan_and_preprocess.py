@@ -9,6 +9,8 @@ from mednca_pipeline.cli.plan_and_preprocess import main
 from mednca_pipeline.models.registry import read_plans
 from mednca_pipeline.phantom import write_phantom_dataset
 from mednca_pipeline.preprocessing.store import CaseStore
+from mednca_pipeline.training import expected as expecting
+from mednca_pipeline.training.expected import Expected
 from mednca_pipeline.workspace import Workspace
 
 NAME = "Dataset002_Tiny"
@@ -20,6 +22,13 @@ def planned_root(tmp_path_factory):
     write_phantom_dataset(root / "raw" / NAME, n_train=5, n_test=0, seed=3, size=(10, 22, 20))
     assert main(["-d", "2", "--root", str(root), "-np", "0", "--quiet"]) == 0
     return root
+
+
+@pytest.fixture(autouse=True)
+def untimed(monkeypatch):
+    """Trainings are measured in tests/training/test_expected.py."""
+    made = lambda workspace, dataset, model, config: Expected(model, config, 100, 60.0, 1.0, "cpu")  # noqa: E731
+    monkeypatch.setattr(expecting, "expected", made)
 
 
 @pytest.fixture
@@ -38,17 +47,24 @@ def plans_of(root):
 def test_writes_fingerprint_plans_splits_and_all_cases(planned_root):
     workspace = Workspace(planned_root)
     names = {path.name for path in workspace.plans_folder(NAME).iterdir()}
-    assert names == {"fingerprint.json", "plans.json", "splits.json"}
+    assert names == {"explained.md", "fingerprint.json", "plans.json", "splits.json"}
     assert plans_of(planned_root).overrides == {}
     for config in ("2d", "3d"):
         assert len(CaseStore(workspace.preprocessed_folder(NAME, config)).cases()) == 5
 
 
-def test_prints_decisions_with_reasons_and_minutes(root, capsys):
+def test_prints_a_summary_and_with_explain_every_reason(root, capsys):
     assert run(root) == 0
     out = capsys.readouterr().out
-    for text in ("because", "levels", "spans at least", "Expected minutes per fold on this machine", "0 cases, 5 were"):
+    assert len(out.splitlines()) <= 15 and "because" not in out
+    for text in ("mednca_train 2 fold0", "5 folds", "0 cases, 5 were", "explained.md, or --explain"):
         assert text in out
+    explained = Workspace(root).explained_file(NAME).read_text(encoding="utf-8")
+    assert run(root, "--explain") == 0
+    out = " ".join(capsys.readouterr().out.split())
+    for made in plans_of(root).decisions:
+        assert made.because.split()[0] in out
+        assert f"| {made.name} | {made.value} | {made.because} |" in explained
 
 
 def test_a_second_run_reads_and_changes_nothing(root, monkeypatch):
@@ -64,17 +80,33 @@ def test_a_second_run_reads_and_changes_nothing(root, monkeypatch):
     assert Workspace(root).plans_file(NAME).read_text(encoding="utf-8") == text
 
 
-def test_minutes_are_those_of_the_configurations_and_of_the_device(root, capsys, monkeypatch):
-    import torch
+def test_the_time_of_all_folds_is_measured_with_validation(root, capsys, monkeypatch):
+    """Five folds of 30 min and 18 s, and of 1 h; the device is named."""
 
-    from mednca_pipeline import device
+    def measured(workspace, dataset, model, config):
+        seconds = (1800.0, 18.0) if model == "mednca" else (3500.0, 100.0)
+        return Expected(model, config, 100, *seconds, "cuda")
 
-    for kind, minutes in (("cpu", 20), ("cuda", 10)):
-        monkeypatch.setattr(device, "choose_device", lambda kind=kind: torch.device(kind))
-        assert run(root, "--config", "3d") == 0
-        out = " ".join(capsys.readouterr().out.split())
-        assert f"machine's {kind.upper()}, configuration 3d: mednca {minutes}" in out
-        assert "configuration 2d" not in out and "validation comes on top" in out
+    monkeypatch.setattr(expecting, "expected", measured)
+    assert run(root, "--config", "2d") == 0  # 3d is the default of these small volumes
+    out = " ".join(capsys.readouterr().out.split())
+    assert "mednca in 2d: mednca_train 2 fold0 --config 2d (30 min training, up to 18 s validation)" in out
+    assert "mednca 2 h 32 min, unet_small 5 h 0 min, with validation, as measured on this GPU" in out
+    assert "mednca_crossval 2 --config 2d" in out
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_no_line_is_wider_than_the_terminal(root, capsys, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.chdir(root)  # paths are relative where they can be
+    label = sorted((root / "raw" / NAME / "labelsTr").iterdir())[0]
+    image = nib.load(label)
+    nib.save(nib.Nifti1Image(np.zeros(image.shape, np.uint8), image.affine), label)  # a finding for the table
+    assert run(root, "--explain", "--config", "2d") == 0
+    out, err = capsys.readouterr()
+    assert "notes" in out or "note" in out
+    lines = [*out.splitlines(), *err.splitlines()]
+    assert [line for line in lines if len(line) > width and " " in line.strip()] == []
 
 
 def test_a_clone_reuses_the_fingerprint_but_checks_its_raw_data_once(root, capsys, monkeypatch):
@@ -126,7 +158,7 @@ def test_changed_raw_data_are_read_again(root):
 
 def test_users_flags_stay_until_force(root, capsys):
     assert run(root, "--config", "2d", "--channels", "24") == 0
-    assert "24 (yours)" in capsys.readouterr().out
+    assert "yours       channels" in capsys.readouterr().out
     assert plans_of(root).overrides == {"2d.channels": "24"}
     assert run(root) == 0
     assert "Kept from your earlier planning: 2d.channels" in capsys.readouterr().out
@@ -160,7 +192,7 @@ def test_memory_is_remembered(root, capsys):
     assert plans_of(root).overrides == {"memory": "1500000000B"}
     assert run(root, "--config", "2d") == 0
     out = capsys.readouterr().out
-    assert "1.5 GB (yours)" in out and "Kept from your earlier planning: memory" in out
+    assert "yours       memory budget" in out and "Kept from your earlier planning: memory" in out
     assert plans_of(root).memory_bytes == 1_500_000_000
     assert run(root, "--quiet", "--force") == 0
     assert plans_of(root).memory_bytes > 1_500_000_000
@@ -176,7 +208,7 @@ def test_the_memory_of_another_machine_is_not_kept(root, monkeypatch):
 
 def test_changed_plan_preprocesses_again(root, capsys):
     assert run(root, "--config", "2d", "--spacing", "1.5") == 0
-    assert "Preprocessed 2d: 5 cases, 0 were finished" in capsys.readouterr().out
+    assert "2d 5 cases, 0 were finished" in capsys.readouterr().out
 
 
 def test_users_splits_are_honoured_and_leakage_is_refused(root, tmp_path, capsys):

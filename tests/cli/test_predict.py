@@ -410,3 +410,16 @@ def test_an_image_without_an_orientation_is_predicted_with_a_word(workspace, tmp
     assert "no orientation (sform_code and qform_code are 0)" in rows(tmp_path / "out")["a.nii.gz"]["warnings"]
     header = nib.load(tmp_path / "out" / "a.nii.gz").header
     assert (int(header["sform_code"]), int(header["qform_code"])) == (0, 0)
+
+
+def test_model_is_also_named_in_full_and_no_line_is_wider_than_the_terminal(workspace, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.chdir(tmp_path)
+    for number in range(3):
+        write_image(tmp_path / "in" / f"scan_000{number}.nii.gz", make_image(number))
+    (tmp_path / "in" / "bad.nii.gz").write_bytes(b"nothing")
+    for name in ("mednca", "mednca_2d"):
+        assert predict(workspace, "in", f"out_{name}", "--model", name) == 2
+    out, err = capsys.readouterr()
+    assert "3 predicted" in out and "failed: bad" in err
+    assert [line for line in (*out.splitlines(), *err.splitlines()) if len(line) > 80] == []

@@ -4,7 +4,9 @@ import re
 from dataclasses import replace
 
 from rich.console import Console
+from rich.table import Table
 
+from mednca_pipeline.cli.fitting import print_table
 from mednca_pipeline.cli.tables import comparison_table
 from mednca_pipeline.crossval.collect import collect_results
 from mednca_pipeline.crossval.comparison import compare
@@ -32,3 +34,21 @@ def test_terminal_table_fits_80_columns_without_cutting_names(tmp_path, capsys):
         r"unet_small_2d +0 1 .* –", shown
     )
     assert shown.index("warning: mednca_paper_2d got 33 % of its planned") < shown.index("Out-of-fold cases")
+
+
+def test_a_table_that_is_too_wide_becomes_a_paragraph_for_each_row(capsys):
+    table = Table(title="a title")
+    for header in ("model", "Dice", "note"):
+        table.add_column(header, no_wrap=True)
+    table.add_row("mednca_2d", "0.875 ± 0.012", "")
+    table.add_row("unet_small_2d", "0.880 ± 0.010", "trained for less than half of its plan")
+    print_table(Console(width=40), table)
+    assert capsys.readouterr().out.splitlines() == [
+        "a title",
+        "mednca_2d; Dice: 0.875 ± 0.012",
+        "unet_small_2d; Dice: 0.880 ± 0.010;",
+        "  note: trained for less than half of",
+        "  its plan",
+    ]
+    print_table(Console(width=100), table)
+    assert "┃" in capsys.readouterr().out

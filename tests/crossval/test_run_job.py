@@ -39,7 +39,9 @@ def outcome_of(job):
 
 def test_timing_says_the_count_and_changes_nothing(job, monkeypatch):
     asked = []
-    monkeypatch.setattr(training, "time_iterations", lambda job, budget_s: asked.append(budget_s) or 7)
+    monkeypatch.setattr(
+        training, "time_iterations", lambda workspace, job, budget_s, watch: asked.append(budget_s) or 7
+    )
     timing = dataclasses.replace(job, action="time", iterations=None, budget_s=90.0)
     code, outcome = outcome_of(timing)
     assert (code, outcome.state, outcome.iterations, outcome.id, asked) == (0, "done", 7, "this one", [90.0])

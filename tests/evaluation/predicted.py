@@ -37,3 +37,8 @@ def coloured_pixels(file):
     """How many pixels of a picture are not grey."""
     pixels = np.asarray(Image.open(file).convert("RGB")).astype(int)
     return int((np.ptp(pixels, axis=-1) > 30).sum())
+
+
+def pixels_of(file):
+    """(h, w, 3) of a picture."""
+    return np.asarray(Image.open(file).convert("RGB")).astype(int)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mednca_pipeline.inference.inputs import find_inputs
+from mednca_pipeline.inference.inputs import find_inputs, image_finder
 from mednca_pipeline.runtime.errors import InputError
 
 UID = "1.2.826.0.1.3680043.2.1125.7"
@@ -146,3 +146,34 @@ def test_no_images_names_the_endings_that_are_there(tmp_path):
     touch(tmp_path, "a.czi", "b.svs")
     with pytest.raises(InputError, match=r"found files with \.czi, \.svs"):
         find_inputs(tmp_path, 1)
+
+
+def test_one_slice_of_a_series_is_answered_with_its_folder(tmp_path):
+    write_series(tmp_path / "scan", 1)
+    with pytest.raises(InputError) as caught:
+        find_inputs(tmp_path / "scan" / "series1_1.dcm", 1)
+    assert caught.value.found == "one of the 3 slices of a DICOM series"
+    assert caught.value.remedy == f"Give the folder of the series: -i {tmp_path / 'scan'}"
+    write_series(tmp_path / "scan", 2)
+    with pytest.raises(InputError, match=r"scan --series 2\.?$"):
+        find_inputs(tmp_path / "scan" / "series2_0.dcm", 1)
+
+
+def test_a_dicom_file_that_is_alone_is_an_image(tmp_path):
+    write_series(tmp_path / "scan", 1)
+    for index in (1, 2):
+        (tmp_path / "scan" / f"series1_{index}.dcm").unlink()
+    cases, _ = find_inputs(tmp_path / "scan" / "series1_0.dcm", 1)
+    assert names(cases) == ["series1_0"]
+
+
+def test_the_image_of_a_prediction_is_found_whatever_prediction_took(tmp_path):
+    touch(tmp_path / "in", "a_0000.nii.gz", "b_0000.nii.gz", "b_0001.nii.gz", "c.png")
+    write_series(tmp_path / "in" / "scan", 1)
+    find = image_finder(tmp_path / "in")
+    assert [file.name for file in find("b")] == ["b_0000.nii.gz", "b_0001.nii.gz"]
+    assert find("c") == (tmp_path / "in" / "c.png",) and len(find("scan")) == 3
+    with pytest.raises(InputError, match="expected an image d or d_0000, found a, b"):
+        find("d")
+    alone = tmp_path / "in" / "a_0000.nii.gz"
+    assert image_finder(alone)("a") == image_finder(alone, alone=True)("other") == (alone,)

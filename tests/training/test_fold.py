@@ -16,7 +16,7 @@ from mednca_pipeline.plans.plans import write_plans
 from mednca_pipeline.plans.splits import read_splits
 from mednca_pipeline.preprocessing.store import CaseStore
 from mednca_pipeline.results.fold_folder import FoldFolder
-from mednca_pipeline.training import fold, loop
+from mednca_pipeline.training import fold, loop, timing
 from mednca_pipeline.workspace import open_workspace
 
 from .trainings import ITERATIONS, SEED, arguments, fold_folder, interrupt_at, weights
@@ -116,8 +116,8 @@ def test_fold_all_trains_on_every_case_and_validates_none(root, capsys):
 
 
 def test_budget_is_turned_into_iterations_once(root, monkeypatch, capsys):
-    monkeypatch.setattr(fold, "N_WARMUP", 1)
-    monkeypatch.setattr(fold, "N_TIMED", 1)
+    monkeypatch.setattr(timing, "N_WARMUP", 1)
+    monkeypatch.setattr(timing, "N_TIMED", 1)
     for more in (["--budget", "1s"], ["--continue", "--budget", "9h"]):
         with monkeypatch.context() as patched:
             patched.setattr(loop, "train_step", interrupt_at(1))
@@ -138,7 +138,7 @@ def test_killed_while_timing_the_budget_it_begins_again_as_first_asked(root, mon
         patched.setattr(fold, "time_iterations", killed)
         assert train_main(arguments(root, "--budget", "7s", "--seed", "5")) == 1
     asked = []
-    monkeypatch.setattr(fold, "time_iterations", lambda job, budget_s: asked.append(budget_s) or 2)
+    monkeypatch.setattr(fold, "time_iterations", lambda workspace, job, budget_s, watch: asked.append(budget_s) or 2)
     assert train_main(arguments(root, "--continue")) == 0
     run = json.loads((fold_folder(root) / "run.json").read_text(encoding="utf-8"))
     assert asked == [7.0] and run["finished"] and run["seed"] == 5 and run["iterations"] == 2
@@ -207,7 +207,7 @@ def test_three_dimensional_training(root, model):
 
 def test_without_a_budget_the_plans_schedule_for_the_device_is_used(root, monkeypatch):
     asked_s = []
-    monkeypatch.setattr(fold, "time_iterations", lambda job, budget_s: asked_s.append(budget_s) or 1)
+    monkeypatch.setattr(fold, "time_iterations", lambda workspace, job, budget_s, watch: asked_s.append(budget_s) or 1)
     monkeypatch.setattr(loop, "train_step", interrupt_at(1))
     assert train_main(arguments(root, "--device", "cpu")) == 143
     plan = read_plans(open_workspace(root).plans_file("Dataset001_Phantom")).configs["2d"].models["mednca"]
@@ -215,7 +215,7 @@ def test_without_a_budget_the_plans_schedule_for_the_device_is_used(root, monkey
 
 
 def test_the_plans_schedule_ends_early_where_images_are_few_and_a_budget_does_not(root, monkeypatch):
-    monkeypatch.setattr(fold, "time_iterations", lambda job, budget_s: 10**6)
+    monkeypatch.setattr(fold, "time_iterations", lambda workspace, job, budget_s, watch: 10**6)
     monkeypatch.setattr(loop, "train_step", interrupt_at(1))
     assert train_main(arguments(root, "--device", "cpu")) == 143
     workspace = open_workspace(root)

@@ -1,6 +1,9 @@
 """Validation at the end of a training, and of a trained fold again."""
 
+import csv
 import json
+import math
+import re
 import shutil
 
 import pytest
@@ -41,3 +44,20 @@ def test_val_validates_again_and_changes_no_weight(uninterrupted, root, capsys):
     again = json.loads((fold_folder(root) / "summary.json").read_text(encoding="utf-8"))
     assert again["mean"] == summary["mean"]
     assert_same_bits(weights(uninterrupted), weights(root))
+
+
+def test_validation_leaves_its_worst_cases_and_says_so(uninterrupted):
+    folder = fold_folder(uninterrupted)
+    summary = read_summary(folder / "summary.json")
+    rows = list(csv.DictReader((folder / "cases.csv").open(encoding="utf-8")))
+    assert len(rows) == 3 * len(summary.cases)  # two classes and both together
+    known = [float(row["dice"]) for row in rows if row["dice"]]
+    assert known == sorted(known)
+    for row in rows:
+        dice = summary.cases[row["case"]].classes[row["class"]]["dice"]
+        assert row["dice"] == ("" if math.isnan(dice) else f"{dice:.4f}")
+    assert {file.stem for file in (folder / "worst").iterdir()} == set(summary.cases)  # no more than five
+    log = (folder / "training.log").read_text(encoding="utf-8")
+    assert "cases, drawn in" in log or "The worst case, drawn in" in log
+    assert re.search(r"Anterior|anterior: Dice [\d.]+, HD95 [\d.e+]+ mm, NSD", log)
+    assert re.search(r"min: [\d.]+ training, [\d.]+ epoch ends; validation [\d.]+ min", log)

@@ -89,6 +89,12 @@ def find_series(folder: Path) -> list[Series]:
     return found
 
 
+def series_in(folder: Path) -> list[Series]:
+    """The series of a folder without its subfolders, numbered as in `find_series`."""
+    here = _series_in(folder, sorted(file.name for file in folder.iterdir() if not file.is_dir()))
+    return [Series(uid, folder, files, "", index, problem) for index, (uid, files, problem) in enumerate(here, 1)]
+
+
 def choose_series(found: Sequence[Series], choices: Sequence[str] = ()) -> list[Series]:
     """One series per folder: a series that is alone in its folder, and where there are several, those in `choices`.
 

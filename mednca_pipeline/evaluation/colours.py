@@ -1,0 +1,32 @@
+"""One colour for each class, in every picture and figure: that of its label value."""
+
+import colorsys
+from collections.abc import Mapping
+
+from ..runtime.labels import Labels
+
+Colour = tuple[float, float, float]  # RGB in 0..1
+
+# Matplotlib's tab10, orange first, without the grey that an image hides.
+_FIRST = ("#ff7f0e #1f77b4 #2ca02c #d62728 #9467bd #8c564b #e377c2 #bcbd22 #17becf").split()
+_GOLDEN = 0.61803398875  # steps of the hue that never come back to an earlier one
+
+
+def colour_of(value: int) -> Colour:
+    """The colour of a label value from 1 on."""
+    if value <= len(_FIRST):
+        text = _FIRST[value - 1]
+        red, green, blue = (int(text[at : at + 2], 16) / 255 for at in (1, 3, 5))
+        return red, green, blue
+    return colorsys.hsv_to_rgb((value * _GOLDEN) % 1.0, 0.85, 0.95)
+
+
+def class_names(labels: Labels) -> dict[int, str]:
+    """{label value in label maps: name of its class, or of the region that writes it}."""
+    values = labels.region_order or tuple(value for (value,) in labels.values)
+    return dict(zip(values, labels.names, strict=True))
+
+
+def class_colours(labels: Labels) -> Mapping[str, Colour]:
+    """{name of a class: its colour}."""
+    return {name: colour_of(value) for value, name in class_names(labels).items()}

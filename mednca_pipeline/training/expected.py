@@ -1,0 +1,48 @@
+"""How long the folds of a planned dataset will take on this machine, validation included."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from ..workspace import Workspace
+from .fold import enough_iterations, scoring_batch, use_threads
+from .job import prepare
+from .options import TrainingOptions
+from .schedule import epoch_length, iterations_for
+from .timing import measure
+
+MOST_S = 1.0  # of timed iterations, where they are fast
+
+
+@dataclass(frozen=True)
+class Expected:
+    """One model, by the plan's schedule. training_s, validation_s: of a fold. device: that was measured."""
+
+    model: str
+    config: str
+    iterations: int
+    training_s: float
+    validation_s: float
+    device: str
+
+    @property
+    def fold_s(self) -> float:
+        return self.training_s + self.validation_s
+
+
+def expected(workspace: Workspace, dataset: str, model: str, config: str) -> Expected:
+    """Times some iterations and one prediction of the first fold, in a few seconds. Needs its preprocessed cases."""
+    threads = torch.get_num_threads()
+    job = prepare(workspace, TrainingOptions(dataset, 0, model, config), mixed=True)
+    use_threads(job)
+    try:
+        timing = measure(workspace, job, scoring_batch(job), MOST_S)
+    finally:
+        torch.set_num_threads(threads)
+    schedule_s = job.plan.training.minutes["cuda" if job.device.type == "cuda" else "cpu"] * 60
+    iterations = enough_iterations(job, iterations_for(schedule_s, timing.iteration_s, timing.epoch_end_s))
+    ends = math.ceil(iterations / epoch_length(iterations))
+    training_s = iterations * timing.iteration_s + ends * timing.epoch_end_s
+    validation_s = (timing.case_s or 0.0) * len(job.fold.val)
+    return Expected(model, config, iterations, training_s, validation_s, job.device.type)
