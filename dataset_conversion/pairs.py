@@ -9,7 +9,7 @@ import numpy as np
 
 from mednca_pipeline.datasets.channels import group_channels
 from mednca_pipeline.runtime.errors import InputError
-from mednca_pipeline.runtime.formats.dicom import choose_series, find_series
+from mednca_pipeline.runtime.formats.dicom_series import choose_series, find_series
 from mednca_pipeline.runtime.formats.sitk import SEGMENTATION
 from mednca_pipeline.runtime.formats.text_headers import segment_values
 from mednca_pipeline.runtime.images import read_labels, split_ending

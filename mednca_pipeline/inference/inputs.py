@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..datasets.channels import group_channels
 from ..runtime.errors import InputError
-from ..runtime.formats.dicom import Series, choose_series, find_series, is_dicom, series_in
+from ..runtime.formats.dicom_series import Series, choose_series, find_series, is_dicom, series_in
 from ..runtime.images import SUPPORTED, output_ending, split_ending, stored_files
 from ..runtime.listing import listed
 

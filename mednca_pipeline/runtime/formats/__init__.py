@@ -9,6 +9,7 @@ import numpy as np
 from ..errors import InputError
 from ..geometry import Geometry
 from . import dicom, nifti, pillow, sitk, tiff
+from .dicom_series import is_dicom
 
 
 class Format(Protocol):
@@ -124,7 +125,7 @@ def _module(path: Path) -> Format:
     ending = split_ending(path)[1]
     if ending in _MODULES:
         return _MODULES[ending]
-    if path.is_dir() or dicom.is_dicom(path):
+    if path.is_dir() or is_dicom(path):
         return dicom
     if not path.exists():
         raise FileNotFoundError(path)

@@ -1,14 +1,9 @@
-"""DICOM series through SimpleITK's GDCM. Case names come from folders; no tag that names a patient is ever used."""
+"""DICOM series through SimpleITK's GDCM: their voxels and geometry (dicom_series.py finds them)."""
 
 import logging
 import math
-import os
-import re
-import stat
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +11,9 @@ import numpy as np
 from ..errors import InputError
 from ..geometry import Geometry, SpacingError, check_spacing, geometry_from_affine
 from .dicom_elements import elements_fit
+from .dicom_series import find_series, listing
 from .limits import check_size
-from .sitk import SimpleITK, SitkImage, simpleitk
+from .sitk import SitkImage, quiet, simpleitk
 
 SPACING_TOLERANCE = 0.01  # relative: a slice may be this far from its even place
 
@@ -26,108 +22,6 @@ _POSITION, _ORIENTATION, _FRAMES = "0020|0032", "0020|0037", "0028|0008"
 _SPACINGS = ("0028|0030", "0018|1164", "0018|2010", "3002|0011")  # PixelSpacing, ImagerPixelSpacing and their kin
 _SAME_PLACE_MM = 1e-3
 _LISTED = 10  # copies that a message names
-_INDEX = "DICOMDIR"  # names the files of a disc, and holds no image
-_KIND = re.compile(rb"1\.2\.840\.10008\.5\.1\.4\.1\.1\.([\d.]+)")
-# Kinds of DICOM files without an image: presentation states, reports, radiotherapy plans and structures, waveforms,
-# registrations, documents.
-_NO_IMAGE = (b"11.", b"88.", b"481.", b"9.", b"66", b"104.")
-
-
-@dataclass(frozen=True)
-class Series:
-    """One DICOM series in one folder. `index` counts from 1 within the folder; `name` is made from folder names.
-
-    problem: why the series cannot be used: files beside it that look like its slices cannot be read.
-    """
-
-    uid: str
-    folder: Path
-    files: tuple[Path, ...]
-    name: str
-    index: int = 1
-    problem: InputError | None = None
-
-    def __str__(self) -> str:
-        return f"{self.index}: {self.uid} ({len(self.files)} files, first {self.files[0].name}) in {self.folder}"
-
-
-def is_dicom(path: Path) -> bool:
-    """Whether a file starts as DICOM files do, with or without a preamble."""
-    try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would wait for ever
-            return False
-        with open(path, "rb") as file:
-            start = file.read(132)
-    except OSError:
-        return False
-    if start[128:] == b"DICM":
-        return True
-    group, length = start[:2], int.from_bytes(start[4:8], "little")
-    plain = group in (b"\2\0", b"\x08\0") and start[3:4] == b"\0"
-    return plain and (start[4:6].isalpha() and start[4:6].isupper() or 0 < length <= 64)
-
-
-def find_series(folder: Path) -> list[Series]:
-    """All series of a folder and its subfolders, sorted; [] when there are none.
-
-    A folder's series are numbered in the order of their first files. The name of a series is its folder's path below
-    `folder`, joined with "_" (the name of `folder` itself at the top), with "_series2" where a folder holds several.
-    """
-    folder = Path(folder)
-    found: list[Series] = []
-    names: set[str] = set()
-    for place, subfolders, files in os.walk(folder):
-        subfolders.sort()
-        here = _series_in(Path(place), files)
-        parts = Path(place).relative_to(folder).parts or (folder.resolve().name,)
-        for index, (uid, slices, problem) in enumerate(here, start=1):
-            name = "_".join(parts) + (f"_series{index}" if len(here) > 1 else "")
-            while name in names:
-                name += "_"
-            names.add(name)
-            found.append(Series(uid, Path(place), slices, name, index, problem))
-    return found
-
-
-def series_in(folder: Path) -> list[Series]:
-    """The series of a folder without its subfolders, numbered as in `find_series`."""
-    here = _series_in(folder, sorted(file.name for file in folder.iterdir() if not file.is_dir()))
-    return [Series(uid, folder, files, "", index, problem) for index, (uid, files, problem) in enumerate(here, 1)]
-
-
-def choose_series(found: Sequence[Series], choices: Sequence[str] = ()) -> list[Series]:
-    """One series per folder: a series that is alone in its folder, and where there are several, those in `choices`.
-
-    choices: uids, numbers (as counted within each folder), or "all".
-    Raises InputError, listing the series, when a folder has several and none is chosen, or when a choice fits none; and
-    the problem of a series that is chosen.
-    """
-    wanted = {str(choice).strip() for choice in choices}
-    folders: dict[Path, list[Series]] = defaultdict(list)
-    for series in found:
-        folders[series.folder].append(series)
-    unknown = wanted - {"all"} - {text for series in found for text in (series.uid, str(series.index))}
-    chosen: list[Series] = []
-    undecided: list[Series] = []
-    for several in folders.values():
-        fitting = [s for s in several if "all" in wanted or s.uid in wanted or str(s.index) in wanted]
-        chosen += several if len(several) == 1 else fitting
-        undecided += several if len(several) > 1 and not fitting else []
-    if unknown:
-        problem = f"that no series fits {', '.join(sorted(unknown))}"
-    elif undecided:
-        problem = "several in one folder"
-    else:
-        for series in chosen:
-            if series.problem:
-                raise series.problem
-        return chosen
-    listed = f"{problem}:\n{_listing(undecided or found)}"
-    raise InputError("", "one DICOM series per folder", listed, "Choose with --series NUMBER or UID.")
-
-
-def _listing(found: Sequence[Series]) -> str:
-    return "\n".join(f"  {series}" for series in found)
 
 
 def read(path: Path, as_labels: bool = False) -> tuple[np.ndarray, Geometry]:
@@ -184,58 +78,10 @@ def _only_series(path: Path) -> list[Path]:
     if not found:
         raise InputError(path, "a DICOM series", "no DICOM file in this folder or below it", "Check the path.")
     if len(found) > 1:
-        raise InputError(path, "one DICOM series", f"{len(found)}:\n{_listing(found)}", "Name one of them.")
+        raise InputError(path, "one DICOM series", f"{len(found)}:\n{listing(found)}", "Name one of them.")
     if found[0].problem:
         raise found[0].problem
     return list(found[0].files)
-
-
-def _series_in(folder: Path, files: list[str]) -> list[tuple[str, tuple[Path, ...], InputError | None]]:
-    """(uid, files, problem) of each series that lies directly in `folder`, in the order of their first files."""
-    slices = tuple(sorted(folder / file for file in files if is_dicom(folder / file)))
-    if not slices:
-        named = tuple(sorted(folder / file for file in files if _is_named_dicom(file)))
-        return [("", named, _unread(folder, named, "a link to nowhere or a damaged file"))] if named else []
-    gone = [folder / file for file in files if not (folder / file).exists()]
-    if gone:  # GDCM then loses other files as well
-        return [("", slices, _unread(folder, gone, "a link to a file that is not there"))]
-    cut = [file for file in slices if not elements_fit(file)]
-    if cut:
-        return [("", slices, _unread(folder, cut, "a damaged or cut off file"))]
-    sitk = simpleitk()
-    with _quiet(sitk):
-        uids = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
-        names = {uid: sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), uid) for uid in uids}
-    taken = {uid: tuple(sorted(Path(name) for name in names[uid])) for uid in uids}
-    left = {folder / file for file in files}.difference(*taken.values())
-    lost = sorted(file for file in left if _looks_like_a_slice(file, taken.values()))
-    problem = _unread(folder, lost, "a damaged, cut off or empty file") if lost else None
-    if not taken:
-        return [("", slices, problem)] if problem else []
-    return sorted(((uid, several, problem) for uid, several in taken.items()), key=lambda item: item[1])
-
-
-def _is_named_dicom(name: str) -> bool:
-    return not name.startswith(".") and name.lower().endswith((".dcm", ".ima"))
-
-
-def _looks_like_a_slice(file: Path, taken: Iterable[tuple[Path, ...]]) -> bool:
-    """Whether a file that belongs to no series should have been one of the slices beside it."""
-    if file.name.startswith(".") or file.name.upper() == _INDEX:
-        return False
-    if is_dicom(file):
-        with file.open("rb") as opened:
-            kind = _KIND.search(opened.read(4096))
-        return not (kind and kind[1].startswith(_NO_IMAGE))
-    endings = {one.suffix.lower() for several in taken for one in several} | {".dcm", ".ima"}
-    return file.suffix.lower() in endings or file.suffix[1:].isdecimal()
-
-
-def _unread(folder: Path, files: Sequence[Path], what: str) -> InputError:
-    others = f" and {len(files) - 1} more" if len(files) > 1 else ""
-    found = f"{what}, {files[0].name}{others}"
-    remedy = "Export or download the series again, or move these files elsewhere if they do not belong to it."
-    return InputError(folder, "DICOM slices that can be read", found, remedy)
 
 
 def _slices(files: list[Path], case: Path) -> tuple[list[SitkImage], np.ndarray, np.ndarray]:
@@ -245,7 +91,7 @@ def _slices(files: list[Path], case: Path) -> tuple[list[SitkImage], np.ndarray,
     positions, orientations = [], []
     reader = sitk.ImageFileReader()
     reader.SetImageIO("GDCMImageIO")
-    with _quiet(sitk):
+    with quiet(sitk):
         for file in files:
             reader.SetFileName(str(file))
             try:
@@ -374,14 +220,3 @@ def _step(positions: np.ndarray, names: list[str], case: Path) -> np.ndarray:
             "Export the whole series again, or resample it to even slices.",
         )
     return (positions[-1] - positions[0]) / (len(positions) - 1)
-
-
-@contextmanager
-def _quiet(sitk: SimpleITK) -> Iterator[None]:
-    """Keeps ITK's warnings from the terminal: they repeat the texts of tags."""
-    before = sitk.ProcessObject.GetGlobalWarningDisplay()
-    sitk.ProcessObject.SetGlobalWarningDisplay(False)
-    try:
-        yield
-    finally:
-        sitk.ProcessObject.SetGlobalWarningDisplay(before)

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,17 @@ def simpleitk() -> SimpleITK:
         remedy = "Install it with pip install SimpleITK, or convert the images to .nii.gz."
         raise InputError("", expected, "that it is not installed", remedy) from error
     return SimpleITK
+
+
+@contextmanager
+def quiet(sitk: SimpleITK) -> Iterator[None]:
+    """Keeps ITK's warnings from the terminal: they repeat the texts of tags."""
+    before = sitk.ProcessObject.GetGlobalWarningDisplay()
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    try:
+        yield
+    finally:
+        sitk.ProcessObject.SetGlobalWarningDisplay(before)
 
 
 def voxel_files(path: Path) -> list[Path]:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from mednca_pipeline.runtime.errors import InputError
-from mednca_pipeline.runtime.formats.dicom import choose_series, find_series, read_series
+from mednca_pipeline.runtime.formats.dicom import read_series
+from mednca_pipeline.runtime.formats.dicom_series import choose_series, find_series
 from mednca_pipeline.runtime.geometry import SpacingError
 from mednca_pipeline.runtime.images import output_ending, read_header, read_image, write_labels
 
