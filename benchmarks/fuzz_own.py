@@ -14,8 +14,9 @@ from benchmarks.fuzz import BYTES, JSON, TEXT, Kind
 from mednca_pipeline.crossval.jobs import FoldJob, JobOutcome, read_job, read_outcome
 from mednca_pipeline.datasets.dataset import load_dataset
 from mednca_pipeline.fingerprint.fingerprint import read_fingerprint
+from mednca_pipeline.inference.options import PredictionOptions
 from mednca_pipeline.inference.predictor import Predictor
-from mednca_pipeline.inference.table import QualityTable
+from mednca_pipeline.inference.quality_table import QualityTable
 from mednca_pipeline.models.registry import build_model, read_plans
 from mednca_pipeline.models.weights import load_weights
 from mednca_pipeline.phantom import write_phantom_dataset
@@ -25,9 +26,8 @@ from mednca_pipeline.plans.plans import Plans
 from mednca_pipeline.plans.splits import read_splits
 from mednca_pipeline.preprocessing.store import CaseStore
 from mednca_pipeline.results.fold_folder import FoldFolder
-from mednca_pipeline.results.model_folder import ModelFolder
+from mednca_pipeline.results.model_folder import ModelFolder, QualityRecord
 from mednca_pipeline.results.postprocessing import Postprocessing
-from mednca_pipeline.results.quality import QualityRecord
 from mednca_pipeline.runtime.files import write_json, write_text
 from mednca_pipeline.runtime.folding import read_weights
 from mednca_pipeline.runtime.quality import Threshold
@@ -149,7 +149,7 @@ def _read_weights(folder: Path, plans: Plans) -> Any:
 
 def _load_model(folder: Path) -> Any:
     """As mednca_predict loads a model, and predicts."""
-    predictor = Predictor.from_folder(folder, device="cpu")
+    predictor = Predictor.from_folder(folder, options=PredictionOptions(device="cpu"))
     image = np.random.default_rng(0).normal(size=(1, *SIZE)).astype(np.float32)
     predictor.predict(image, (1.0, 1.0, 1.0))
     return predictor.plans

@@ -102,7 +102,7 @@ def works(device: torch.device) -> dict[str, Work]:
 def published_plans() -> Plans:
     """Plans with the published network, for whole images of its size."""
     plans = read_plans(PLANS)
-    config = replace(plans.config("2d"), mednca_paper=published(), image_size=IMAGE_SIZE)
+    config = replace(plans.config("2d"), image_size=IMAGE_SIZE).with_model("mednca_paper", published())
     return replace(plans, configs={"2d": config})
 
 

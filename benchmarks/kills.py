@@ -7,6 +7,7 @@ must be equal to the undisturbed one: weights and labels bit for bit, tables wit
 """
 
 import argparse
+import contextlib
 import csv
 import gzip
 import json
@@ -14,13 +15,13 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ import numpy as np
 
 DATASET = "Dataset001_Phantom"
 SIZE = (8, 20, 18)
-MEASURED = ("seconds", "minutes", "memory", "command", "cores", "checksums", "commit", "machine", "id")  # parts of keys
+# Parts of the keys of what is measured.
+MEASURED = ("seconds", "minutes", "memory", "command", "cores", "checksums", "commit", "machine", "id", "planned")
 IGNORED = (".log", ".png", ".md", ".pt", ".lock", "job.json", "outcome.json")
 
 
@@ -60,7 +62,11 @@ def _continued(root: Path, arguments: tuple[str, ...]) -> tuple[str, ...]:
 
 
 COMMANDS = (
-    Command("convert", "convert", ("pairs", "-i", "scans", "-l", "masks", "-d", "5", "--name", "Killed")),
+    Command(
+        "convert",
+        "convert",
+        ("pairs", "-i", "scans", "-l", "masks", "-d", "5", "--name", "Killed", "--labels", "1:body", "2:tail"),
+    ),
     Command("plan", "plan_and_preprocess", ("-d", "1", "--folds", "2", "--config", "2d", "-np", "0")),
     Command(
         "train",
@@ -87,7 +93,7 @@ def kill_often(command: Command, kills: int, seed: int) -> Killed:
         _write_base(base, command)
         shutil.copytree(base, whole)
         started = time.monotonic()
-        _finish(_start(command.module, command.arguments, whole))
+        _finish(_start(command.module, command.arguments, whole), whole)
         took_s = time.monotonic() - started
         expected = results(whole)
         for number in range(kills):
@@ -95,13 +101,14 @@ def kill_often(command: Command, kills: int, seed: int) -> Killed:
             shutil.copytree(base, root)
             process = _start(command.module, command.arguments, root)
             time.sleep(rng.uniform(0, took_s))
-            os.killpg(process, signal.SIGKILL)
-            if _exit_code(process) == 0:
+            with contextlib.suppress(ProcessLookupError):  # it has ended
+                os.killpg(process.pid, signal.SIGKILL)
+            if process.wait() == 0:
                 found.finished += 1
             else:
                 found.killed += 1
             found.problems += [f"{command.name} {number}: {problem}" for problem in half_written(root)]
-            code = _exit_code(_start(command.module, command.again(root, command.arguments), root))
+            code = _start(command.module, command.again(root, command.arguments), root).wait()
             if code:
                 found.problems.append(f"{command.name} {number}: the second run ended with {code}: {_log(root)}")
             else:
@@ -123,39 +130,22 @@ def _write_base(root: Path, command: Command) -> None:
         file.rename(file.with_name(file.name.replace("_0000", "")))
     for earlier in COMMANDS:
         if earlier.name in command.before:
-            _finish(_start(earlier.module, earlier.arguments, root))
+            _finish(_start(earlier.module, earlier.arguments, root), root)
 
 
-def _start(module: str, arguments: tuple[str, ...], root: Path) -> int:
-    """Begins a command in a process group of its own, in `root`; its modules are imported already."""
-    process = os.fork()
-    if process:
-        return process
-    code = 99
-    try:
-        os.setsid()
-        os.chdir(root)
-        output = os.open(root / "output.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(output, 1)
-        os.dup2(output, 2)
-        from importlib import import_module
-
-        code = import_module(f"mednca_pipeline.cli.{module}").main([*arguments, "--root", str(root)])
-    except SystemExit as error:
-        code = error.code if isinstance(error.code, int) else 98
-    finally:
-        sys.stdout.flush()
-        os._exit(code)
+def _start(module: str, arguments: tuple[str, ...], root: Path) -> subprocess.Popen[bytes]:
+    """Begins a command in a process group of its own, in `root`."""
+    command = [sys.executable, "-m", f"mednca_pipeline.cli.{module}", *arguments, "--root", str(root)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    with (root / "output.log").open("wb") as output:
+        return subprocess.Popen(
+            command, cwd=root, stdout=output, stderr=output, start_new_session=True, env=environment
+        )
 
 
-def _exit_code(process: int) -> int:
-    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-
-
-def _finish(process: int) -> None:
-    code = _exit_code(process)
-    if code:
-        raise RuntimeError(f"an undisturbed run ended with {code}")
+def _finish(process: subprocess.Popen[bytes], root: Path) -> None:
+    if code := process.wait():
+        raise RuntimeError(f"an undisturbed run ended with {code}: {_log(root)}")
 
 
 def _log(root: Path) -> str:
@@ -233,16 +223,11 @@ def _without_measured(value: Any) -> Any:
 
 
 def kill_all(kills: int, seed: int, only: str = "") -> dict[str, Killed]:
-    """Per command how its kills ended."""
-    import torch  # noqa: F401  # once: the commands are forks of this process
-
-    return {each.name: kill_often(each, kills, seed) for each in COMMANDS if only in each.name}
-
-
-def kill_apart(kills: int, seed: int, only: str = "") -> dict[str, Killed]:
-    """As kill_all, in a fresh process: forks of one whose libraries have threads would wait for ever."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(kill_all, kills, seed, only).result()
+    """Per command how its kills ended. Two commands run side by side, one thread each."""
+    chosen = [each for each in COMMANDS if only in each.name]
+    with ThreadPoolExecutor(2) as pool:
+        found = pool.map(lambda command: kill_often(command, kills, seed), chosen)
+        return dict(zip((each.name for each in chosen), found, strict=True))
 
 
 def table(found: dict[str, Killed]) -> str:

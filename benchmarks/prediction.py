@@ -27,6 +27,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 ROOT = Path(__file__).parents[1]
@@ -134,15 +135,18 @@ def measured(prepared: Prepared, n_cases: int, rounds: int, out: Path) -> dict:
     """A row of the table: medians over the rounds of seconds per case, and Dice."""
     import numpy as np
 
+    from mednca_pipeline.inference.options import PredictionOptions
     from mednca_pipeline.inference.predictor import Predictor
 
-    load = Predictor.from_folder
+    def load(folder: Path, folds: list[int] | None, **options: Any) -> Predictor:
+        return Predictor.from_folder(folder, folds, PredictionOptions(device="cpu", **options))
+
     predictors = {
-        SCORED: load(prepared.mednca, [0], "cpu"),
-        PLAIN: load(prepared.mednca, [0], "cpu", quality=False),
-        UNET: load(prepared.unet, [0], "cpu"),
-        FIVE: load(prepared.mednca, None, "cpu"),
-        OLD: load(prepared.mednca, None, "cpu", runs=OLD_RUNS, quality=False, everywhere=True),
+        SCORED: load(prepared.mednca, [0]),
+        PLAIN: load(prepared.mednca, [0], quality=False),
+        UNET: load(prepared.unet, [0]),
+        FIVE: load(prepared.mednca, None),
+        OLD: load(prepared.mednca, None, runs=OLD_RUNS, quality=False, everywhere=True),
     }
     indices = np.linspace(0, len(prepared.cases) - 1, min(n_cases, len(prepared.cases))).round().astype(int)
     timed = [prepared.cases[index] for index in indices]
@@ -157,8 +161,8 @@ def measured(prepared: Prepared, n_cases: int, rounds: int, out: Path) -> dict:
                 predict(predictor, case, out)
             seconds[name].append((time.perf_counter() - start) / len(timed))
     medians = {name: float(np.median(values[1:])) for name, values in seconds.items()}
-    one_fold_old = load(prepared.mednca, [0], "cpu", runs=OLD_RUNS, quality=False, everywhere=True)
-    everywhere = load(prepared.mednca, [0], "cpu", quality=False, everywhere=True)
+    one_fold_old = load(prepared.mednca, [0], runs=OLD_RUNS, quality=False, everywhere=True)
+    everywhere = load(prepared.mednca, [0], quality=False, everywhere=True)
     return {
         "dataset": prepared.dataset,
         "cases": len(timed),

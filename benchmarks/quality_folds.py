@@ -56,7 +56,7 @@ def train_folds(root: Path, scratch: Path, arguments: argparse.Namespace) -> Pat
             dataset, number, config=config, iterations=arguments.iterations, device="cpu", workers=0, threads=1
         )
         folder = train_fold(made, options)
-    return folder.parent
+    return folder.path.parent
 
 
 def _cases(workspace, dataset: str, config: str) -> list[str]:

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.fuzz import Report, all_kinds, fuzz
-from benchmarks.kills import COMMANDS, Killed, kill_apart, table
+from benchmarks.kills import COMMANDS, Killed, kill_all, table
 from mednca_pipeline.evaluation.provenance import provenance
 from mednca_pipeline.runtime.files import write_text
 
@@ -27,7 +27,7 @@ def main() -> int:
     killed: dict[str, Killed] = {}
     write_page(arguments, report, killed)
     for command in COMMANDS if arguments.kills else ():
-        killed |= kill_apart(arguments.kills, arguments.seed, command.name)
+        killed |= kill_all(arguments.kills, arguments.seed, command.name)
         write_page(arguments, report, killed)
     problems = [*report.failures, *(problem for one in killed.values() for problem in one.problems)]
     for problem in problems[:40]:

@@ -127,8 +127,10 @@ def _print_results(root: Path, predictions: Path, pictures: Path) -> None:
     splits = workspace_splits(workspace, DATASET, cases)
     print()
     for table in comparison_table(compare(collect_results(results, splits))).renderables:
-        assert isinstance(table, Table)
-        print_table(Console(), table)
+        if isinstance(table, Table):
+            print_table(Console(), table)
+        else:
+            Console().print(table)
     picture = min(pictures.glob("*.png"))
     say("(incomplete): two of the five folds are trained; mednca_crossval trains the others.\n")
     for what, path in (

@@ -73,7 +73,7 @@ class Study:
         plans = replace(self.job.plans, configs={config.name: config})
         preprocess_dataset(self.dataset, Target.planned(plans, config.name, store))
         recipe = replace(self.job.recipe, store=store, image_size=size, position=plan.position)
-        return View(name, preprocessing, recipe, input_format(config, plan))
+        return View(name, preprocessing, recipe, input_format(config, plan, plan.levels[0].factor))
 
     def network(self, trained: Trained) -> tuple[LightNCA, dict[str, Any]]:
         """A network and the record of its training, which is done where it was not before."""
@@ -127,7 +127,7 @@ class Study:
     def cases(self) -> list[LabelledScan]:
         """The held-out cases."""
         raw = {case.name: case for case in self.dataset.training}
-        return [read_scan(raw[name]) for name in self.job.validation_cases]
+        return [read_scan(raw[name]) for name in self.job.fold.val]
 
     def _probabilities(self, network: LightNCA, view: View, tell: bool, case: LabelledScan) -> np.ndarray:
         image, frame = preprocess_image(case.array, case.spacing_mm, view.preprocessing)

@@ -94,7 +94,7 @@ def main() -> None:
         dataset, config = screen.prepare(root, Path(scratch), arguments, {})
         options = TrainingOptions(dataset=dataset, fold=0, model=arguments.model, config=config, device="cpu")
         job = prepare(Workspace(Path(scratch)), options)
-    logging.info("%d training, %d held-out cases", len(job.recipe.cases), len(job.validation_cases))
+    logging.info("%d training, %d held-out cases", len(job.recipe.cases), len(job.fold.val))
     study = Study(job, Workspace(root), arguments.work.resolve(), arguments.iterations)
     for what, members in comparisons(arguments.seeds):
         add(measured(study, what, members))

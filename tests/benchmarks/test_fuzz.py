@@ -67,5 +67,5 @@ def test_damaged_files_of_every_kind_are_errors(tmp_path):
 def test_killed_commands_end_as_undisturbed_ones():
     from benchmarks import kills
 
-    found = kills.kill_apart(KILLS, seed=1)
+    found = kills.kill_all(KILLS, seed=1)
     assert [problem for one in found.values() for problem in one.problems] == []
