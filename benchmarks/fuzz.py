@@ -210,7 +210,7 @@ def _reset_peak_bytes() -> int:
 
 
 def _peak_bytes() -> int:
-    status = Path("/proc/self/status").read_text()
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
     return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 

@@ -46,7 +46,9 @@ def test_training_steps(written, monkeypatch):
     assert set(published) == {"authors", OURS, PRODUCT}
     assert set(planned) == {"plain", OURS, PRODUCT}
     assert set(iteration) == {"plain", OURS}
-    assert "| planned hippocampus network, whole iteration: plain / ours |" in (written / "training.md").read_text()
+    assert "| planned hippocampus network, whole iteration: plain / ours |" in (written / "training.md").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_norms_of_the_cell(written, monkeypatch, capsys):

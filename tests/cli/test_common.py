@@ -121,7 +121,7 @@ def test_a_command_that_is_stopped_leaves_what_is_finished_and_nothing_else(tmp_
     said = process.communicate(timeout=30)[1]
     assert process.returncode == code
     assert "Traceback" not in said and ("Interrupted" if name == "SIGINT" else f"Stopped by {name}") in said
-    workers = [int(file.read_text()) for file in out.glob("*.pid")]
+    workers = [int(file.read_text(encoding="utf-8")) for file in out.glob("*.pid")]
     assert not any(map(is_alive, workers))
     assert {path.name for path in out.iterdir() if path.suffix != ".pid"} == {"quick.csv"}
 

@@ -141,7 +141,7 @@ def test_a_lock_that_cannot_be_opened_is_named(fold, tmp_path):
     with pytest.raises(InputError, match=r"\.lock: expected the lock of this fold, found that it cannot be opened"):
         with fold.only_writer(wait_s=0):
             pass
-    assert (tmp_path / "diary").read_text() == "mine"
+    assert (tmp_path / "diary").read_text(encoding="utf-8") == "mine"
 
 
 def test_an_unfinished_training_without_its_checkpoint_is_new(fold):

@@ -61,12 +61,12 @@ def test_logs_are_not_written_through_a_link(tmp_path):
     (tmp_path / "training.log").symlink_to(tmp_path / "diary")
     with pytest.raises(OSError, match="symbolic links"):
         open(tmp_path / "training.log", "a", opener=no_link)
-    assert (tmp_path / "diary").read_text() == "mine"
+    assert (tmp_path / "diary").read_text(encoding="utf-8") == "mine"
 
 
 def test_what_is_undefined_becomes_null(tmp_path):
     write_json(tmp_path / "a.json", {"b": [1.0, math.nan, (math.nan, "NaN")], "a": {"c": math.nan}})
-    assert json.loads((tmp_path / "a.json").read_text(), parse_constant=pytest.fail) == {
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8"), parse_constant=pytest.fail) == {
         "a": {"c": None}, "b": [1.0, None, [None, "NaN"]],
     }  # fmt: skip
 

@@ -44,7 +44,7 @@ def test_what_a_killed_process_left_is_removed_and_what_a_living_one_writes_is_n
         write_text(table, "whole")
         assert {path.name for path in tmp_path.iterdir()} == {"table.csv", being_written}
         living.communicate()
-    assert table.read_text() == "whole"
+    assert table.read_text(encoding="utf-8") == "whole"
 
 
 def test_folders_are_removed_and_files_of_other_names_stay(tmp_path, monkeypatch):
