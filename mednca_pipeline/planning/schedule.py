@@ -8,7 +8,7 @@ from .rule import Chosen
 
 SMALL_VOXELS, MANY_CASES = {2: 64**2, 3: 48**3}, 500  # larger images or more cases make a training longer
 MOST_FACTOR = 3.0
-MOST_VIEWS = 300  # of each slice: on 80 breast ultrasounds 320 were better than 700 (recipe.md)
+MOST_VIEWS = 300  # of each slice: on breast ultrasound 700 were no better (recipe.md)
 
 
 def stretch(size: Sequence[int], n_cases: int) -> float:
