@@ -262,8 +262,9 @@ def paired_table(rows: Sequence[dict[str, str]]) -> str:
                 continue  # a single class
             pairs = [(first[name], second[name]) for name in first]
             differences = [one - other for one, other in pairs]
+            budgets = f"{ours['budget']}, {row['budget']}"
             lines.append(
-                f"| {ours['dataset']} | {ours['budget']}, {row['budget']} | {what} | {statistics.mean(differences):+.4f} ± "
+                f"| {ours['dataset']} | {budgets} | {what} | {statistics.mean(differences):+.4f} ± "
                 f"{error_of(differences):.4f} | {sum(value > 0 for value in differences)} of {len(pairs)} | "
                 f"{statistics.correlation(*zip(*pairs, strict=True)):.2f} |"
             )

@@ -2,7 +2,7 @@
 
     OPENBLAS_NUM_THREADS=1 python docs/figures/draw_outline.py [--root FOLDER] [--out FILE]
 
-The network is mednca with the plan of 2D phantoms (mednca_pipeline.phantom), trained on fold 0 for 50 iterations. The
+The network is mednca with the plan of 2D phantoms (mednca_pipeline.phantom), trained on fold 0 for 300 iterations. The
 image is a phantom that training has not seen: no patient's image goes into the figure. What FOLDER has of this already
 is used again.
 """
@@ -79,7 +79,7 @@ def trained(root: Path) -> tuple[Path, Path]:
     weights = root / "results" / DATASET / "mednca_2d" / "fold_0" / "final.safetensors"
     if not weights.is_file():
         plan_and_preprocess.main(["-d", "1", "--spacing", "1", *place])  # at full resolution, as thin structures are
-        if code := train.main(["1", "0", "--iterations", "50", *place]):
+        if code := train.main(["1", "0", "--iterations", "300", *place]):
             sys.exit(code)
     return weights, next((raw / "imagesTs").glob("*.png"))
 

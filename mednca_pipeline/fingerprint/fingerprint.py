@@ -10,6 +10,7 @@ from ..runtime.names import check_name
 from ..runtime.records import Count, Index, Name, Positive, Share, from_dict
 
 SCHEMA = 2
+MOST_SIDE, LEAST_MM, MOST_MM = 10**6, 1e-5, 1e5  # of what can be planned for
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,9 @@ class Fingerprint:
             if set(case.classes) != set(self.labels.names):
                 found = ", ".join(case.classes)
                 raise InputError(f"cases[{index}].classes", ", ".join(self.labels.names), found)
+            _check_case(f"cases[{index}]", case)
+        if len(self.foreground) not in (0, len(self.channel_names)):
+            raise InputError("foreground", f"{len(self.channel_names)} channels", str(len(self.foreground)))
 
     @property
     def ndim(self) -> int:
@@ -119,6 +123,31 @@ class Fingerprint:
         for case in self.cases:
             groups.setdefault(case.image_sha256, []).append(case.name)
         return tuple(tuple(names) for names in groups.values() if len(names) > 1)
+
+
+def _check_case(where: str, case: CaseFingerprint) -> None:
+    """Raises InputError where the parts of a case do not fit each other, or no image can be like that."""
+    axes = len(case.shape)
+    per_axis: dict[str, tuple[float, ...]] = {"label_jumps": case.label_jumps, "label_changes": case.label_changes}
+    for name, one in case.classes.items():
+        per_axis |= {f"classes.{name}.extent": one.extent, f"classes.{name}.centre": one.centre}
+        if one.voxels and not one.extent:
+            raise InputError(f"{where}.classes.{name}.extent", f"{axes} values", "none")
+    for name, values in per_axis.items():
+        if len(values) not in (0, axes):
+            raise InputError(f"{where}.{name}", f"{axes} values", str(len(values)))
+    if len(case.label_jumps) != len(case.label_changes):
+        raise InputError(f"{where}.label_changes", f"{len(case.label_jumps)} values", str(len(case.label_changes)))
+    for name, ceilings in case.label_ceilings.items():
+        for output, dice in ceilings.dice.items():
+            if len(dice) != len(ceilings.spacing_mm) or output not in case.classes:
+                expected = f"{len(ceilings.spacing_mm)} values of a class of the dataset"
+                raise InputError(f"{where}.label_ceilings.{name}.dice.{output}", expected, str(len(dice)))
+    if any(side > whole for side, whole in zip(case.cropped_shape, case.shape, strict=True)):
+        raise InputError(f"{where}.cropped_shape", f"at most {case.shape}", str(case.cropped_shape))
+    if max(case.shape) > MOST_SIDE or not LEAST_MM <= min(case.spacing_mm) <= max(case.spacing_mm) <= MOST_MM:
+        expected = f"sides of at most {MOST_SIDE} voxels of {LEAST_MM:g} to {MOST_MM:g} mm"
+        raise InputError(where, expected, f"{case.shape} and {case.spacing_mm}")
 
 
 def read_fingerprint(path: Path) -> Fingerprint:
