@@ -48,7 +48,7 @@ def test_places_are_measured_as_networks_see_them_in_sides_of_the_median_image()
     for index, case in enumerate(cases):
         side = (40, 64, 88)[index % 3]
         classes = {**case.classes, "a": replace(case.classes["a"], centre=(0.0, 0.6))}
-        cases[index] = replace(case, cropped_shape=(64, side), classes=classes)
+        cases[index] = replace(case, shape=(64, side), cropped_shape=(64, side), classes=classes)
     reason = next(made for made in make_plans(make_fingerprint(cases)).decisions if made.name == "position")
     sd = np.std([0.3 * (40, 64, 88)[index % 3] / 64 for index in range(10)])
     assert f"{sd:.1%}" in reason.because and sd > 0.08
