@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\
   mednca_evaluate -p out -l raw/Dataset004_Hippocampus/labelsTs -d 4    the classes of dataset 4
-  mednca_evaluate -p out -l labels                                      the classes of a dataset.json beside labels,
-                                                                        else the values found in the files
+  mednca_evaluate -p out -l labels                                      the classes of a dataset.json beside labels
   mednca_evaluate -p out -l labels -o summary.json -np 4                another output file, 4 processes
   mednca_evaluate -p out -l labels --tolerance 2                        NSD at 2 mm"""
 _NAMED = 10  # how many cases without a partner are printed

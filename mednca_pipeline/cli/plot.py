@@ -49,6 +49,10 @@ def _plot(arguments: argparse.Namespace) -> int:
     references = Path(arguments.l).expanduser() if arguments.l else None
     check_there("-i", images, "images")
     check_there("-p", predictions, "predicted label files")
+    for flag, folder in (("-i", images), ("-p", predictions), ("-l", references)):
+        if folder and folder.is_dir() and out.resolve() == folder.resolve():
+            remedy = "Choose another one: commands would take the pictures for images."
+            raise InputError(f"-o {out}", f"another folder than {flag}", "the same", remedy)
     if references:
         check_there("-l", references, "a folder of reference label files")
 

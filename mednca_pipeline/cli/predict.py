@@ -153,7 +153,8 @@ def _conclude(predicted: "Predicted", out: Path, quiet: bool) -> int:
 
     if not quiet:
         kept = f", {len(predicted.kept)} kept from before (--overwrite makes them again)" if predicted.kept else ""
-        say(f"{len(predicted.written)} predicted{kept}. Labels and quality.csv are in {shown(out)}.")
+        where = f" Labels and quality.csv are in {shown(out)}." if predicted.written or predicted.kept else ""
+        say(f"{len(predicted.written)} predicted{kept}.{where}")
         for line in flag_lines(predicted.flags, predicted.standing):
             say(line)
     for name, error in predicted.failures.items():
@@ -161,7 +162,8 @@ def _conclude(predicted: "Predicted", out: Path, quiet: bool) -> int:
         say(f"failed: {name}: {message}", sys.stderr)
     if not predicted.failures:
         return DONE
-    say(f"{len(predicted.failures)} of the inputs could not be predicted; the others are done.", sys.stderr)
+    others = "; the others are done" if predicted.written or predicted.kept else ""
+    say(f"{len(predicted.failures)} of the inputs could not be predicted{others}.", sys.stderr)
     ours = any(not isinstance(error, InputError) for error in predicted.failures.values())
     return OUR_FAULT if ours else INPUT_FAULT
 

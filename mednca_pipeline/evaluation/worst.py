@@ -71,7 +71,8 @@ def worst_cases(summary: Summary, count: int = WORST) -> list[CaseRow]:
     """The cases with the lowest Dice of any class, each with this class."""
     worst: dict[str, CaseRow] = {}
     for row in case_rows(summary):
-        if row.name != FOREGROUND and not math.isnan(row.dice):
+        alone = len(summary.cases[row.case].classes) == 1
+        if (row.name != FOREGROUND or alone) and not math.isnan(row.dice):
             worst.setdefault(row.case, row)
     return list(worst.values())[:count]
 

@@ -60,11 +60,12 @@ def find_model(workspace: Workspace, dataset: str | None, model: str, config: st
     fitting = [found for found in models if found.model == model and config in (None, found.config)]
     if not fitting:
         wanted = f"{model} in configuration {config}" if config else model
+        chosen = f" --config {config}" if config else ""
         raise InputError(
             name,
             f"a trained {wanted} in {workspace.results_folder(name)}",
             ", ".join(f"{found.model} ({found.config})" for found in models) or "no trained model",
-            f"Train one with mednca_train {name} fold0 --model {model}, or choose with -m and --config.",
+            f"Train one with mednca_train {name} fold0 --model {model}{f' --config {config}' if config else ''}, or choose with -m and --config.",
         )
     fitting.sort(key=lambda found: found.folder.path.name != f"{found.model}_{found.config}")  # copies last
     default = read_plans(fitting[0].folder.plans_file).default_config if len(fitting) > 1 else None

@@ -79,7 +79,10 @@ def resolved(code: str) -> Any:
 
 
 def read_plans(path: Path) -> Plans:
-    """As plans.plans.read_plans, with the models in the table."""
+    """As plans.plans.read_plans, with the models in the table. Raises InputError where nothing was planned yet."""
+    if not path.exists():
+        remedy = "Make it with mednca_plan_and_preprocess, or name the workspace with --root."
+        raise InputError(path, "the plans of a dataset", "no such file", remedy)
     return contract.read_plans(path, {name: model.plan for name, model in MODELS.items()})
 
 

@@ -4,6 +4,7 @@ import shutil
 
 import nibabel as nib
 import numpy as np
+import pytest
 
 from mednca_pipeline.cli.plot import main
 from mednca_pipeline.runtime.images import read_image, write_labels
@@ -102,3 +103,13 @@ def test_an_image_without_a_prediction_is_named(tmp_path, capsys):
     prediction(tmp_path / "out" / "a.nii.gz")
     assert plot(tmp_path, "in/z_0000.nii.gz")[0] == 2
     assert "expected a prediction of z_0000.nii.gz, named z" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("folder", ["in", "out"])
+def test_pictures_do_not_go_among_images_or_predictions(tmp_path, folder, capsys):
+    volume(tmp_path / "in" / "a_0000.nii.gz")
+    prediction(tmp_path / "out" / "a.nii.gz")
+    before = sorted(tmp_path.rglob("*"))
+    arguments = ["-i", tmp_path / "in", "-p", tmp_path / "out", "-o", tmp_path / folder]
+    assert main([str(argument) for argument in arguments]) == 2
+    assert "expected another folder than" in capsys.readouterr().err and sorted(tmp_path.rglob("*")) == before

@@ -79,3 +79,12 @@ def test_pictures_of_former_worst_cases_go_and_what_cannot_be_drawn_is_said(tmp_
     draw_worst(summary, tmp_path, picture_of)
     assert {file.stem for file in tmp_path.iterdir()} == {"mine", "c0", "c2", "c3", "c4"}
     assert "c1 is not drawn" in caplog.text
+
+
+def test_a_class_that_is_called_foreground_is_a_class_where_it_is_alone():
+    """mednca_convert pairs calls a single class so."""
+    results = {case: CaseResult({"foreground": row(dice)}) for case, dice in (("a", 0.9), ("b", 0.2))}
+    assert [(found.case, found.dice) for found in worst_cases(make_summary(results, Units(True)))] == [
+        ("b", 0.2),
+        ("a", 0.9),
+    ]
