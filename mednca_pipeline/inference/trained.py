@@ -65,7 +65,7 @@ def find_model(workspace: Workspace, dataset: str | None, model: str, config: st
             name,
             f"a trained {wanted} in {workspace.results_folder(name)}",
             ", ".join(f"{found.model} ({found.config})" for found in models) or "no trained model",
-            f"Train one with mednca_train {name} fold0 --model {model}{f' --config {config}' if config else ''}, or choose with -m and --config.",
+            f"Train one with mednca_train {name} fold0 --model {model}{chosen}, or choose with -m and --config.",
         )
     fitting.sort(key=lambda found: found.folder.path.name != f"{found.model}_{found.config}")  # copies last
     default = read_plans(fitting[0].folder.plans_file).default_config if len(fitting) > 1 else None
