@@ -61,11 +61,17 @@ def _continued(root: Path, arguments: tuple[str, ...]) -> tuple[str, ...]:
     return (*arguments[:4], "--continue") if begun and not finished else arguments
 
 
+def _over_the_former(root: Path, arguments: tuple[str, ...]) -> tuple[str, ...]:
+    """A dataset that was whole when the kill came is refused without --force."""
+    return (*arguments, "--force") if (root / "raw" / "Dataset005_Killed").exists() else arguments
+
+
 COMMANDS = (
     Command(
         "convert",
         "convert",
         ("pairs", "-i", "scans", "-l", "masks", "-d", "5", "--name", "Killed", "--labels", "1:body", "2:tail"),
+        again=_over_the_former,
     ),
     Command("plan", "plan_and_preprocess", ("-d", "1", "--folds", "2", "--config", "2d", "-np", "0")),
     Command(
