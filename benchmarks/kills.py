@@ -57,7 +57,8 @@ class Killed:
 
 def _continued(root: Path, arguments: tuple[str, ...]) -> tuple[str, ...]:
     begun = list((root / "results").rglob("checkpoint.pt"))
-    finished = list((root / "results").rglob("final.safetensors"))
+    records = [json.loads(file.read_text(encoding="utf-8")) for file in (root / "results").rglob("run.json")]
+    finished = any(record.get("finished") for record in records)
     return (*arguments[:4], "--continue") if begun and not finished else arguments
 
 
