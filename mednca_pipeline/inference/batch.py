@@ -131,7 +131,7 @@ def predict_inputs(
             table.put(_failed_row(case, outcome.error))
         progress(case.name)
     predicted.flags = {
-        case.name: table.rows[case.output]["flag"] for case in cases if case.name not in predicted.failures
+        case.name: table.row(case.output)["flag"] for case in cases if case.name not in predicted.failures
     }
     return predicted
 

@@ -9,6 +9,7 @@ from ..workspace import Workspace
 from .fold import enough_iterations, scoring_batch, use_threads
 from .job import prepare
 from .options import TrainingOptions
+from .planned import minutes_of_plan
 from .schedule import epoch_length, iterations_for
 from .timing import measure
 
@@ -40,7 +41,7 @@ def expected(workspace: Workspace, dataset: str, model: str, config: str) -> Exp
         timing = measure(workspace, job, scoring_batch(job), MOST_S)
     finally:
         torch.set_num_threads(threads)
-    schedule_s = job.plan.training.minutes["cuda" if job.device.type == "cuda" else "cpu"] * 60
+    schedule_s = minutes_of_plan(job) * 60
     iterations = enough_iterations(job, iterations_for(schedule_s, timing.iteration_s, timing.epoch_end_s))
     ends = math.ceil(iterations / epoch_length(iterations))
     training_s = iterations * timing.iteration_s + ends * timing.epoch_end_s

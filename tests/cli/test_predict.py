@@ -423,3 +423,12 @@ def test_model_is_also_named_in_full_and_no_line_is_wider_than_the_terminal(work
     out, err = capsys.readouterr()
     assert "3 predicted" in out and "failed: bad" in err
     assert [line for line in (*out.splitlines(), *err.splitlines()) if len(line) > 80] == []
+
+
+def test_a_name_with_a_control_character_is_predicted_and_kept(workspace, tmp_path, capsys):
+    write_image(tmp_path / "in" / "a\x1bb.nii.gz", make_image())
+    for said in ("1 predicted", "1 kept"):
+        assert predict(workspace, tmp_path / "in", tmp_path / "out") == 0
+        out = capsys.readouterr().out
+        assert said in out and "\x1b" not in out
+    assert (tmp_path / "out" / "a\x1bb.nii.gz").is_file()
