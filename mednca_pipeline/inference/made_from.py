@@ -6,13 +6,14 @@ import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from ..models.registry import read_plans
 from ..results.model_folder import ModelFolder
 from ..runtime.errors import InputError
-from ..runtime.files import flush, read_json, write_json
+from ..runtime.files import flush, read_json, state_of, write_json
 from ..runtime.hashes import file_sha256, files_sha256
 from ..runtime.images import stored_files
 from ..runtime.locks import locked
@@ -110,6 +111,7 @@ class MadeFrom:
         self.out = out
         self.recipes: dict[str, Recipe] = {}
         self.outputs: dict[str, Output] = {}
+        self._state: tuple[int, ...] | None = None
         self._read()
 
     def put(self, file: str, recipe: Recipe, source: Source, files: Mapping[str, str]) -> dict[str, str]:
@@ -131,6 +133,7 @@ class MadeFrom:
                 "outputs": {name: asdict(output) for name, output in self.outputs.items()},
             }
             write_json(self.out / FILE, data, durable=True)
+            self._state = state_of(self.out / FILE)
         return {name: sha256 for name, sha256 in former.files.items() if name not in files} if former else {}
 
     def present_hashes(self, file: str) -> dict[str, str]:
@@ -174,11 +177,18 @@ class MadeFrom:
 
     def _read(self) -> None:
         file = self.out / FILE
-        if not file.is_file():
-            return
-        data = read_json(file, schema=SCHEMA)
+        if (state := state_of(file)) == self._state:
+            return  # nobody else has written it: in a folder of many outputs, reading it takes as long as predicting
+        data = {"recipes": {}, "outputs": {}} if state is None else read_json(file, schema=SCHEMA)
         self.recipes = _records(Recipe, data, "recipes", file)
         self.outputs = _records(Output, data, "outputs", file)
+        self._state = state
+
+
+@lru_cache(maxsize=1)
+def _records_in(out: Path) -> MadeFrom:
+    """The records of a folder, kept for the cases that this process predicts."""
+    return MadeFrom(out)
 
 
 def recipe_of(
@@ -222,7 +232,7 @@ def predict_and_record(
         row = predict_case(predictor, case, part, *maps)
         written = sorted(part.iterdir(), key=lambda file: (file.name == case.output, file.name))
         hashes = {file.name: file_sha256(file) for file in written}
-        stale = MadeFrom(out).put(case.output, recipe, source, hashes)
+        stale = _records_in(out).put(case.output, recipe, source, hashes)
         for file in written:
             flush(file)
             os.replace(file, out / file.name)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..plans.plans import Plans
 from ..runtime.errors import InputError
-from ..runtime.files import read_csv, write_text
+from ..runtime.files import read_csv, state_of, write_text
 from ..runtime.locks import locked
 from ..runtime.printing import printable
 
@@ -38,7 +38,8 @@ class QualityTable:
     def __init__(self, path: Path, column_names: list[str]) -> None:
         self.path, self.column_names = path, column_names
         self.rows: dict[str, Row] = {}
-        self.columns: list[str] = []
+        self.columns: list[str] = list(column_names)
+        self._state: tuple[int, ...] | None = None
         self._read()
 
     def row(self, file: str) -> Row:
@@ -55,10 +56,13 @@ class QualityTable:
             writer.writeheader()
             writer.writerows(self.rows[file] for file in sorted(self.rows))
             write_text(self.path, text.getvalue())
+            self._state = state_of(self.path)
 
     def _read(self) -> None:
-        found: list[str] = []
-        if self.path.exists():
+        if (state := state_of(self.path)) == self._state:
+            return
+        self._state, self.rows, found = state, {}, list[str]()
+        if state is not None:
             try:
                 found, *lines = read_csv(self.path) or [[]]
             except InputError:

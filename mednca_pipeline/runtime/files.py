@@ -57,6 +57,15 @@ def flush(path: Path) -> None:
             os.close(descriptor)
 
 
+def state_of(path: Path) -> tuple[int, ...] | None:
+    """What changes whenever `replacing` writes a file: to read it again only then. None where there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
 def no_link(path: str, flags: int) -> int:
     """An opener for `open` that refuses a symbolic link, which could have us write anywhere."""
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
