@@ -11,9 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .. import __version__
-from ..execution.libraries import keep_freed_memory, log_to_terminal, wait_briefly
-from ..execution.processes import DONE, INPUT_FAULT, OUR_FAULT
-from ..execution.signals import exit_code, stopped_by_signals
+from ..execution.libraries import keep_freed_memory, log_to_terminal, numpy_on_one_thread, wait_briefly
+from ..execution.signals import DONE, INPUT_FAULT, OUR_FAULT, exit_code, stopped_by_signals
 from ..execution.terminal import columns, say, wrapped
 from ..runtime.errors import InputError, correctable
 
@@ -73,6 +72,7 @@ def run_command(
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     wait_briefly()
+    numpy_on_one_thread()
     keep_freed_memory()
     log_to_terminal(OUR_PACKAGES, arguments.quiet)
     try:

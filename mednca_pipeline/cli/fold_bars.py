@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from rich.progress import TaskID
 
-from ..execution.progress import Lines, progress_bar
+from ..execution.bars import progress_bar
+from ..execution.progress import Lines
 from ..execution.terminal import say
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ class FoldBars:
 
     def __init__(self, quiet: bool) -> None:
         self._bar, self._quiet = progress_bar(quiet), quiet
-        self._lines = Lines(self._bar)
+        self._lines = Lines(self._bar.console.is_terminal)
         self._tasks: dict[str, TaskID] = {}
         self._started = False
 

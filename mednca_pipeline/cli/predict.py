@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..execution.terminal import say, shown
-from ..models.registry import MODELS
 from .common import DONE, INPUT_FAULT, OUR_FAULT, add_cluster, check_own_json, command_parser, run_command
 
 if TYPE_CHECKING:
@@ -44,8 +43,8 @@ def main(argv: list[str] | None = None) -> int:
         nargs="+",
         default=["mednca"],
         metavar="MODEL",
-        help=f"model: {', '.join(MODELS)} (default: mednca), a model with its configuration, such as mednca_3d, or the "
-        "folder of a model. Several models are averaged",
+        help="model: mednca (default), unet_small or another that was trained, a model with its configuration, such "
+        "as mednca_3d, or the folder of a model. Several models are averaged",
     )
     add("--config", help="configuration: 2d or 3d (default: the plan's)")
     add("--folds", nargs="+", help="folds of each model, such as 0 1 (default: all finished ones)")
@@ -92,7 +91,6 @@ def _predict(arguments: argparse.Namespace) -> int:
     from ..execution.progress import counting
     from ..inference.batch import predict_inputs
     from ..inference.inputs import find_inputs
-    from ..inference.run_report import write_report
     from ..inference.trained import find_models
     from ..models.registry import read_plans
 
@@ -107,6 +105,8 @@ def _predict(arguments: argparse.Namespace) -> int:
     with counted as step, open_executor(arguments.np, arguments.cluster) as executor:
         predicted = predict_inputs(settings, cases, out, executor, arguments.overwrite, step)
     if arguments.report:
+        from ..inference.run_report import write_report
+
         took_s = time.perf_counter() - start
         write_report(Path(arguments.report), settings, predicted, out, took_s, arguments.command)
     if arguments.debug:

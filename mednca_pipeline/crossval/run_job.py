@@ -13,9 +13,9 @@ import traceback
 from dataclasses import replace
 from pathlib import Path
 
-from ..execution.libraries import keep_freed_memory, log_to_terminal, wait_briefly
-from ..execution.processes import DONE, INPUT_FAULT, OUR_FAULT, augmenting_workers, cores
-from ..execution.signals import exit_code, stopped_by_signals
+from ..execution.libraries import keep_freed_memory, log_to_terminal, numpy_on_one_thread, wait_briefly
+from ..execution.processes import augmenting_workers, cores
+from ..execution.signals import DONE, INPUT_FAULT, OUR_FAULT, exit_code, stopped_by_signals
 from ..runtime.errors import InputError, correctable
 from ..runtime.files import write_json
 from ..runtime.printing import LINES, printable
@@ -33,6 +33,7 @@ def main(argv: list[str] | None = None) -> int:
     file = parser.parse_args(argv).job
     threading.Thread(target=_end_after_parent, args=(os.getppid(),), daemon=True).start()
     wait_briefly()
+    numpy_on_one_thread()
     keep_freed_memory()
     try:
         job, started = read_job(file), time.monotonic()

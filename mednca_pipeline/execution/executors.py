@@ -5,10 +5,12 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
 from ..runtime.errors import InputError
-from .processes import WorkerPool
+
+if TYPE_CHECKING:
+    from .processes import WorkerPool
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -70,16 +72,23 @@ def open_executor(workers: int = 0, cluster: str | None = None) -> Iterator[Exec
     """
     if workers < 0:
         raise InputError("-np", "0 or more worker processes", str(workers))
-    executor = Cluster(cluster) if cluster else WorkerPool(workers) if workers else None
+    pool = _pool(workers) if workers and not cluster else None
+    executor = Cluster(cluster) if cluster else pool
     try:
         yield executor
     except KeyboardInterrupt:
-        if isinstance(executor, WorkerPool):
-            executor.end()
+        if pool:
+            pool.end()
         raise
     finally:
         if executor:
             executor.shutdown(cancel_futures=True)
+
+
+def _pool(workers: int) -> "WorkerPool":
+    from .processes import WorkerPool  # slow to import, and most commands of one case do without
+
+    return WorkerPool(workers)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """How a process that computes has its libraries behave. Called before they are imported."""
 
+import contextlib
 import ctypes
 import logging
 import os
@@ -21,6 +22,23 @@ def wait_briefly() -> None:
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+
+def numpy_on_one_thread() -> None:
+    """Has NumPy's OpenBLAS compute on one thread, unless the user chose.
+
+    The light NCA multiplies small matrices. A second thread gains little there, and where other work takes a core the
+    threads wait for one another: prediction then takes up to ten times as long. OpenBLAS reads the variable when NumPy
+    is imported; where that has happened already, threadpoolctl, which comes with torch's extra, says it again.
+    """
+    if {"OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"} & set(os.environ):
+        return
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    if "numpy" in sys.modules:
+        with contextlib.suppress(ModuleNotFoundError):
+            from threadpoolctl import ThreadpoolController
+
+            ThreadpoolController().select(internal_api="openblas").limit(limits=1)
 
 
 def keep_freed_memory() -> None:

@@ -18,7 +18,6 @@ from .signals import Stopped
 PLAIN = (str, int, float, type(None), list, tuple)
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 TERMINATION_GRACE_S = 5.0  # a job scheduler signals workers and parent alike: the parent shall save first
-DONE, OUR_FAULT, INPUT_FAULT = 0, 1, 2  # exit codes of every command and job; of one that is stopped: signals.py
 END_TASK = getattr(signal, "SIGUSR1", None)  # ends the task of a worker of ours
 END_S = 10.0  # in which a worker must have ended
 MOST_WORKERS = 6  # more do not make a GPU wait less

@@ -1,4 +1,4 @@
-"""The end that a signal asks for, as an exception: what is open is closed, what is temporary removed."""
+"""How a process ends: its exit codes; and the end that a signal asks for, as an exception that closes what is open."""
 
 import os
 import signal
@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+DONE, OUR_FAULT, INPUT_FAULT = 0, 1, 2  # exit codes of every command and job; of one that is stopped: exit_code
 _ONCE_S = 5.0  # that an end may take in which the same request does not interrupt it
 
 

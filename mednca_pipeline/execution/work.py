@@ -12,7 +12,6 @@ from typing import Any
 from ..runtime.errors import InputError, correctable
 from ..runtime.listing import listed
 from .executors import lost_all, lost_one
-from .processes import attempt
 
 
 @dataclass(frozen=True)
@@ -59,6 +58,8 @@ def run(tasks: Sequence[Task], executor: Executor | None = None) -> Iterator[Out
     if executor is None:
         yield from map(_run_here, tasks)
         return
+    from .processes import attempt
+
     futures = {executor.submit(attempt, task.function, task.arguments): task for task in tasks}
     left = dict.fromkeys(task.name for task in tasks)
     try:

@@ -11,7 +11,6 @@ from typing import Literal
 
 import numpy as np
 
-from .formats.nifti import both_forms
 from .geometry import SPACING_TOLERANCE, Difference, Geometry, differences, text_of
 from .spacing import unit_of
 
@@ -182,7 +181,7 @@ def _export(found: Placed, reference: Placed) -> str:
 
 def _forms_that_agree(found: Placed, reference: Placed) -> str:
     """Where the sforms of two files differ and another of their forms agrees: which, and how far apart they are."""
-    ours, theirs = (both_forms(placed.geometry) if _apart(placed.geometry) else None for placed in (found, reference))
+    ours, theirs = (_both_forms(placed.geometry) if _apart(placed.geometry) else None for placed in (found, reference))
     if ours and not differences(ours[1], reference.geometry):
         return f" by its sform, which is used; its qform, up to {_apart(found.geometry):.3g} mm away, agrees"
     if theirs and not differences(found.geometry, theirs[1]):
@@ -197,8 +196,17 @@ def _forms_that_agree(found: Placed, reference: Placed) -> str:
 
 def _apart(geometry: Geometry) -> float:
     """How far sform and qform of a file lie apart at most, in mm; 0 where they agree."""
-    forms = both_forms(geometry)
+    forms = _both_forms(geometry)
     if forms is None:
         return 0.0
     distance = float(np.linalg.norm(forms[0].corners - forms[1].corners, axis=1).max())
     return distance if distance > _APART * min(geometry.spacing_mm) else 0.0
+
+
+def _both_forms(geometry: Geometry) -> tuple[Geometry, Geometry] | None:
+    """As nifti.both_forms, whose library is slow to import: pictures do without."""
+    if not geometry.nifti:
+        return None
+    from .formats.nifti import both_forms
+
+    return both_forms(geometry)

@@ -12,7 +12,6 @@ from itertools import product
 from typing import Literal, NamedTuple
 
 import numpy as np
-from nibabel.orientations import io_orientation
 
 from .errors import InputError
 
@@ -182,6 +181,8 @@ def _orientation(affine: np.ndarray) -> np.ndarray:
     """affine: (4, 4). Returns (3, 2): per file axis the closest world axis and its sense, 1 or -1."""
     matrix = affine[:3, :3]
     if np.count_nonzero(matrix) > 3:
+        from nibabel.orientations import io_orientation  # slow to import, and pictures do without
+
         return io_orientation(affine)
     world = np.abs(matrix).argmax(axis=0)  # axes along those of the world, as in most files and in every picture
     return np.stack([world, np.sign(matrix[world, range(3)])], axis=1)

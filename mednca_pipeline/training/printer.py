@@ -5,7 +5,8 @@ from collections.abc import Mapping
 
 from rich.progress import TaskID
 
-from ..execution.progress import Lines, progress_bar
+from ..execution.bars import progress_bar
+from ..execution.progress import Lines
 from ..execution.terminal import say
 from .state import TrainingState
 
@@ -15,7 +16,7 @@ class EpochPrinter:
 
     def __init__(self, quiet: bool) -> None:
         self._bar = progress_bar(quiet)
-        self._lines = Lines(self._bar)
+        self._lines = Lines(self._bar.console.is_terminal)
         self._quiet = quiet
         self._task: TaskID | None = None
         self._what, self._total, self._told = "", 0, ""

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from mednca_pipeline.cli.findings import plain
 from mednca_pipeline.cli.tables import summary_table
-from mednca_pipeline.execution import progress
+from mednca_pipeline.execution import bars, progress
 from mednca_pipeline.results.summary import Summary, SummaryUnits
 
 ODD = "[/x] a\x1b[2J [bold]b"
@@ -32,7 +32,8 @@ def summary_of(name):
 
 def test_a_progress_bar_takes_any_name(monkeypatch):
     console = Console(file=io.StringIO(), force_terminal=True, width=100, color_system=None)
-    monkeypatch.setattr(progress, "Console", lambda **_: console)
+    monkeypatch.setattr(bars, "Console", lambda **_: console)
+    monkeypatch.setattr(progress.sys.stderr, "isatty", lambda: True)
     with progress.counting(ODD, 2, quiet=False) as step:
         step("a")
     assert "[/x] a\\x1b[2J [bold]b" in console.file.getvalue()

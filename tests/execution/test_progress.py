@@ -5,7 +5,7 @@ import logging
 
 from rich.console import Console
 
-from mednca_pipeline.execution import progress
+from mednca_pipeline.execution import bars, progress
 
 
 def test_without_a_terminal_a_line_says_how_far_it_is(monkeypatch, caplog):
@@ -20,7 +20,7 @@ def test_without_a_terminal_a_line_says_how_far_it_is(monkeypatch, caplog):
 
 def test_the_bar_fits_narrow_terminals():
     for width in (40, 60, 80, 200):
-        bar = progress.progress_bar()
+        bar = bars.progress_bar()
         bar.add_task("Reading Dataset004_Hippocampus", total=200)
         bar.status = "loss 0.1; Dice: Anterior 0.9, Posterior 0.8"
         console = Console(width=width, record=True, file=io.StringIO())

@@ -1,14 +1,17 @@
-"""File formats by ending. Each module reads arrays and headers, and writes arrays in file axes."""
+"""File formats by ending. Each module reads arrays and headers, and writes arrays in file axes.
+
+A module is imported when a file of its format is read or written: nibabel and Pillow are slow to import.
+"""
 
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 
 from ..errors import InputError
 from ..geometry import Geometry
-from . import dicom, nifti, pillow, sitk, tiff
 from .dicom_series import is_dicom
 
 
@@ -22,34 +25,41 @@ class Format(Protocol):
         """The number of channels and the geometry."""
 
 
+class WritableFormat(Format, Protocol):
+    """One that labels and maps can be written in."""
+
+    def write(self, path: Path, array: np.ndarray, geometry: Geometry) -> None:
+        """Writes an array in file axes, (i, j) or (i, j, k)."""
+
+
 Writer = Callable[[Path, np.ndarray, Geometry], None]
 
-_MODULES: dict[str, Format] = {
-    ".nii.gz": nifti,
-    ".nii": nifti,
-    ".hdr": nifti,
-    ".nrrd": sitk,
-    ".nhdr": sitk,
-    ".mha": sitk,
-    ".mhd": sitk,
-    ".png": pillow,
-    ".tif": tiff,
-    ".tiff": tiff,
-    ".bmp": pillow,
-    ".jpg": pillow,
-    ".jpeg": pillow,
-    ".dcm": dicom,
+_MODULES = {
+    ".nii.gz": "nifti",
+    ".nii": "nifti",
+    ".hdr": "nifti",
+    ".nrrd": "sitk",
+    ".nhdr": "sitk",
+    ".mha": "sitk",
+    ".mhd": "sitk",
+    ".png": "pillow",
+    ".tif": "tiff",
+    ".tiff": "tiff",
+    ".bmp": "pillow",
+    ".jpg": "pillow",
+    ".jpeg": "pillow",
+    ".dcm": "dicom",
 }
 _VOXELS_BESIDE = (".mhd", ".nhdr", ".hdr")  # headers whose voxels lie in another file
 _LABELS_AS = {
     **{".jpg": ".png", ".jpeg": ".png", ".dcm": ".nii.gz"},  # lossy, or a series
     **{".nhdr": ".nrrd", ".hdr": ".nii.gz"},  # of two files
 }
-_VOLUMES_AS = {ending: ".tif" for ending, module in _MODULES.items() if module in (pillow, tiff)} | {".tiff": ".tiff"}
+_PICTURES = (ending for ending, module in _MODULES.items() if module in ("pillow", "tiff"))
+_VOLUMES_AS = dict.fromkeys(_PICTURES, ".tif") | {".tiff": ".tiff"}
 
 SUPPORTED = tuple(_MODULES)  # every ending that can be read, lower case
 WRITABLE = tuple(ending for ending in SUPPORTED if ending not in _LABELS_AS)
-_WRITERS: dict[Format, Writer] = {nifti: nifti.write, sitk: sitk.write, pillow: pillow.write, tiff: tiff.write}
 
 
 def split_ending(path: Path | str) -> tuple[str, str]:
@@ -77,7 +87,7 @@ def volume_ending(input_ending: str) -> str:
 
 def is_series(files: list[Path]) -> bool:
     """Whether several files are the slices of one DICOM series rather than one image's channels, as folders are."""
-    return all(not file.is_dir() and _module(file) is dicom for file in files)
+    return all(not file.is_dir() and _module(file) == "dicom" for file in files)
 
 
 def stored_files(path: Path) -> list[Path]:
@@ -86,20 +96,26 @@ def stored_files(path: Path) -> list[Path]:
         return sorted(file for file in path.rglob("*") if file.is_file())
     if path.suffix.lower() not in _VOXELS_BESIDE:
         return [path]
-    return [path, *(nifti if path.suffix.lower() == ".hdr" else sitk).voxel_files(path)]
+    if path.suffix.lower() == ".hdr":
+        from .nifti import voxel_files
+    else:
+        from .sitk import voxel_files
+    return [path, *voxel_files(path)]
 
 
 def read(source: Path | list[Path], as_labels: bool) -> tuple[np.ndarray, Geometry]:
     """(C, z, y, x) or (C, y, x) in LPS, in the type that the file has, and the geometry."""
     if isinstance(source, list):
-        return dicom.read_series(source)
+        from .dicom import read_series
+
+        return read_series(source)
     return _existing(source).read(source, as_labels)
 
 
 def header(source: Path | list[Path]) -> tuple[int, Geometry]:
     """The number of channels and the geometry."""
     if isinstance(source, list):
-        array, geometry = dicom.read_series(source)
+        array, geometry = read(source, as_labels=False)
         return array.shape[0], geometry
     return _existing(source).header(source)
 
@@ -109,7 +125,7 @@ def writer(path: Path) -> Writer:
     ending = split_ending(path)[1]
     if ending not in WRITABLE:
         raise InputError(path, f"an ending that can be written ({', '.join(WRITABLE)})", repr(ending))
-    return _WRITERS[_MODULES[ending]]
+    return cast(WritableFormat, _imported(_MODULES[ending])).write
 
 
 def _existing(path: Path) -> Format:
@@ -118,15 +134,20 @@ def _existing(path: Path) -> Format:
         raise FileNotFoundError(path)
     if not path.is_dir() and not path.is_file():
         raise InputError(path, "a file or a folder", "a pipe or a device", "Copy its content into a file.")
-    return _module(path)
+    return _imported(_module(path))
 
 
-def _module(path: Path) -> Format:
+def _imported(module: str) -> Format:
+    return cast(Format, import_module(f".{module}", __name__))
+
+
+def _module(path: Path) -> str:
+    """The name of the module that reads `path`."""
     ending = split_ending(path)[1]
     if ending in _MODULES:
         return _MODULES[ending]
     if path.is_dir() or is_dicom(path):
-        return dicom
+        return "dicom"
     if not path.exists():
         raise FileNotFoundError(path)
     raise InputError(path, f"a file ending in {', '.join(SUPPORTED)}, or DICOM", ending or "no ending")
