@@ -62,8 +62,10 @@ class SeenImage:
     def __init__(self, image: np.ndarray, dim: int, border: Border) -> None:
         self.shape = image.shape[1:]
         self.grid = Grid(self.shape, dim, border)
-        padded = np.pad(image, [(0, 0)] * (image.ndim - dim) + [(1, 1)] * dim, mode=_PADDING[border])
-        self.cells = np.ascontiguousarray(padded.reshape(len(padded), -1).T)
+        widths = [(0, 0)] * (len(self.shape) - dim) + [(1, 1)] * dim
+        self.cells = np.empty((math.prod(self.grid.padded_shape), len(image)), np.float32)
+        for index, channel in enumerate(image):  # one at a time: the image is as large as all the rest
+            self.cells[:, index] = np.pad(channel, widths, mode=_PADDING[border]).reshape(-1)
 
     def rows(self, cells: np.ndarray) -> np.ndarray:
         """cells: indices (M,) in the padded grid. Returns what they see of the image, (M, 3^dim * channels)."""

@@ -18,6 +18,7 @@ from .grid import Border, SeenImage, averaged, triples
 from .outline import Outline, near_open, refined, sure_and_class
 
 ROWS = 1024  # cells at once: their neighbourhoods and hidden units stay in the processor's cache
+TAKEN = 2**16  # cells at once: NumPy makes a copy of their pointers, in twice the bytes
 BASE_BYTES = 2**25  # up to this size the image's part of the hidden units is kept; else each step computes it anew
 NORM_EPS = {"layer": 1e-5, "rms": 1e-6}
 
@@ -149,7 +150,13 @@ class Pass:
 
     def probabilities(self, index: int = 0) -> np.ndarray:
         """float32 (K, N, *grid) of random run `index`, where 0 is the expected update."""
-        return np.stack([np.take(one, self.pointer) for one in self._of_rows(index)])
+        rows = self._of_rows(index)
+        maps = np.empty((len(rows), *self.pointer.shape), np.float32)
+        pointer = self.pointer.reshape(-1)
+        for start in range(0, pointer.size, TAKEN):
+            some = slice(start, start + TAKEN)
+            maps.reshape(len(rows), -1)[:, some] = rows[:, pointer[some]]
+        return maps
 
     def deviation(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """How far random run `index` lies from the expected update.

@@ -39,8 +39,9 @@ class Moments:
             self._mean = np.array(values, np.float32)
             self._squares = np.zeros_like(self._mean) if self._with_variance else None
             return
-        deviation = values - self._mean
-        if self._squares is not None:
-            self._squares += deviation * deviation * np.float32(1 - 1 / self.count)
-        deviation /= np.float32(self.count)
-        self._mean += deviation
+        for index, value in enumerate(values):  # one part after the other needs less memory at once
+            deviation = value - self._mean[index]
+            if self._squares is not None:
+                self._squares[index] += deviation * deviation * np.float32(1 - 1 / self.count)
+            deviation /= np.float32(self.count)
+            self._mean[index] += deviation

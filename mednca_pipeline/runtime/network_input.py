@@ -45,21 +45,21 @@ class Part:
 def parts(image: np.ndarray, seen: InputFormat) -> Iterator[Part]:
     """The parts in which a preprocessed image (C, S, H, W), float32, goes through a network."""
     pad = Pad.to(image.shape[-seen.dim :], seen.image_size, seen.factor)
-    padded = pad.forward(image)
     starts = (0,) * (3 - seen.dim) + pad.starts  # where the image begins in the padded one
-    box = [(-start, side - start) for start, side in zip(starts, padded.shape[1:], strict=True)]
-    total = padded.shape[1]
-    at_once = total if seen.dim == 3 else max(1, CELLS_PER_BATCH // math.prod(padded.shape[2:]))
+    padded_shape = (*image.shape[1 : 4 - seen.dim], *pad.padded_shape)
+    box = [(-start, side - start) for start, side in zip(starts, padded_shape, strict=True)]
+    total = padded_shape[0]
+    at_once = total if seen.dim == 3 else max(1, CELLS_PER_BATCH // math.prod(padded_shape[1:]))
     for first in range(0, total, at_once):
         last = min(first + at_once, total)
         if seen.dim == 2:
             box[0] = (first, last)
-        yield Part(_channels(padded, image.shape[1:], box, seen), pad, first, total)  # held by the caller alone
+        yield Part(_channels(image, pad, box, seen), pad, first, total)  # held by the caller alone
 
 
-def _channels(padded: np.ndarray, shape: tuple[int, ...], box: list[tuple[int, int]], seen: InputFormat) -> np.ndarray:
-    """(channels, slices, H, W): what the network sees in `box`, relative to the image of `shape` inside `padded`."""
-    array = with_adjacent(padded, seen.adjacent_slices, range(*box[0])) if seen.dim == 2 else padded
+def _channels(image: np.ndarray, pad: Pad, box: list[tuple[int, int]], seen: InputFormat) -> np.ndarray:
+    """(channels, slices, H, W): what the network sees in `box`, relative to `image` (C, S, H, W) inside its padding."""
+    array = pad.forward(with_adjacent(image, seen.adjacent_slices, range(*box[0])) if seen.dim == 2 else image)
     if seen.position:
-        array = np.concatenate([array, position_channels(shape, box, seen.position)])
+        array = np.concatenate([array, position_channels(image.shape[1:], box, seen.position)])
     return array
