@@ -2,9 +2,10 @@
 
 The weights of mednca are those of fold 0 in results/recipe/finals, copied to five folds; unet_small's are random, which
 changes neither its time nor its memory. hippocampus: a validation case as it is. 320x320x20: a prostate case resampled
-to as many voxels of 0.4 x 0.4 x 1.6 mm. 480, 960 and 2048: a chest X-ray resampled to as many pixels. The plans resample
-to a coarser grid, which most machines can do. "native" leaves the grid as the file has it: for each doubling of the
-sides the NCA has one more level, with the finest level's weights, and the UNet works in windows.
+to as many voxels of 0.4 x 0.4 x 1.6 mm. 480, 960 and 2048: a chest X-ray resampled to as many pixels.
+
+"planned grid" resamples as the plan says. "native" leaves the grid as the file has it: for each doubling of the sides
+the NCA has one more level, with the finest level's weights, and the UNet works in windows.
 """
 
 import math
