@@ -92,7 +92,7 @@ def write(rows: list[dict]) -> None:
     origin, command = provenance(), command_line()
     said = ", ".join(f"{key} {value}" for key, value in origin.items())
     write_json(OUT / "light_and_torch.json", {"command": command, **origin, "rows": rows})
-    head = "mednca in NumPy and in torch, on the validation cases of fold 0; how: the head of benchmarks/light_and_torch.py."
+    head = "mednca in NumPy and in torch, validation cases of fold 0; how: the head of benchmarks/light_and_torch.py."
     write_text(OUT / "light_and_torch.md", f"`{command}`; {said}\n\n{head}\n\n{table(rows)}\n")
 
 
