@@ -8,10 +8,12 @@ to as many voxels of 0.4 x 0.4 x 1.6 mm. 480, 960 and 2048: a chest X-ray resamp
 the NCA has one more level, with the finest level's weights, and the UNet works in windows.
 """
 
+import argparse
+import json
 import math
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -129,3 +131,17 @@ def copied_to_more_levels(weights: dict[str, np.ndarray], plan) -> dict[str, np.
     own = {name.removeprefix(finest): value for name, value in weights.items() if name.startswith(finest)}
     added = range(max(trained) + 1, len(plan.levels))
     return weights | {f"cells.{level}.{name}": value for level in added for name, value in own.items()}
+
+
+def main() -> None:
+    """Prints the cases as JSON. A process of its own, so that benchmarks.small_machine needs no torch."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--root", required=True, type=Path, help="workspace with raw/ and plans/*/splits.json")
+    parser.add_argument("--scratch", required=True, type=Path, help="folder for images and models")
+    arguments = parser.parse_args()
+    cases = small_cases(arguments.root.resolve(), arguments.scratch.resolve())
+    print(json.dumps([asdict(case) for case in cases], default=str))
+
+
+if __name__ == "__main__":
+    main()
