@@ -1,6 +1,6 @@
 """Installs mednca_pipeline, dataset_conversion and the mednca_* commands.
 
-`pip install mednca_pipeline` is light: what prediction needs. The extra `train` brings everything else; `cluster`
+`pip install mednca_pipeline` is light: what prediction needs. `formats` adds SimpleITK's: NRRD, MHA and DICOM. The extra `train` brings everything else; `cluster`
 has several machines share the work.
 """
 
@@ -14,9 +14,10 @@ VERSION = re.search(r'__version__ = "(.+)"', (HERE / "mednca_pipeline" / "__init
 README = HERE / "README.md"
 
 COMMANDS = ("convert", "check", "plan_and_preprocess", "train", "crossval", "predict", "evaluate", "plot")
+FORMATS = ["SimpleITK>=2.4"]
 TRAIN = [
+    *FORMATS,
     "torch>=2.13",
-    "SimpleITK>=2.4",
     "scipy>=1.14",
     "pandas>=2.2",
     "scikit-learn>=1.5",
@@ -46,6 +47,7 @@ setup(
     package_data={"mednca_pipeline": ["py.typed"]},
     install_requires=["numpy>=2.0", "nibabel>=5.3", "Pillow>=11", "safetensors>=0.5", "rich>=13", "tifffile>=2024.8"],
     extras_require={
+        "formats": FORMATS,
         "train": TRAIN,
         "cluster": CLUSTER,
         "test": [*TRAIN, *CLUSTER, "pytest>=8", "pytest-cov>=6", "coverage>=7", "ruff>=0.9", "mypy>=1.18"],

@@ -4,9 +4,10 @@
 
 WORKSPACE has raw/ and plans/*/splits.json. Every figure is of the command itself, mednca_predict, in a process of its
 own with one thread: wall seconds from its start to the written file, CPU seconds beside them (wall seconds say little
-where the machine has other work), seconds per case as quality.csv has them (from file to file in a running process), and
-peak resident memory. The images: the head of benchmarks/small_cases.py. Times are medians of --repeats; with torch there
-is one run. The limit is that of benchmarks/memory_limits.py. It takes less than ten minutes on two free cores.
+where the machine has other work), seconds per case as quality.csv has them (from file to file in a running process),
+and peak resident memory. Times are medians of --repeats; with torch there is one run. The images: the head of
+benchmarks/small_cases.py. The limit: the head of benchmarks/memory_limits.py. On two free cores it takes less than ten
+minutes.
 Writes results/benchmarks/small_machine.md and .json.
 """
 

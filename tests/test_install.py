@@ -202,6 +202,16 @@ def test_a_command_that_needs_more_says_which_extra(light, tmp_path):
     assert 'pip install "mednca_pipeline[train]"' in said and "Traceback" not in said
 
 
+def test_a_format_that_needs_more_says_which_extra(light, tmp_path):
+    (tmp_path / "a.nrrd").write_text("NRRD0004\n", encoding="utf-8")
+    command = [light, "-m", "mednca_pipeline.cli.predict", "-i", tmp_path / "a.nrrd", "-o", tmp_path / "out"]
+    command += ["-m", ROOT / "results" / "Dataset004_Hippocampus" / "recorded" / "mednca_2d"]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 2
+    said = " ".join(done.stderr.split())
+    assert 'pip install "mednca_pipeline[formats]"' in said and "Traceback" not in said
+
+
 def test_the_light_installation_predicts_to_the_same_labels(light, tmp_path):
     z, y, x = np.ogrid[-1:1:36j, -1:1:50j, -1:1:34j]
     blob = np.exp(-24 * z**2 - 24 * y**2 - 6 * x**2)  # the model finds a few voxels of it, in several components

@@ -26,7 +26,7 @@ def simpleitk() -> SimpleITK:
         import SimpleITK
     except ImportError as error:
         expected = "SimpleITK, which reads NRRD, MHA, MHD and DICOM"
-        remedy = "Install it with pip install SimpleITK, or convert the images to .nii.gz."
+        remedy = 'Install it with pip install "mednca_pipeline[formats]", or convert the images to .nii.gz.'
         raise InputError("", expected, "that it is not installed", remedy) from error
     return SimpleITK
 
