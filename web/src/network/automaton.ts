@@ -30,12 +30,12 @@ export interface Moment {
   readonly cells: Int32Array;
 }
 
-/** levels: how many are run. run: a random run beside the expected update, which decides for both which cells are
- * computed. first: the number of the image's first slice in its volume.
+/** run: a random run beside the expected update, which decides for both which cells are computed. runLevels: the run
+ * ends after so many levels. first: the number of the image's first slice in its volume.
  */
 export interface Asked {
-  readonly levels?: number;
   readonly run?: RandomRun;
+  readonly runLevels?: number;
   readonly first?: number;
 }
 
@@ -54,9 +54,9 @@ export function pyramid(form: Architecture, image: Tensor): Tensor[] {
 /** seen: from `pyramid`. */
 export async function* moments(automaton: Automaton, kernels: Kernels, seen: readonly Tensor[], asked: Asked = {}): AsyncGenerator<Moment> {
   const { form, rules, outline } = automaton;
-  const { run = null, first = 0 } = asked;
+  const { first = 0, runLevels = Infinity } = asked;
   let before: Moment | null = null;
-  for (const [level, { factor, steps }] of form.levels.slice(0, asked.levels).entries()) {
+  for (const [level, { factor, steps }] of form.levels.entries()) {
     const rule = rules[level];
     const grid: Grid = new Grid(seen[level].shape.slice(1), form.border);
     const parents: Int32Array | null = before && parentsOf(grid, before.grid, form.levels[level - 1].factor.map((above, axis) => above / factor[axis]));
@@ -64,6 +64,7 @@ export async function* moments(automaton: Automaton, kernels: Kernels, seen: rea
       parents && rows ? inherited(rows, grid, parents, rule.free) : new Float32Array(grid.size * rule.free);
     const cells: Int32Array = before && parents && outline ? atOutline(before, parents, form, outline) : Int32Array.from(grid.inner.keys());
     const state = start(before?.state ?? null);
+    const run = level < runLevels ? (asked.run ?? null) : null;
     const drawn = run && start(before?.drawn ?? null);
     const moment = (step: number): Moment => ({ level, step, grid, state, drawn, cells });
     yield (before = moment(0));

@@ -1,6 +1,7 @@
 /** The matrix products of cells, by ONNX Runtime in WebAssembly: the graphs of graphs/make_graphs.py. */
 
 import * as ort from "onnxruntime-web/wasm";
+import wasm from "onnxruntime-web/ort-wasm-simd-threaded.wasm?url";
 import type { Rule } from "./rule";
 
 /** The three graphs as bytes. */
@@ -23,6 +24,7 @@ export class Kernels {
 
   static async load(graphs: Graphs): Promise<Kernels> {
     ort.env.wasm.numThreads = 1;
+    if (typeof self !== "undefined") ort.env.wasm.wasmPaths = { wasm };
     const open = (bytes: Uint8Array) => ort.InferenceSession.create(bytes, { executionProviders: ["wasm"] });
     return new Kernels(await open(graphs.perceive), await open(graphs.step), await open(graphs.stepWithoutNorm));
   }
