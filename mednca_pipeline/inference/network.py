@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,6 +11,7 @@ from ..plans.model_plans import ModelPlan, NCAPlan
 from ..plans.plans import ConfigPlan, Plans
 from ..runtime.network_input import InputFormat
 from ..runtime.quality import Deviation
+from ..runtime.weights import FoldWeights
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Network(Protocol):
 
 
 def load_network(
-    weights: Path, plans: Plans, model: str, config: str, device: str, everywhere: bool = False
+    weights: FoldWeights, plans: Plans, model: str, config: str, device: str, everywhere: bool = False
 ) -> Network:
     """A fold's final weights as a network. Raises InputError when they do not fit the plans.
 
