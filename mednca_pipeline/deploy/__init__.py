@@ -1,0 +1,1 @@
+"""Trained models for other programs: ONNX graphs and what describes them."""
