@@ -24,7 +24,20 @@ from mednca_pipeline.runtime.weights import read_weights
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
-COMMANDS = ("convert", "check", "plan_and_preprocess", "train", "crossval", "predict", "evaluate", "plot")
+COMMANDS = (
+    "convert",
+    "check",
+    "plan_and_preprocess",
+    "train",
+    "crossval",
+    "predict",
+    "evaluate",
+    "plot",
+    "export",
+    "info",
+    "install",
+    "models",
+)
 SOURCES = [
     path for folder in ("mednca_pipeline", "dataset_conversion") for path in sorted((ROOT / folder).rglob("*.py"))
 ]

@@ -21,8 +21,9 @@ from ..inference.bundle_model import (
     BundleModel,
     weights_member,
 )
+from ..inference.calibration import validated_folds
 from ..inference.folder_model import FolderModel
-from ..models.registry import model_named
+from ..plans.model_plans import NCAPlan
 from ..plans.plans import Plans
 from ..results.fold_folder import FoldName
 from ..results.model_card import Card
@@ -31,7 +32,10 @@ from ..results.postprocessing import Postprocessing
 from ..runtime.bundle import FORMAT, MANIFEST, Manifest, Member, is_bundle
 from ..runtime.errors import InputError
 from ..runtime.files import json_text, replacing
+from .card_text import card_page
 from .half_precision import float16_file
+from .onnx_description import describe_graph
+from .onnx_graph import prediction_graph
 
 WeightsKind = Literal["float32", "float16"]
 
@@ -89,7 +93,10 @@ def _contents(model: FolderModel, folds: Sequence[FoldName], weights: WeightsKin
         read = model.weights(fold)
         same = model.folder.fold(fold).weights.read_bytes() if weights == "float32" else float16_file(read)
         made[weights_member(fold)] = same
-    made[README] = card_page(Described(model.path, model.model, model.config, plans, ...), card, weights).encode()
+    if isinstance(plans.config().model(model.model), NCAPlan):
+        made[GRAPH] = prediction_graph(plans, model.config, model.model)
+        made[DESCRIPTION] = json_text(describe_graph(plans, model.config, model.model, model.components())).encode()
+    made[README] = card_page(model, card, folds, half=weights == "float16").encode()
     return made
 
 

@@ -6,26 +6,43 @@ from typing import Any
 
 from ..datasets.dataset import load_dataset
 from ..datasets.description import NAME as DATASET_JSON
-from ..evaluation.summary import make_summary
 from ..evaluation.metrics import Units
+from ..evaluation.summary import make_summary
+from ..inference.bundle_model import BundleModel
 from ..inference.calibration import validated_folds
 from ..inference.folder_model import FolderModel
+from ..inference.trained_model import StoredModel
 from ..results.fold_folder import FoldName
 from ..results.model_card import Card, DataFacts, FoldFacts, Measures
 from ..results.summary import Summary
+from ..runtime.errors import InputError
 from ..runtime.files import read_json
 from ..runtime.printing import printable
+from ..workspace import Workspace
 
 MOST_TEXT = 500  # characters of what dataset.json says
 PACKAGES = ("python", "torch", "numpy", "mednca_pipeline")  # whose versions are told
 
 
-def make_card(model: FolderModel, folds: Sequence[FoldName], data: DataFacts = DataFacts()) -> Card:
+def card_of(model: StoredModel, folds: Sequence[FoldName], data: DataFacts) -> Card:
+    """The card that a bundle has; of a folder as `make_card`."""
+    return model.card if isinstance(model, BundleModel) else make_card(model, folds, data)
+
+
+def make_card(model: FolderModel, folds: Sequence[FoldName], data: DataFacts) -> Card:
     """Of these folds. Raises InputError for damaged records, and for weights of other plans."""
     validated = {fold.name: fold.summary() for fold in validated_folds(model.folder) if fold.name in folds}
     facts = {str(fold): _fold_facts(model, fold, validated.get(fold)) for fold in folds}
     parameters = sum(array.size for array in model.weights(folds[0]).arrays.values())
     return Card(data, facts, parameters, _measures(list(validated.values())))
+
+
+def facts_of_dataset(workspace: Workspace, dataset: str) -> DataFacts:
+    """Of a dataset in the workspace; nothing where its raw data are not there, as for a model that was copied."""
+    try:
+        return data_facts(workspace.raw_folder(dataset))
+    except InputError:
+        return DataFacts()
 
 
 def data_facts(raw: Path) -> DataFacts:

@@ -11,7 +11,7 @@ from ..runtime.errors import InputError
 from ..workspace import Workspace
 from .folder_model import FolderModel
 from .installed import named_bundles
-from .trained_model import TrainedModel, open_model
+from .trained_model import StoredModel, TrainedModel, open_model
 
 
 def trained_models(workspace: Workspace, dataset: str) -> list[FolderModel]:
@@ -49,7 +49,7 @@ def find_model(workspace: Workspace, dataset: str | None, model: str, config: st
 
 def find_models(
     workspace: Workspace, dataset: str | None, names: Sequence[str], config: str | None
-) -> list[TrainedModel]:
+) -> list[StoredModel]:
     """The trained models that `-m` names.
 
     Each is a model, a model with its configuration (mednca_2d), the name of an installed model, or the path of a bundle
@@ -68,7 +68,7 @@ def find_models(
     return found
 
 
-def _named(workspace: Workspace, dataset: str | None, name: str, config: str | None) -> TrainedModel:
+def _named(workspace: Workspace, dataset: str | None, name: str, config: str | None) -> StoredModel:
     model, _, own_config = name.rpartition("_")
     if name in MODELS:
         return find_model(workspace, dataset, name, config)

@@ -47,6 +47,9 @@ class TrainedModel(Protocol):
         """Class -> how many of its largest components are kept; absent: all."""
 
 
-def open_model(path: Path) -> FolderModel | BundleModel:
+StoredModel = FolderModel | BundleModel
+
+
+def open_model(path: Path) -> StoredModel:
     """The model in a folder or a bundle. Raises InputError where there is none."""
     return BundleModel.open(path) if path.is_file() or path.suffix == ENDING else FolderModel.open(path)

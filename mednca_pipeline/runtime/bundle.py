@@ -14,14 +14,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from .errors import InputError
 from .files import parse_json, require_file
 from .records import Index, from_dict
 
-ENDING, MANIFEST, FORMAT, SCHEMA = ".mednca", "manifest.json", "mednca bundle", 1
+ENDING, MANIFEST, SCHEMA = ".mednca", "manifest.json", 1
+FORMAT: Final = "mednca bundle"
 MOST_MEMBERS = 64
 MOST_BYTES = 2**30  # of the file, and of all members together
 MOST_TEXT_BYTES = 2**20  # of a member that is no weights and no graph
