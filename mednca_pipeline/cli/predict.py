@@ -4,6 +4,7 @@ import argparse
 import sys
 import time
 import traceback
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -114,7 +115,7 @@ def _predict(arguments: argparse.Namespace) -> int:
     return _conclude(predicted, out, arguments.quiet)
 
 
-def _settings(arguments: argparse.Namespace, trained: "list[TrainedModel]") -> "Settings":
+def _settings(arguments: argparse.Namespace, trained: "Sequence[TrainedModel]") -> "Settings":
     from ..inference.batch import Settings
     from ..inference.trained import choose_folds
     from ..runtime.errors import InputError

@@ -135,11 +135,12 @@ class _Archive:
         info = self.members[name]
         self.file.seek(info.header_offset)
         signature, *_, name_bytes, extra_bytes = _LOCAL.unpack(self.file.read(_LOCAL.size))
-        self.file.seek(name_bytes + extra_bytes, io.SEEK_CUR)
+        named = self.file.read(name_bytes) == name.encode()
+        self.file.seek(extra_bytes, io.SEEK_CUR)
         stored = self.file.read(info.compress_size)
         content = stored if info.compress_type == ZIP_STORED else _inflated(stored, info.file_size)
-        whole = signature == b"PK\x03\x04" and content is not None and len(content) == info.file_size
-        if content is None or not whole or zlib.crc32(content) != info.CRC:
+        begins = signature == b"PK\x03\x04" and named
+        if not begins or content is None or len(content) != info.file_size or zlib.crc32(content) != info.CRC:
             raise self.damaged(name)
         return content
 
