@@ -32,6 +32,7 @@ def prediction_graph(plans: Plans, config: str, model: str, folds: Sequence[Weig
     Raises InputError for weights of another architecture.
     """
     nodes, network = _begun(plans, config, model)
+    metadata = {"digest": plans.digest(config, model)}
     if folds:
         prefixes = [f"fold_{number}." for number in range(len(folds))]
         for prefix, weights in zip(prefixes, folds, strict=True):
@@ -46,7 +47,7 @@ def prediction_graph(plans: Plans, config: str, model: str, folds: Sequence[Weig
     share = nodes.constant(np.array(1 / len(each), np.float32))
     nodes("Mul", total, share, name=PROBABILITIES)
     nodes.output(PROBABILITIES, network.shape(plans.labels.n_outputs))
-    return nodes.model(f"{plans.dataset} {model} {config}", "Preprocessed image to probabilities.")
+    return nodes.model(f"{plans.dataset} {model} {config}", "Preprocessed image to probabilities.", metadata)
 
 
 def steps_graph(plans: Plans, config: str, model: str) -> bytes:
@@ -57,12 +58,14 @@ def steps_graph(plans: Plans, config: str, model: str) -> bytes:
     steps from 1.
     """
     nodes, network = _begun(plans, config, model)
+    metadata = {"digest": plans.digest(config, model)}
     network.ask("")
     for level, states in enumerate(network.states("")):
         for step, state in enumerate(states, start=1):
             name = nodes("Identity", state, name=f"level_{level}.step_{step}")
             nodes.output(name, network.shape(network.n_free, level))
-    return nodes.model(f"{plans.dataset} {model} {config}, steps", "Preprocessed image to the states after each step.")
+    description = "Preprocessed image to the states after each step."
+    return nodes.model(f"{plans.dataset} {model} {config}, steps", description, metadata)
 
 
 def _begun(plans: Plans, config: str, model: str) -> tuple[Nodes, "_Network"]:

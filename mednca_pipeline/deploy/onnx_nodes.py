@@ -1,6 +1,6 @@
 """The nodes of an ONNX graph, collected one by one, and the model that they make."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,7 +56,7 @@ class Nodes:
         """Makes a value that is there already an output of the graph."""
         self._outputs[name] = _float_info(name, shape)
 
-    def model(self, name: str, description: str) -> bytes:
+    def model(self, name: str, description: str, metadata: Mapping[str, str]) -> bytes:
         """The model in ONNX's binary form, checked. The same nodes make the same bytes."""
         from onnx import checker, helper
 
@@ -71,6 +71,7 @@ class Nodes:
         opset = helper.make_opsetid("", OPSET)
         made = helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION)
         made.producer_name, made.producer_version = "mednca_pipeline", __version__
+        helper.set_model_props(made, dict(metadata))
         checker.check_model(made, full_check=True)
         return made.SerializeToString(deterministic=True)
 

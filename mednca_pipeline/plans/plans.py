@@ -12,8 +12,8 @@ from ..runtime.files import read_json, write_json
 from ..runtime.labels import Labels
 from ..runtime.names import check_name, check_text
 from ..runtime.preprocessing import PreprocessingPlan
-from ..runtime.records import Between, Count, from_dict
-from .model_plans import ModelPlan, Side
+from ..runtime.records import Between, Count, Side, from_dict
+from .model_plans import ModelPlan
 
 ConfigName = Literal["2d", "3d"]
 
