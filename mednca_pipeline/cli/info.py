@@ -4,7 +4,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from ..execution.terminal import shown
+from ..execution.terminal import shown, wide_console
 from .common import command_parser, run_command
 
 if TYPE_CHECKING:
@@ -28,12 +28,14 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _info(arguments: argparse.Namespace) -> None:
+    from rich.table import Table
+
     from ..deploy.card import card_of, facts_of_dataset
     from ..deploy.card_text import NOT_FOR_CLINICAL_USE, model_lines
     from ..inference.bundle_model import BundleModel
     from ..inference.trained import choose_folds, find_models
     from ..workspace import open_workspace
-    from .plan_summary import print_summary
+    from .findings import plain
 
     workspace = open_workspace(arguments.root)
     (model,) = find_models(workspace, arguments.d, [arguments.model], None)
@@ -42,7 +44,10 @@ def _info(arguments: argparse.Namespace) -> None:
     lines = [("file", _file(model)) if isinstance(model, BundleModel) else ("folder", shown(model.path))]
     lines += model_lines(model, card, folds)
     lines += [("use", f"mednca_predict -m {arguments.model} -i IMAGES -o OUT"), ("note", NOT_FOR_CLINICAL_USE)]
-    print_summary(lines)
+    table = Table.grid(padding=(0, 2))
+    for subject, sentence in lines:
+        table.add_row(plain(subject), plain(sentence))
+    wide_console().print(table)
 
 
 def _file(model: "BundleModel") -> str:

@@ -65,10 +65,9 @@ def card_page(model: TrainedModel, card: Card, folds: Sequence[FoldName], half: 
 
 {NOT_FOR_CLINICAL_USE}
 
-This bundle holds a segmentation model of [mednca_pipeline](https://pypi.org/project/mednca_pipeline). To use it:
+This bundle holds a segmentation model of mednca_pipeline, whose light installation uses it:
 
 ```
-pip install mednca_pipeline
 mednca_predict -m FILE.mednca -i IMAGES -o OUT
 ```
 
@@ -132,10 +131,15 @@ def _seen(plans: Plans) -> str:
     """The ranges outside of which an image gets a warning."""
     seen, unit = plans.training_range, "mm" if plans.spacing_known else "voxels"
     axes = "zyx"[-len(seen.extent_mm) :]
-    extent = " x ".join(f"{low:.3g}-{high:.3g}" for low, high in seen.extent_mm)
-    spacing = " x ".join(f"{low:.3g}-{high:.3g}" for low, high in seen.spacing_mm)
-    known = f"spacing {spacing} mm, " if plans.spacing_known else ""
-    return f"in training: {known}extent {extent} {unit} ({' '.join(axes)})"
+    known = f"spacing {_between(seen.spacing_mm)} mm, " if plans.spacing_known else ""
+    return f"in training: {known}extent {_between(seen.extent_mm)} {unit} ({' '.join(axes)})"
+
+
+def _between(ranges: Sequence[tuple[float, float]]) -> str:
+    """ "1 x 0.5-0.8 x 0.5-0.8"."""
+    return " x ".join(
+        f"{low:.3g}" if f"{low:.3g}" == f"{high:.3g}" else f"{low:.3g}-{high:.3g}" for low, high in ranges
+    )
 
 
 def _range(values: Sequence[int]) -> str:

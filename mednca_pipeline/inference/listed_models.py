@@ -33,7 +33,7 @@ def listed_models(workspace: Workspace) -> list[ListedModel]:
         for folder in trained_models(workspace, dataset):
             own = folder.path.name == folder.record.name
             name = folder.path.name if own else str(folder.path)
-            listed.append(_listed(name, "workspace", f"-d {dataset}" if own else "", folder.path))
+            listed.append(_listed(name, "workspace", f"-d {_number(dataset)}" if own else "", folder.path))
     for name, file in named_bundles().items():
         listed.append(_listed(name, "shipped" if file.parent == SHIPPED else "installed", "", file))
     return listed
@@ -48,6 +48,11 @@ def _listed(name: str, where: str, options: str, path: Path) -> ListedModel:
         return ListedModel(name, where, options, model.plans.dataset, folds, dice, _bytes(model))
     except InputError as error:
         return ListedModel(name, where, options, problem=str(error))
+
+
+def _number(dataset: str) -> str:
+    """ "Dataset004_Hippocampus" -> "4"."""
+    return dataset.removeprefix("Dataset").partition("_")[0].lstrip("0") or dataset
 
 
 def _bytes(model: TrainedModel) -> int:

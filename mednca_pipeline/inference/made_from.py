@@ -71,7 +71,7 @@ class Recipe:
         if models != [(weights.model, tuple(weights.folds)) for weights in new.models]:
             other.append(f"{_named(new.models)} instead of {_named(self.models)}")
         elif [weights.folds for weights in self.models] != [weights.folds for weights in new.models]:
-            return "the model was trained again"
+            return "the model has other weights"
         elif self.models != new.models:
             other.append("another plan, quality threshold or validation of the model")
         return f"other settings: {'; '.join(other)}"

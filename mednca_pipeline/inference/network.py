@@ -28,10 +28,13 @@ class Asked:
 
 
 class Network(Protocol):
-    """One fold. device: what it computes on. random: whether its random runs differ, which a quality score needs."""
+    """One fold. device: what it computes on. random: whether its random runs differ, which a quality score needs.
+    format: of its images.
+    """
 
     device: str
     random: bool
+    format: InputFormat
 
     def see(self, image: np.ndarray) -> Iterator[Any]:
         """What networks of one plan see of an image (C, S, H, W), preprocessed, in one or more parts along S."""

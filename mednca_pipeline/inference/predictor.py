@@ -12,6 +12,7 @@ from ..plans.plans import Plans, describe_components
 from ..results.fold_folder import FoldName
 from ..runtime.errors import InputError
 from ..runtime.memory import check_memory
+from ..runtime.padding import Pad
 from ..runtime.preprocessing import frame_of
 from ..runtime.preprocessing_steps import Frame
 from ..runtime.quality import Standing
@@ -117,7 +118,7 @@ class Predictor:
             raise InputError("", "finite intensities", f"{count} NaN or infinite voxels", remedy)
         frame = frame_of(array, spacing_mm, self.plans.config(self.config).preprocessing)
         outputs = len(output_names(self.plans))
-        check_memory(len(array), array.shape[1:], frame.resample.resampled_shape, outputs, self.memory_bytes)
+        check_memory(len(array), array.shape[1:], self._padded(frame), outputs, self.memory_bytes)
         return PreparedImage(frame.forward(array), frame)
 
     def run(
@@ -149,6 +150,12 @@ class Predictor:
     def _maps(self, image: PreparedImage, networks: Sequence[Network], asked: Asked, with_variance: bool) -> ModelMaps:
         average = average_folds(networks, image.array, self.plans.labels, asked, with_variance)
         return ModelMaps(output_names(self.plans), average.mean, average.variance, average.quality, image.frame)
+
+    def _padded(self, frame: Frame) -> tuple[int, ...]:
+        """(S, H, W) of an image as the networks take it."""
+        shape, form = frame.resample.resampled_shape, next(iter(self.networks.values())).format
+        pad = Pad.to(shape[-form.dim :], form.image_size, form.factor)
+        return (*shape[: -form.dim], *pad.padded_shape)
 
     def _per_fold(self, runs: int, folds: int) -> int:
         """Random runs of each fold, 0 for networks that have none."""

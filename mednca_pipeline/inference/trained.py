@@ -79,7 +79,9 @@ def _named(workspace: Workspace, dataset: str | None, name: str, config: str | N
     path = Path(name).expanduser().absolute()
     if path.exists() or len(Path(name).parts) > 1 or name.endswith(ENDING):
         return open_model(path)
-    return find_model(workspace, dataset, name, config)  # says what there is
+    known = [*MODELS, *named_bundles()]
+    remedy = "mednca_models lists what there is here."
+    raise InputError(f"-m {name}", f"one of {', '.join(known)}, a bundle, or a model's folder", "none of these", remedy)
 
 
 def choose_folds(model: TrainedModel, folds: Sequence[FoldName] | None) -> tuple[FoldName, ...]:

@@ -14,7 +14,7 @@ MEMBERS = {
 }
 
 
-def manifest_of(members, **changes) -> bytes:
+def manifest_of(members, /, **changes) -> bytes:
     sums = {
         name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
         for name, content in members.items()
@@ -31,6 +31,6 @@ def write_zip(path: Path, members, method: int = ZIP_DEFLATED) -> Path:
     return path
 
 
-def write_small_bundle(path: Path, members=MEMBERS, **changes) -> Path:
+def write_small_bundle(path: Path, members=MEMBERS, /, **changes) -> Path:
     """changes: of the manifest's fields; None leaves one out."""
     return write_zip(path, [(MANIFEST, manifest_of(members, **changes)), *members.items()])

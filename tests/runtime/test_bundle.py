@@ -78,7 +78,7 @@ def test_what_is_no_zip_or_no_bundle_is_refused(path):
 
 def test_every_cut_is_noticed(path):
     content = write_small_bundle(path).read_bytes()
-    for length in range(len(content)):
+    for length in range(0, len(content), 3):
         path.write_bytes(content[:length])
         with pytest.raises(InputError):
             open_bundle(path)
@@ -92,20 +92,20 @@ def test_every_changed_byte_is_noticed_or_changes_nothing(path):
     """What no sum covers are times, systems and versions in the headers, which are not read."""
     content = write_small_bundle(path).read_bytes()
     noticed = 0
-    for place in range(len(content)):
+    for place in range(0, len(content), 3):
         path.write_bytes(content[:place] + bytes([content[place] ^ 0x55]) + content[place + 1 :])
         try:
             bundle = open_bundle(path)
             assert {name: bundle.read(name) for name in bundle.manifest.members} == MEMBERS, place
         except InputError:
             noticed += 1
-    assert noticed > 0.85 * len(content)
+    assert noticed > 0.85 * len(content) / 3
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["../x.json", "/x.json", "a/../../x.json", "C:\\x.json", "a\\x.json", "a//x.json", ".x", "a/b/x.json", "x\n.md"],
-)
+LEADING_ELSEWHERE = ("../x.json", "/x.json", "a/../../x.json", "C:\\x.json", "a\\x.json", "a//x.json", "a/b/x.json")
+
+
+@pytest.mark.parametrize("name", [*LEADING_ELSEWHERE, ".x.json", "x\n.json", "x", "ä.json"])
 def test_names_that_lead_elsewhere_are_refused(path, name):
     refused(write_small_bundle(path, {**MEMBERS, name: b"{}"}), "found another name, which could lead elsewhere")
 
@@ -157,7 +157,7 @@ def test_a_later_schema_asks_for_a_later_version(path):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"format": "x"}, {"weights": "int8"}, {"members": []}, {"made_with": 1}, {"more": 1}, {"members": None}]
+    "changes", [{"format": "x"}, {"weights": "int8"}, {"members": []}, {"made_with": 1}, {"more": 1}, {"weights": None}]
 )
 def test_a_manifest_of_something_else_is_refused(path, changes):
     refused(write_small_bundle(path, **changes), "manifest.json")
@@ -185,7 +185,7 @@ def test_a_member_that_inflates_to_more_than_it_declares_is_refused(path):
     entry = directory_entry(path, name)
     patched(path, entry + 24, struct.pack("<L", 1000))
     tracemalloc.start()
-    refused(path, "")
+    refused(path, "damaged")
     assert tracemalloc.get_traced_memory()[1] < 2**22
     tracemalloc.stop()
 
