@@ -16,5 +16,6 @@ self.addEventListener("activate", (event) => {
 
 self.addEventListener("fetch", (event) => {
   if (event.request.method !== "GET") return;
-  event.respondWith(caches.open(CACHE).then((cache) => cache.match(event.request)).then((kept) => kept ?? fetch(event.request)));
+  const kept = caches.open(CACHE).then((cache) => cache.match(event.request, { ignoreVary: true }));
+  event.respondWith(kept.then((answer) => answer ?? fetch(event.request)));
 });

@@ -15,7 +15,9 @@ import nibabel as nib
 import numpy as np
 from safetensors.numpy import save_file
 
+from mednca_pipeline.evaluation.colours import colour_of
 from mednca_pipeline.evaluation.component_removal import apply_postprocessing
+from mednca_pipeline.inference.predictor import Predictor
 from mednca_pipeline.runtime.fire_masks import RandomRun, fires_at
 from mednca_pipeline.runtime.folding import Architecture, light_nca
 from mednca_pipeline.runtime.images import read_image, write_labels
@@ -25,8 +27,10 @@ from mednca_pipeline.runtime.network_input import InputFormat, parts
 from mednca_pipeline.runtime.outline import Outline
 from mednca_pipeline.runtime.preprocessing import PreprocessingPlan, preprocess_image
 from mednca_pipeline.runtime.quality import Deviation
+from mednca_pipeline.runtime.weights import FoldWeights
 
 FOLDER = Path(__file__).parent / "fixtures"
+EXAMPLES = Path(__file__).parents[1] / "public" / "examples"
 CLASSES = Labels(("one", "two"), ((1,), (2,)))
 REGIONS = Labels(("whole", "core"), ((1, 2), (2,)), (1, 2))
 PLANS = {  # spacing of the grid, axis order, normalisation
@@ -70,6 +74,10 @@ def make(folder: Path) -> None:
     automata(fixtures, rng)
     fire_masks(fixtures)
     components(fixtures, rng)
+    fixtures.case(
+        "colours", colours={str(value): [round(255 * part) for part in colour_of(value)] for value in range(1, 20)}
+    )
+    phantom_mask(fixtures.folder)
     fixtures.write()
 
 
@@ -180,7 +188,7 @@ def automata(fixtures: Fixtures, rng: np.random.Generator) -> None:
         shape = (3, 8, 12) if dim == 2 else (1, 4, 6, 8)
         image = rng.standard_normal((form.n_image, *shape), np.float32)
         weights = _paper_weights(rng, form) if name == "paper" else _weights(rng, form)
-        nca = light_nca(weights, form, Path(name))
+        nca = light_nca(FoldWeights(weights, name), form)
         seen, run = pyramid(nca, image), RandomRun(0, 0, form.fire_rate)
         levels = max(1, len(form.levels) - 1)
 
@@ -224,6 +232,15 @@ def components(fixtures: Fixtures, rng: np.random.Generator) -> None:
         )
 
 
+def phantom_mask(folder: Path) -> None:
+    """What mednca_predict makes of the phantom with the model that comes with the page."""
+    image, plain = read_image(EXAMPLES / "phantom.nii.gz"), folder / "phantom_mask.nii"
+    labels = Predictor.from_bundle(EXAMPLES / "phantom.mednca").predict(image.array, image.spacing_mm).labels
+    write_labels(plain, labels, image.geometry)
+    plain.with_suffix(".nii.gz").write_bytes(gzip.compress(plain.read_bytes(), mtime=0))
+    plain.unlink()
+
+
 def _weights(rng: np.random.Generator, form: Architecture) -> dict[str, np.ndarray]:
     hidden, dim, weights = 6, len(form.levels[0][0]), {}
     for level in range(len(form.levels)):
@@ -232,6 +249,8 @@ def _weights(rng: np.random.Generator, form: Architecture) -> dict[str, np.ndarr
         if form.norm != "none":
             weights[f"cells.{level}.norm.weight"] = 1 + 0.2 * rng.standard_normal(hidden)
             weights[f"cells.{level}.norm.bias"] = 0.2 * rng.standard_normal(hidden)
+        else:
+            weights[f"cells.{level}.hidden.bias"] = 0.2 * rng.standard_normal(hidden)
     return {name: array.astype(np.float32) for name, array in weights.items()}
 
 

@@ -1,0 +1,154 @@
+/** The built page in a real browser. Folders for screenshots and downloads: $MEDNCA_SHOTS, else none is kept. */
+
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Page } from "playwright-core";
+import { describe, expect, it } from "vitest";
+import { readNifti } from "../src/image/nifti";
+import { available, EXECUTABLE, withBrowser } from "./chromium";
+import { served } from "./serving";
+
+const EXAMPLES = ["phantom.mednca", "phantom.nii.gz"].map((name) => join("public", "examples", name));
+const SLOW = { timeout: 120_000 };
+
+/** What a test outside of this folder asks for: files to drop, and the mask that mednca_predict made of them. */
+interface Case {
+  readonly name: string;
+  readonly files: readonly string[];
+  readonly dicom?: readonly string[];
+  readonly mask: string;
+}
+const CASES: Case[] = [
+  { name: "phantom", files: EXAMPLES, mask: "test/fixtures/phantom_mask.nii.gz" },
+  ...(process.env.MEDNCA_CASES ? JSON.parse(readFileSync(process.env.MEDNCA_CASES, "utf-8")) : []),
+];
+
+if (!available) console.warn(`Tests in a browser are skipped: there is no ${EXECUTABLE}. Debian: apt-get install chromium`);
+
+describe.runIf(available)("the page", () => {
+  it("segments the phantom, shows what it found, and lets the cells be watched", SLOW, () =>
+    served((url) =>
+      withBrowser(async (context) => {
+        const page = await opened(await context.newPage(), url);
+        await page.click("#try");
+        await finished(page);
+        expect(await page.textContent("#flag")).toBe("ok");
+        expect(await page.textContent("#status")).toMatch(/^Segmented in \d+\.\d\d s on this machine$/);
+        expect(await page.locator("#found tr").allTextContents()).toEqual([expect.stringMatching(/^anterior1\.7\d ml\d+$/), expect.stringMatching(/^posterior1\.4\d ml\d+$/)]);
+        await page.screenshot({ path: shot("page.png"), fullPage: true });
+        const [last, computing] = [await pixels(page, "belief"), await pixels(page, "computing")];
+        expect(await page.textContent("#caption")).toMatch(/^Level 3 of 3, .*step 4 of 4; \d+ % of the cells compute$/);
+        await page.fill("#step", "0");
+        expect(await page.textContent("#caption")).toMatch(/^Level 1 of 3, .*step 1 of \d+; 100 % of the cells compute$/);
+        expect(await pixels(page, "belief")).not.toBe(last);
+        expect(await pixels(page, "computing")).not.toBe(computing);
+        await page.click("#play");
+        await page.waitForFunction(() => document.getElementById("play")!.textContent === "Play", undefined, { timeout: 30_000 });
+        expect(await pixels(page, "belief")).toBe(last);
+      }),
+    ),
+  );
+
+  it.each(CASES)("gives $name the labels of mednca_predict, without a connection", SLOW, ({ name, files, dicom, mask }) =>
+    served((url) =>
+      withBrowser(async (context) => {
+        const page = await opened(await context.newPage(), url);
+        if (dicom) {
+          await page.setInputFiles("#files", files as string[]);
+          await page.setInputFiles("#dicom", dicom as string[]);
+          await finished(page);
+        }
+        const connections: string[] = [];
+        page.on("request", (request) => connections.push(request.url()));
+        page.on("websocket", (socket) => connections.push(socket.url()));
+        if (!dicom) {
+          await page.setInputFiles("#files", files as string[]);
+          await finished(page);
+        }
+        const [download] = await Promise.all([page.waitForEvent("download"), page.click("#save")]);
+        expect(connections.filter((address) => !address.startsWith("blob:"))).toEqual([]);
+        expect(download.suggestedFilename()).toMatch(/\.nii\.gz$/);
+        const [found, expected] = [await arrayIn(await download.path()), await arrayIn(mask)];
+        expect(found.length).toBe(expected.length);
+        const same = found.filter((value, at) => value === expected[at]).length / found.length;
+        console.log(`${name}: ${(100 * same).toFixed(3)} % of the voxels agree; ${await page.textContent("#status")}`);
+        expect(same).toBeGreaterThanOrEqual(0.999);
+      }),
+    ),
+  );
+
+  it("works without a network after the first visit", SLOW, () =>
+    served((url, stop) =>
+      withBrowser(async (context) => {
+        const page = await opened(await context.newPage(), url);
+        await page.evaluate(() => navigator.serviceWorker.ready);
+        await page.waitForFunction(() => navigator.serviceWorker.controller !== null);
+        await stop();
+        await page.reload();
+        await opened(page);
+        await page.click("#try");
+        await finished(page);
+        expect(await page.textContent("#flag")).toBe("ok");
+      }),
+    ),
+  );
+
+  it("fits the screen of a phone", SLOW, () =>
+    served((url) =>
+      withBrowser(async (context) => {
+        const page = await opened(await context.newPage(), url);
+        await page.click("#try");
+        await finished(page);
+        const { wide, screen } = await page.evaluate(() => ({ wide: document.documentElement.scrollWidth, screen: window.innerWidth }));
+        expect(wide).toBeLessThanOrEqual(screen);
+        await page.screenshot({ path: shot("phone.png"), fullPage: true });
+      }, true),
+    ),
+  );
+
+  it("says what is wrong with a file, and goes on", SLOW, () =>
+    served((url) =>
+      withBrowser(async (context) => {
+        const page = await opened(await context.newPage(), url);
+        const broken = readFileSync(EXAMPLES[0]).subarray(0, 5000);
+        await page.setInputFiles("#files", { name: "broken.mednca", mimeType: "application/zip", buffer: broken });
+        await page.waitForSelector("#error:not([hidden])");
+        expect(await page.textContent("#error")).toContain("broken.mednca: expected a model bundle (.mednca)");
+        await page.setInputFiles("#files", { name: "broken.nii", mimeType: "", buffer: Buffer.from("no image") });
+        await page.waitForFunction(() => document.getElementById("error")!.textContent!.includes("broken.nii: expected a NIfTI file"));
+        await page.setInputFiles("#files", EXAMPLES);
+        await finished(page);
+        expect(await page.isHidden("#error")).toBe(true);
+      }),
+    ),
+  );
+});
+
+/** The page, ready to be used. Whatever it throws fails the test. */
+async function opened(page: Page, url?: string): Promise<Page> {
+  if (url) {
+    page.on("pageerror", (error) => expect.unreachable(error.message));
+    await page.goto(url);
+  }
+  await page.waitForSelector("body[data-ready]");
+  await page.waitForLoadState("networkidle");
+  return page;
+}
+
+async function finished(page: Page): Promise<void> {
+  await page.waitForSelector("#cells:not([hidden]), #error:not([hidden])", { timeout: 60_000 });
+  await page.waitForSelector("body:not([aria-busy])");
+  expect(await page.textContent("#error:not([hidden])", { timeout: 1 }).catch(() => "")).toBe("");
+}
+
+function pixels(page: Page, id: string): Promise<string> {
+  return page.evaluate((name) => (document.getElementById(name) as HTMLCanvasElement).toDataURL(), id);
+}
+
+async function arrayIn(path: string): Promise<Float32Array> {
+  return (await readNifti(new Uint8Array(readFileSync(path)))).array.data;
+}
+
+function shot(name: string): string | undefined {
+  return process.env.MEDNCA_SHOTS && join(process.env.MEDNCA_SHOTS, name);
+}
