@@ -137,9 +137,8 @@ def _seen(plans: Plans) -> str:
 
 def _between(ranges: Sequence[tuple[float, float]]) -> str:
     """ "1 x 0.5-0.8 x 0.5-0.8"."""
-    return " x ".join(
-        f"{low:.3g}" if f"{low:.3g}" == f"{high:.3g}" else f"{low:.3g}-{high:.3g}" for low, high in ranges
-    )
+    each = ([f"{low:.3g}", f"{high:.3g}"] for low, high in ranges)
+    return " x ".join("-".join(dict.fromkeys(ends)) for ends in each)
 
 
 def _range(values: Sequence[int]) -> str:
