@@ -159,9 +159,9 @@ def _measures_table(measures: Measures) -> str:
 
 
 def _validation(measures: Measures) -> str:
-    unit, seen = measures.units.distance, "of which the network of the fold had seen none"
+    unit = measures.units.distance
     units = f"HD95 in {unit}, NSD at {measures.units.nsd_tolerance:g} {unit}"
-    return f"{_cases(measures.cases)} {seen}; mean ± sd; {units}"
+    return f"{_cases(measures.cases)} that their fold's network had not seen; mean ± sd; {units}"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
