@@ -13,7 +13,20 @@ HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "mednca_pipeline" / "__init__.py").read_text(encoding="utf-8"))[1]
 README = HERE / "README.md"
 
-COMMANDS = ("convert", "check", "plan_and_preprocess", "train", "crossval", "predict", "evaluate", "plot")
+COMMANDS = (
+    "convert",
+    "check",
+    "plan_and_preprocess",
+    "train",
+    "crossval",
+    "predict",
+    "evaluate",
+    "plot",
+    "export",
+    "info",
+    "install",
+    "models",
+)
 TRAIN = [
     "torch>=2.13",
     "SimpleITK>=2.4",

@@ -29,8 +29,8 @@ from mednca_pipeline.results.fold_folder import FoldFolder
 from mednca_pipeline.results.model_folder import ModelFolder, QualityRecord
 from mednca_pipeline.results.postprocessing import Postprocessing
 from mednca_pipeline.runtime.files import write_json, write_text
-from mednca_pipeline.runtime.folding import read_weights
 from mednca_pipeline.runtime.quality import Threshold
+from mednca_pipeline.runtime.weights import read_weights
 from mednca_pipeline.training.checkpoint import load_checkpoint
 from mednca_pipeline.training.state import new_state
 from mednca_pipeline.workspace import Workspace
@@ -144,7 +144,7 @@ def _read_checkpoint(folder: Path, state_of: Callable[[], Any]) -> Any:
 
 def _read_weights(folder: Path, plans: Plans) -> Any:
     load_weights(folder / "final.safetensors", build_model("mednca", plans, "2d"))
-    return read_weights(folder / "final.safetensors")
+    return read_weights(folder / "final.safetensors").arrays
 
 
 def _load_model(folder: Path) -> Any:

@@ -23,7 +23,20 @@ PACKAGES = {
     "mednca_pipeline": ROOT / "mednca_pipeline",
     "dataset_conversion": ROOT / "dataset_conversion",
 }
-COMMANDS = ("convert", "check", "plan_and_preprocess", "train", "crossval", "predict", "evaluate", "plot")
+COMMANDS = (
+    "convert",
+    "check",
+    "plan_and_preprocess",
+    "train",
+    "crossval",
+    "predict",
+    "evaluate",
+    "plot",
+    "export",
+    "info",
+    "install",
+    "models",
+)
 HEAVY = ("torch", "monai", "batchgenerators", "acvl_utils", "blosc2", "pandas", "sklearn", "skimage", "matplotlib")
 DISTRIBUTION_OF = {"PIL": "pillow", "sklearn": "scikit-learn"}
 

@@ -4,6 +4,7 @@ import argparse
 import sys
 import time
 import traceback
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from .common import DONE, INPUT_FAULT, OUR_FAULT, add_cluster, check_own_json, c
 
 if TYPE_CHECKING:
     from ..inference.batch import Predicted, Settings
-    from ..inference.trained import TrainedModel
+    from ..inference.trained_model import TrainedModel
 
 EXAMPLES = """  mednca_predict -i in -o out                    the only trained dataset, all folds
   mednca_predict -i scan.nii.gz -o out -d 4      one file
@@ -94,11 +95,10 @@ def _predict(arguments: argparse.Namespace) -> int:
     from ..inference.inputs import find_inputs
     from ..inference.run_report import write_report
     from ..inference.trained import find_models
-    from ..models.registry import read_plans
 
     trained = find_models(workspace, arguments.d, arguments.m, arguments.config)
     settings = _settings(arguments, trained)
-    channels = read_plans(trained[0].folder.plans_file).channel_names
+    channels = trained[0].plans.channel_names
     cases, notes = find_inputs(source, len(channels), arguments.series)
     check_output_folder(source, cases, out)
     for note in [] if arguments.quiet else notes:
@@ -115,13 +115,13 @@ def _predict(arguments: argparse.Namespace) -> int:
     return _conclude(predicted, out, arguments.quiet)
 
 
-def _settings(arguments: argparse.Namespace, trained: "list[TrainedModel]") -> "Settings":
+def _settings(arguments: argparse.Namespace, trained: "Sequence[TrainedModel]") -> "Settings":
     from ..inference.batch import Settings
     from ..inference.trained import choose_folds
     from ..runtime.errors import InputError
     from ..runtime.memory import parse_memory
 
-    each = [choose_folds(model.folder, arguments.folds) for model in trained]
+    each = [choose_folds(model, arguments.folds) for model in trained]
     single = len(trained) == 1 and (len(each[0]) == 1 or arguments.fast)
     if arguments.save_variance and arguments.runs < 2 and single:
         raise InputError(
@@ -132,7 +132,7 @@ def _settings(arguments: argparse.Namespace, trained: "list[TrainedModel]") -> "
         )
     folds = each[0][: 1 if arguments.fast else None] if arguments.folds or len(trained) == 1 else None
     return Settings(
-        model_folders=tuple(model.folder.path for model in trained),
+        model_folders=tuple(model.path for model in trained),
         folds=folds,
         device=arguments.device,
         runs=arguments.runs,

@@ -1,1 +1,1 @@
-"""Trained models for other programs: ONNX graphs and what describes them."""
+"""Trained models for other machines and programs: bundles, and ONNX graphs with what describes them."""

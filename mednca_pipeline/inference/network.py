@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,6 +11,7 @@ from ..plans.model_plans import ModelPlan, NCAPlan
 from ..plans.plans import ConfigPlan, Plans
 from ..runtime.network_input import InputFormat
 from ..runtime.quality import Deviation
+from ..runtime.weights import FoldWeights
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,13 @@ class Asked:
 
 
 class Network(Protocol):
-    """One fold. device: what it computes on. random: whether its random runs differ, which a quality score needs."""
+    """One fold. device: what it computes on. random: whether its random runs differ, which a quality score needs.
+    format: of its images.
+    """
 
     device: str
     random: bool
+    format: InputFormat
 
     def see(self, image: np.ndarray) -> Iterator[Any]:
         """What networks of one plan see of an image (C, S, H, W), preprocessed, in one or more parts along S."""
@@ -41,7 +44,7 @@ class Network(Protocol):
 
 
 def load_network(
-    weights: Path, plans: Plans, model: str, config: str, device: str, everywhere: bool = False
+    weights: FoldWeights, plans: Plans, model: str, config: str, device: str, everywhere: bool = False
 ) -> Network:
     """A fold's final weights as a network. Raises InputError when they do not fit the plans.
 

@@ -83,7 +83,16 @@ def read_plans(path: Path) -> Plans:
     if not path.exists():
         remedy = "Make it with mednca_plan_and_preprocess, or name the workspace with --root."
         raise InputError(path, "the plans of a dataset", "no such file", remedy)
-    return contract.read_plans(path, {name: model.plan for name, model in MODELS.items()})
+    return contract.read_plans(path, _plan_kinds())
+
+
+def plans_from(values: Any, source: str) -> Plans:
+    """As plans.plans.plans_from, with the models in the table."""
+    return contract.plans_from(values, source, _plan_kinds())
+
+
+def _plan_kinds() -> dict[str, type[ModelPlan]]:
+    return {name: model.plan for name, model in MODELS.items()}
 
 
 def build_model(name: str, plans: Plans, config: str | None = None) -> "nn.Module":

@@ -17,6 +17,7 @@ from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.folding import light_nca
 from mednca_pipeline.runtime.labels import Labels
 from mednca_pipeline.runtime.light_nca import level_by_level, pyramid
+from mednca_pipeline.runtime.weights import FoldWeights
 
 from ..inference.tiny_model import make_plans, with_regions
 
@@ -50,7 +51,7 @@ def trained(plans, config, seed=0):
 def light(plans, config, weights, image):
     """The light backend's probabilities of every cell, of an image (N, channels, *spatial)."""
     plan = plans.config(config).model("mednca")
-    nca = light_nca(weights, architecture(plan, plans.input_channels(plan), plans.labels), "memory")
+    nca = light_nca(FoldWeights(weights, "memory"), architecture(plan, plans.input_channels(plan), plans.labels))
     parts = [image.swapaxes(0, 1)] if config == "2d" else [volume[:, None] for volume in image]
     results = []
     for part in parts:
