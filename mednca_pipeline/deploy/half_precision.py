@@ -7,6 +7,7 @@ from ..runtime.errors import InputError
 from ..runtime.weights import FoldWeights
 
 MANTISSA_BITS = 8  # of float16's 10
+_SMALLEST_EXPONENT = -14  # of float16
 
 
 def float16_file(weights: FoldWeights) -> bytes:
@@ -20,13 +21,12 @@ def float16_file(weights: FoldWeights) -> bytes:
 
 
 def rounded(array: np.ndarray) -> np.ndarray:
-    """float32 -> the nearest float16 whose mantissa ends in zeros after MANTISSA_BITS bits.
+    """float32 -> the nearest float16 whose mantissa ends in zeros after MANTISSA_BITS bits; ties go to the even one.
 
     A zip stores zeros in almost no space, and the last two bits are worth less Dice than their bytes
     (results/benchmarks/bundle.md).
     """
-    spare = 10 - MANTISSA_BITS
+    _, above = np.frexp(array.astype(np.float64))  # 2^(above - 1) <= |value| < 2^above
+    step = np.ldexp(1.0, np.maximum(above - 1, _SMALLEST_EXPONENT) - MANTISSA_BITS)
     with np.errstate(over="ignore"):  # the caller looks for infinity
-        bits = array.astype(np.float16).view(np.uint16).astype(np.uint32)
-    half_way = (1 << (spare - 1)) - 1 + ((bits >> spare) & 1)  # ties go to the even one
-    return ((bits + half_way) >> spare << spare).astype(np.uint16).view(np.float16)
+        return (np.rint(array / step) * step).astype(np.float16)

@@ -10,8 +10,8 @@ from .. import __version__
 if TYPE_CHECKING:
     from onnx import NodeProto, TensorProto, ValueInfoProto
 
-OPSET = 17  # the first with LayerNormalization
-IR_VERSION = 8  # which came with it
+OPSET = 13  # the first in which the sizes of Split are an input; old enough for every runtime in use
+IR_VERSION = 7  # which came with it
 
 Shape = Sequence[int | str]  # a text names a side that differs between images
 

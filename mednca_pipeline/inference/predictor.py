@@ -118,7 +118,8 @@ class Predictor:
             raise InputError("", "finite intensities", f"{count} NaN or infinite voxels", remedy)
         frame = frame_of(array, spacing_mm, self.plans.config(self.config).preprocessing)
         outputs = len(output_names(self.plans))
-        check_memory(len(array), array.shape[1:], self._padded(frame), outputs, self.memory_bytes)
+        for grid in (frame.resample.resampled_shape, self._padded(frame)):
+            check_memory(len(array), array.shape[1:], grid, outputs, self.memory_bytes)
         return PreparedImage(frame.forward(array), frame)
 
     def run(
