@@ -11,8 +11,9 @@ SESSION = "session.json"  # the server's own takes the place of the page's
 _WORKER = "sw.js"  # keeps the page for a visit without a network: a served page is there as long as its server is
 
 
-def page_files(folder: Path = FOLDER) -> dict[str, Callable[[], Path]]:
-    """Address -> file of the page. Raises InputError where it was not built."""
+def page_files(folder: Path | None = None) -> dict[str, Callable[[], Path]]:
+    """Address -> file of the page, by default the one in the package. Raises InputError where it was not built."""
+    folder = FOLDER if folder is None else folder
     index = folder / "index.html"
     if not index.is_file():
         remedy = "In a clone of the repository: make web. Else install a wheel that has the page."

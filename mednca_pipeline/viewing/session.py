@@ -24,12 +24,13 @@ class Offer:
     labels: Labels | None = None
 
 
-def table_of(offer: Offer, scratch: Path) -> dict[str, Callable[[], Path]]:
+def table_of(offer: Offer, scratch: Path, page: Path | None = None) -> dict[str, Callable[[], Path]]:
     """Address -> file of everything that is served. scratch: a folder for files that are made for the page.
+    page: the folder of the built page, by default that in the package.
 
     Raises InputError where the page was not built.
     """
-    table = page_files()
+    table = page_files(page)
     models = []
     for number, (name, file) in enumerate(offer.models.items()):
         address = f"models/{number}/{name.replace('/', '_').replace(' ', '_')}{ENDING}"

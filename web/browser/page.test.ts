@@ -116,6 +116,8 @@ describe.runIf(available)("the page", () => {
         expect(await page.textContent("#error")).toContain("broken.mednca: expected a model bundle (.mednca)");
         await page.setInputFiles("#files", { name: "broken.nii", mimeType: "", buffer: Buffer.from("no image") });
         await page.waitForFunction(() => document.getElementById("error")!.textContent!.includes("broken.nii: expected a NIfTI file"));
+        await page.setInputFiles("#files", { name: "notes.txt", mimeType: "text/plain", buffer: Buffer.from("a text") });
+        await page.waitForFunction(() => document.getElementById("error")!.textContent!.includes("notes.txt: expected NIfTI, .mednca or a DICOM series"));
         await page.setInputFiles("#files", EXAMPLES);
         await finished(page);
         expect(await page.isHidden("#error")).toBe(true);

@@ -38,7 +38,7 @@ describe.each(cases.automata as any[])("$name", (found) => {
       if (moment.level === found.levels - 1 && moment.step === found.form.levels[moment.level].steps) deviation.add(moment, found.form);
       expect(moment.drawn === null).toBe(moment.level >= found.levels);
     });
-    expect(found.score).toBeGreaterThan(0.01);
+    expect(found.score).toBeGreaterThan(0.005);
     expect(deviation.score / found.score).toBeCloseTo(1, 3);
   });
 });

@@ -41,20 +41,21 @@ async function filesIn(entry: FileSystemEntry): Promise<File[]> {
   }
 }
 
-/** A DICOM series as NIfTI, by dcm2niix; of several series the one with most slices. */
+/** A DICOM series as NIfTI, by dcm2niix; of several series the one with most voxels. */
 async function converted(files: readonly File[]): Promise<NamedFile> {
   const { Dcm2niix } = await import("@niivue/dcm2niix");
   const converter = new Dcm2niix();
   await converter.init();
-  try {
-    const made: File[] = await converter.input(files).b("n").z("n").f("%s").run(); // no tag of a patient in a name
-    const images = made.filter(({ name }) => NIFTI.test(name)).sort((one, other) => other.size - one.size);
-    if (!images.length) throw new InputError(files[0].name, "NIfTI, .mednca or DICOM files", "none that can be read", "Choose a .nii.gz file, or the folder of one series.");
-    const { bytes } = await read(images[0]);
-    return { name: `series_${images[0].name}`, bytes };
-  } finally {
-    converter.worker.terminate();
+  const found = await converter.input(files).b("n").z("n").f("%s").run().catch((error: Error) => error); // %s: no tag of a patient
+  converter.worker.terminate();
+  const images = found instanceof Error ? [] : found.filter(({ name }) => NIFTI.test(name));
+  if (found instanceof Error || !images.length) {
+    const told = found instanceof Error ? ` (${found.message})` : "";
+    const remedy = "Choose a .nii.gz file, or the folder of one DICOM series.";
+    throw new InputError(files[0].name, "NIfTI, .mednca or a DICOM series", `files that cannot be read so${told}`, remedy);
   }
+  const largest = images.reduce((one, other) => (other.size > one.size ? other : one));
+  return { name: `series_${largest.name}`, bytes: (await read(largest)).bytes };
 }
 
 async function read(file: File): Promise<NamedFile> {
