@@ -37,6 +37,7 @@ COMMANDS = (
     "info",
     "install",
     "models",
+    "view",
 )
 SOURCES = [
     path for folder in ("mednca_pipeline", "dataset_conversion") for path in sorted((ROOT / folder).rglob("*.py"))

@@ -25,6 +25,7 @@ ORDER = (
     "deploy",
     "training",
     "crossval",
+    "viewing",
     "phantom",
     "cli",
     "api",

@@ -36,6 +36,7 @@ COMMANDS = (
     "info",
     "install",
     "models",
+    "view",
 )
 HEAVY = ("torch", "monai", "batchgenerators", "acvl_utils", "blosc2", "pandas", "sklearn", "skimage", "matplotlib")
 DISTRIBUTION_OF = {"PIL": "pillow", "sklearn": "scikit-learn"}

@@ -68,7 +68,8 @@ async function segment(): Promise<void> {
   element("status").textContent = `Segmented in ${result.seconds.toFixed(2)} s on this machine`;
   showVerdict(result.verdict, result.score === null || Number.isNaN(result.score) ? "" : result.score.toFixed(4));
   const removed = result.removed.length ? [`Stray islands of ${result.removed.join(" and ")} were removed.`] : [];
-  showFound(result.found, result.areas ? "cm²" : "ml", removed);
+  const warnings = result.warnings.map((text) => `${text[0].toUpperCase()}${text.slice(1)}.`);
+  showFound(result.found, result.areas ? "cm²" : "ml", [...warnings, ...removed]);
   await viewer.overlay({ name: maskName(), bytes: mask }, classNames(model!.labels), filling());
   await cells.show(model!.labels, result.slices, result.slice);
 }

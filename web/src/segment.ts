@@ -8,13 +8,13 @@ import { type Moment, moments, probabilities, pyramid } from "./network/automato
 import type { Kernels } from "./network/kernels";
 import type { Model } from "./network/model";
 import { Deviation, judge, type Verdict } from "./network/quality";
+import { checkSpacing, rangeWarnings } from "./network/ranges";
 import { keepLargest } from "./preprocessing/components";
 import { type Frame, frameOf, preprocessed, restoredLabels } from "./preprocessing/frame";
 import { classNames } from "./preprocessing/labels";
 import { padOf, type Pad, seen, unpad } from "./preprocessing/networkInput";
 
 const CELLS_PER_PART = 2 ** 17; // pixels of the slices that are predicted together
-const TIMES = 20; // a spacing that is so many times off is taken for a wrong unit or header
 
 /** A class or region. value: that it writes into the mask. voxels: of all its values. volume: in ml, or cm2 of a 2D image; null where the spacing is not known. */
 export interface Found {
@@ -34,6 +34,8 @@ export interface Segmentation {
   readonly verdict: Verdict;
   /** Classes that lost components. */
   readonly removed: readonly string[];
+  /** Where the image differs from those of training. */
+  readonly warnings: readonly string[];
   readonly seconds: number;
 }
 
@@ -61,7 +63,8 @@ export async function segment(model: Model, kernels: Kernels, image: Image, prog
   const removed = keepLargest(labels, shapeOf(image.geometry), model.components, model.labels);
   const found = count(model, image, labels);
   const verdict = judge(model.standing, score, found.every(({ voxels }) => voxels === 0));
-  return { labels, mean, found, score, verdict, removed, seconds: (performance.now() - start) / 1000 };
+  const warnings = rangeWarnings(image, model.trainingRange, model.channelNames, model.spacingKnown);
+  return { labels, mean, found, score, verdict, removed, warnings, seconds: (performance.now() - start) / 1000 };
 }
 
 /** The mean of the folds (K, S, H, W), and the quality score of the first: thresholds are learned from single folds. */
@@ -106,11 +109,7 @@ function check(model: Model, image: Image): void {
   if (channels !== names.length)
     throw new InputError("", `${names.length} channels (${names.join(", ")}), as ${model.dataset} was trained on`, `${channels}`, names.length > 1 ? "Give one file for each channel, in this order." : "");
   if (!image.array.data.every(Number.isFinite)) throw new InputError("", "finite intensities", "NaN or infinite voxels", "Replace them, or export the image again.");
-  image.geometry.spacingMm.forEach((value, axis) => {
-    const [low, high] = model.seenSpacing[axis];
-    if (value >= TIMES * (1 - 1e-6) * high || value * TIMES * (1 - 1e-6) <= low)
-      throw new InputError("", `a spacing of ${low} to ${high} mm along ${"zyx".slice(-shape.length)[axis]}, as in training`, `${value} mm`, "Correct the spacing in the header.");
-  });
+  checkSpacing(image, model.trainingRange);
 }
 
 function count(model: Model, image: Image, labels: Uint8Array | Uint16Array): Found[] {

@@ -55,7 +55,7 @@ class Segmenter {
     const [model, image] = this.opened();
     let told = 0;
     const { labels, mean, ...rest } = await segment(model, await this.kernels, image, (share) => {
-      if (share - told < 0.02 && share < 1) return;
+      if (share - told < 0.05 && share < 1) return;
       told = share;
       progress(share);
     });

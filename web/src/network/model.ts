@@ -7,6 +7,7 @@ import { channelsSeen, type InputFormat } from "../preprocessing/networkInput";
 import type { Automaton } from "./automaton";
 import { json, readBundle } from "./bundle";
 import type { Standing } from "./quality";
+import type { TrainingRange } from "./ranges";
 import { type Architecture, rules } from "./rule";
 import { readSafetensors } from "./safetensors";
 
@@ -31,8 +32,7 @@ export interface Model {
   readonly standing: Standing;
   /** After how many levels random runs are compared with the expected update. */
   readonly comparedLevels: number;
-  /** (low, high) per axis of what training saw. */
-  readonly seenSpacing: readonly (readonly [number, number])[];
+  readonly trainingRange: TrainingRange;
   /** README.md of the bundle. */
   readonly card: string;
 }
@@ -54,12 +54,13 @@ export async function readModel(bytes: Uint8Array): Promise<Model> {
   const weights = names.map((name) => readSafetensors(members.get(name)!));
   const outline = plan.outline ?? null;
   const quality = json(members, "quality.json");
+  const seen = plans.training_range;
   return {
     dataset: plans.dataset,
     name: `${record.model}_${record.config}`,
     channelNames: plans.channel_names,
     spacingKnown: plans.spacing_known,
-    axes: plans.training_range.extent_mm.length,
+    axes: seen.extent_mm.length,
     labels,
     preprocessing: preprocessingPlan(config.preprocessing),
     format,
@@ -69,7 +70,7 @@ export async function readModel(bytes: Uint8Array): Promise<Model> {
     components: json(members, "postprocessing.json").components,
     standing: { validation: quality.validation ?? null, threshold: quality.threshold ?? null },
     comparedLevels: outline ? Math.max(1, form.levels.length - 1) : form.levels.length,
-    seenSpacing: plans.training_range.spacing_mm,
+    trainingRange: { spacingMm: seen.spacing_mm, extentMm: seen.extent_mm, intensity: seen.intensity },
     card: members.has("README.md") ? new TextDecoder().decode(members.get("README.md")) : "",
   };
 }

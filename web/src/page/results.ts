@@ -5,11 +5,12 @@ import type { Found } from "../segment";
 import { colourOf } from "./colours";
 import { element, made, swatch } from "./elements";
 
+/** score: "" where there is none. */
 export function showVerdict({ flag, reason }: { flag: string; reason: string } | Verdict, score: string): void {
   const badge = element("flag");
   badge.textContent = flag || "no flag";
   badge.dataset.flag = flag;
-  element("reason").textContent = [reason, score && `score ${score}`].filter(Boolean).join("; ");
+  element("reason").textContent = [reason, score].filter(Boolean).join(": "); // "score at most 0.0499: 0.0405"
 }
 
 /** unit: of the volumes. */
