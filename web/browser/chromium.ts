@@ -17,6 +17,8 @@ const FLAGS = [
   "--disable-sync",
   "--use-angle=swiftshader", // WebGL 2 without a graphics card
   "--enable-unsafe-swiftshader",
+  "--enable-unsafe-webgpu", // and WebGPU
+  "--use-webgpu-adapter=swiftshader",
 ];
 
 /** Calls `use` with a browser of its own. phone: with the screen of one. */

@@ -1,14 +1,11 @@
-/** The built page in a real browser. Folders for screenshots and downloads: $MEDNCA_SHOTS, else none is kept. */
+/** The built page in a real browser. */
 
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import type { Page } from "playwright-core";
 import { describe, expect, it } from "vitest";
-import { readNifti } from "../src/image/nifti";
 import { available, EXECUTABLE, withBrowser } from "./chromium";
 import { served } from "./serving";
+import { agreement, EXAMPLES, finished, opened, pixels, saved, shot } from "./using";
 
-const EXAMPLES = ["phantom.mednca", "phantom.nii.gz"].map((name) => join("public", "examples", name));
 const SLOW = { timeout: 120_000 };
 
 /** What a test outside of this folder asks for: files to drop, and the mask that mednca_predict made of them. */
@@ -65,12 +62,9 @@ describe.runIf(available)("the page", () => {
           await page.setInputFiles("#files", files as string[]);
           await finished(page);
         }
-        const [download] = await Promise.all([page.waitForEvent("download"), page.click("#save")]);
+        const found = await saved(page);
         expect(connections.filter((address) => !address.startsWith("blob:"))).toEqual([]);
-        expect(download.suggestedFilename()).toMatch(/\.nii\.gz$/);
-        const [found, expected] = [await arrayIn(await download.path()), await arrayIn(mask)];
-        expect(found.length).toBe(expected.length);
-        const same = found.filter((value, at) => value === expected[at]).length / found.length;
+        const same = await agreement(found, mask);
         console.log(`${name}: ${(100 * same).toFixed(3)} % of the voxels agree; ${await page.textContent("#status")}`);
         expect(same).toBeGreaterThanOrEqual(0.999);
       }),
@@ -125,32 +119,3 @@ describe.runIf(available)("the page", () => {
     ),
   );
 });
-
-/** The page, ready to be used. Whatever it throws fails the test. */
-async function opened(page: Page, url?: string): Promise<Page> {
-  if (url) {
-    page.on("pageerror", (error) => expect.unreachable(error.message));
-    await page.goto(url);
-  }
-  await page.waitForSelector("body[data-ready]");
-  await page.waitForLoadState("networkidle");
-  return page;
-}
-
-async function finished(page: Page): Promise<void> {
-  await page.waitForSelector("#cells:not([hidden]), #error:not([hidden])", { timeout: 60_000 });
-  await page.waitForSelector("body:not([aria-busy])");
-  expect(await page.textContent("#error:not([hidden])", { timeout: 1 }).catch(() => "")).toBe("");
-}
-
-function pixels(page: Page, id: string): Promise<string> {
-  return page.evaluate((name) => (document.getElementById(name) as HTMLCanvasElement).toDataURL(), id);
-}
-
-async function arrayIn(path: string): Promise<Float32Array> {
-  return (await readNifti(new Uint8Array(readFileSync(path)))).array.data;
-}
-
-function shot(name: string): string | undefined {
-  return process.env.MEDNCA_SHOTS && join(process.env.MEDNCA_SHOTS, name);
-}

@@ -40,6 +40,8 @@ async function openModel(file: NamedFile): Promise<void> {
   const { dataset, name, folds, standing } = model;
   const dice = standing.validation ? `, validation Dice ${standing.validation.dice.toFixed(3)}` : "";
   element("model").textContent = `${dataset} ${name}, ${folds} fold${folds > 1 ? "s" : ""}${dice}`;
+  element("everywhere").hidden = !(await segmenter.hasGraphics());
+  if (element("everywhere").hidden) element<HTMLInputElement>("graphics").checked = false;
   clearResult();
 }
 
@@ -63,7 +65,7 @@ async function segment(): Promise<void> {
   bar.value = 0;
   bar.hidden = false;
   element("status").textContent = "Segmenting";
-  const result = await segmenter.segment(comlink.proxy((share: number) => (bar.value = share)));
+  const result = await segmenter.segment(element<HTMLInputElement>("graphics").checked, comlink.proxy((share: number) => (bar.value = share)));
   mask = result.mask;
   element("status").textContent = `Segmented in ${result.seconds.toFixed(2)} s on this machine`;
   showVerdict(result.verdict, result.score === null || Number.isNaN(result.score) ? "" : result.score.toFixed(4));

@@ -5,6 +5,7 @@ import { product, type Tensor } from "./image/array";
 import { shapeOf } from "./image/geometry";
 import type { Image } from "./image/nifti";
 import { type Moment, moments, probabilities, pyramid } from "./network/automaton";
+import type { Graphics } from "./network/graphics";
 import type { Kernels } from "./network/kernels";
 import type { Model } from "./network/model";
 import { Deviation, judge, type Verdict } from "./network/quality";
@@ -39,6 +40,12 @@ export interface Segmentation {
   readonly seconds: number;
 }
 
+/** What computes. graphics: every cell; null: the cells at the outline, by the kernels. */
+export interface Engines {
+  readonly kernels: Kernels;
+  readonly graphics: Graphics | null;
+}
+
 /** An image as the networks see it: (C, S, H, W), and the way back. */
 export interface Prepared {
   readonly grid: Tensor;
@@ -55,10 +62,10 @@ export function prepare(model: Model, image: Image): Prepared {
 }
 
 /** progress: is called with the share that is done. */
-export async function segment(model: Model, kernels: Kernels, image: Image, progress: (share: number) => void = () => {}): Promise<Segmentation> {
+export async function segment(model: Model, engines: Engines, image: Image, progress: (share: number) => void = () => {}): Promise<Segmentation> {
   const start = performance.now();
   const prepared = prepare(model, image);
-  const { mean, score } = await averaged(model, kernels, prepared, progress);
+  const { mean, score } = await averaged(model, engines, prepared, progress);
   const labels = restoredLabels(mean, prepared.frame, model.labels);
   const removed = keepLargest(labels, shapeOf(image.geometry), model.components, model.labels);
   const found = count(model, image, labels);
@@ -68,35 +75,57 @@ export async function segment(model: Model, kernels: Kernels, image: Image, prog
 }
 
 /** The mean of the folds (K, S, H, W), and the quality score of the first: thresholds are learned from single folds. */
-async function averaged(model: Model, kernels: Kernels, { grid, pad }: Prepared, progress: (share: number) => void) {
-  const { form, folds, format, comparedLevels } = model;
+async function averaged(model: Model, engines: Engines, { grid, pad }: Prepared, progress: (share: number) => void) {
+  const { form, folds, format } = model;
   const shape = [form.nOutputs, ...grid.shape.slice(1)];
   const mean = { data: new Float32Array(product(shape)), shape };
   const deviation = new Deviation();
-  const scored = form.fireRate < 1;
-  const size = format.dim === 3 ? pad.padded[0] : Math.max(1, Math.floor(CELLS_PER_PART / (pad.padded[1] * pad.padded[2])));
-  const steps = form.levels.reduce((total, level) => total + level.steps, 0);
-  const all = Math.ceil(pad.padded[0] / size) * folds.length * steps;
+  const volume = format.dim === 3;
+  const total = pad.padded[0];
+  const size = volume ? total : Math.max(1, Math.floor(CELLS_PER_PART / (pad.padded[1] * pad.padded[2])));
+  const all = Math.ceil(total / size) * folds.length;
   let done = 0;
-  for (let first = 0; first < pad.padded[0]; first += size) {
-    const part = seen(grid, pad, format, first, Math.min(first + size, pad.padded[0]));
-    const levels = pyramid(form, format.dim === 3 ? { ...part, shape: [part.shape[0], 1, ...part.shape.slice(1)] } : part);
-    for (const [number, fold] of folds.entries()) {
-      const run = number === 0 && scored ? { seed: 0, number: 0, fireRate: form.fireRate } : undefined;
-      const asked = { run, first: format.dim === 3 ? 0 : first, runLevels: comparedLevels };
-      let last: Moment | null = null;
-      for await (const moment of moments(fold, kernels, levels, asked)) {
-        last = moment;
-        if (!moment.step) continue;
-        progress(++done / all);
-        if (moment.drawn && moment.level === comparedLevels - 1 && moment.step === form.levels[moment.level].steps) deviation.add(moment, form);
-      }
-      const maps = probabilities(last!, form);
-      const slices = format.dim === 3 ? { ...maps, shape: [form.nOutputs, ...pad.padded] } : maps;
-      unpad(slices, pad, mean, first, 1 / folds.length);
+  for (let first = 0; first < total; first += size) {
+    const part = seen(grid, pad, format, first, Math.min(first + size, total));
+    const image = volume ? { ...part, shape: [part.shape[0], 1, ...part.shape.slice(1)] } : part;
+    const levels = pyramid(form, image);
+    for (const number of folds.keys()) {
+      const within = (share: number) => progress((done + share) / all);
+      const outline = { model, kernels: engines.kernels, levels, first: volume ? 0 : first, within };
+      const scored = number === 0 && form.fireRate < 1 ? deviation : null;
+      let maps = engines.graphics && !scored ? null : await atOutline(outline, number, scored, engines.graphics !== null);
+      maps = engines.graphics ? await engines.graphics.probabilities(image, model.weights[number]) : maps;
+      unpad({ data: maps!.data, shape: [form.nOutputs, part.shape[1], ...pad.padded.slice(1)] }, pad, mean, first, 1 / folds.length);
+      progress(++done / all);
     }
   }
-  return { mean, score: scored ? deviation.score : null };
+  return { mean, score: form.fireRate < 1 ? deviation.score : null };
+}
+
+interface AtOutline {
+  readonly model: Model;
+  readonly kernels: Kernels;
+  /** What each level sees of some slices, or of a volume. */
+  readonly levels: readonly Tensor[];
+  readonly first: number;
+  readonly within: (share: number) => void;
+}
+
+/** The probabilities of one fold. deviation: a random run is compared too. scoreOnly: stops when that is done. */
+async function atOutline({ model, kernels, levels, first, within }: AtOutline, fold: number, deviation: Deviation | null, scoreOnly: boolean): Promise<Tensor> {
+  const { form, comparedLevels } = model;
+  const run = deviation ? { seed: 0, number: 0, fireRate: form.fireRate } : undefined;
+  const steps = form.levels.reduce((sum, level) => sum + level.steps, 0);
+  let [step, last] = [0, null as Moment | null];
+  for await (const moment of moments(model.folds[fold], kernels, levels, { run, first, runLevels: comparedLevels })) {
+    last = moment;
+    if (!moment.step) continue;
+    within(++step / steps);
+    if (!deviation || moment.level !== comparedLevels - 1 || moment.step < form.levels[moment.level].steps) continue;
+    deviation.add(moment, form);
+    if (scoreOnly) break;
+  }
+  return probabilities(last!, form);
 }
 
 function check(model: Model, image: Image): void {

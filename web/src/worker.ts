@@ -7,6 +7,7 @@ import stepWithoutNorm from "../graphs/step_without_norm.onnx?url";
 import { InputError } from "./errors";
 import { type Image, readNifti, stacked, writeMask } from "./image/nifti";
 import { type Film, film } from "./network/film";
+import { Graphics, hasGraphics } from "./network/graphics";
 import { Kernels } from "./network/kernels";
 import { type Model, readModel } from "./network/model";
 import { prepare, type Prepared, segment, type Segmentation } from "./segment";
@@ -34,11 +35,13 @@ class Segmenter {
   private model: Model | null = null;
   private image: Image | null = null;
   private prepared: Prepared | null = null;
+  private graphics: Graphics | null = null;
   private readonly kernels = loadKernels();
 
   async openModel({ name, bytes }: NamedBytes): Promise<ModelFacts> {
     const model = await named(name, () => readModel(bytes));
-    [this.model, this.prepared] = [model, null];
+    await this.graphics?.release();
+    [this.model, this.prepared, this.graphics] = [model, null, null];
     const { dataset, channelNames, labels, standing, card } = model;
     return { dataset, name: model.name, channelNames, labels, standing, card, folds: model.folds.length };
   }
@@ -51,10 +54,17 @@ class Segmenter {
     this.prepared = null;
   }
 
-  async segment(progress: (share: number) => void): Promise<Result> {
+  /** Whether `segment` can use the graphics card for the opened model. */
+  async hasGraphics(): Promise<boolean> {
+    return this.model?.graph !== null && (await hasGraphics());
+  }
+
+  async segment(everyCell: boolean, progress: (share: number) => void): Promise<Result> {
     const [model, image] = this.opened();
+    if (everyCell && model.graph) this.graphics ??= await Graphics.open(model.graph);
+    const engines = { kernels: await this.kernels, graphics: everyCell ? this.graphics : null };
     let told = 0;
-    const { labels, mean, ...rest } = await segment(model, await this.kernels, image, (share) => {
+    const { labels, mean, ...rest } = await segment(model, engines, image, (share) => {
       if (share - told < 0.05 && share < 1) return;
       told = share;
       progress(share);

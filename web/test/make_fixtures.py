@@ -17,6 +17,7 @@ from safetensors.numpy import save_file
 
 from mednca_pipeline.evaluation.colours import colour_of
 from mednca_pipeline.evaluation.component_removal import apply_postprocessing
+from mednca_pipeline.inference.options import PredictionOptions
 from mednca_pipeline.inference.predictor import Predictor
 from mednca_pipeline.runtime.fire_masks import RandomRun, fires_at
 from mednca_pipeline.runtime.folding import Architecture, light_nca
@@ -77,7 +78,7 @@ def make(folder: Path) -> None:
     fixtures.case(
         "colours", colours={str(value): [round(255 * part) for part in colour_of(value)] for value in range(1, 20)}
     )
-    phantom_mask(fixtures.folder)
+    masks(fixtures.folder)
     fixtures.write()
 
 
@@ -232,12 +233,22 @@ def components(fixtures: Fixtures, rng: np.random.Generator) -> None:
         )
 
 
-def phantom_mask(folder: Path) -> None:
-    """What mednca_predict makes of the phantom with the model that comes with the page."""
-    image, plain = read_image(EXAMPLES / "phantom.nii.gz"), folder / "phantom_mask.nii"
-    labels = Predictor.from_bundle(EXAMPLES / "phantom.mednca").predict(image.array, image.spacing_mm).labels
-    write_labels(plain, labels, image.geometry)
-    plain.with_suffix(".nii.gz").write_bytes(gzip.compress(plain.read_bytes(), mtime=0))
+def masks(folder: Path) -> None:
+    """What mednca_predict makes of the phantom with the model that comes with the page; and of two slices of it, with
+    every cell computed."""
+    phantom = nib.load(EXAMPLES / "phantom.nii.gz")
+    first = phantom.shape[2] // 2
+    middle = phantom.slicer[:, :, first : first + 2]
+    (folder / "two_slices.nii.gz").write_bytes(gzip.compress(middle.to_bytes(), mtime=0))
+    _mask(EXAMPLES / "phantom.nii.gz", folder / "phantom_mask.nii.gz", PredictionOptions())
+    _mask(folder / "two_slices.nii.gz", folder / "two_slices_mask.nii.gz", PredictionOptions(everywhere=True))
+
+
+def _mask(file: Path, out: Path, options: PredictionOptions) -> None:
+    image, plain = read_image(file), out.with_suffix("")
+    predictor = Predictor.from_bundle(EXAMPLES / "phantom.mednca", options=options)
+    write_labels(plain, predictor.predict(image.array, image.spacing_mm).labels, image.geometry)
+    out.write_bytes(gzip.compress(plain.read_bytes(), mtime=0))
     plain.unlink()
 
 

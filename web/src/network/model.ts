@@ -8,7 +8,7 @@ import type { Automaton } from "./automaton";
 import { json, readBundle } from "./bundle";
 import type { Standing } from "./quality";
 import type { TrainingRange } from "./ranges";
-import { type Architecture, rules } from "./rule";
+import { type Architecture, rules, type Weights } from "./rule";
 import { readSafetensors } from "./safetensors";
 
 const FOLD = /^fold_(\d+|all)\/final\.safetensors$/;
@@ -26,7 +26,9 @@ export interface Model {
   readonly format: InputFormat;
   readonly form: Architecture;
   readonly folds: readonly Automaton[];
-  readonly foldNames: readonly string[];
+  /** Of each fold, and the graph that they are inputs of, for the graphics card; null where the bundle has none. */
+  readonly weights: readonly Weights[];
+  readonly graph: Uint8Array | null;
   /** Class -> how many of its largest components are kept; absent: all. */
   readonly components: Readonly<Record<string, number>>;
   readonly standing: Standing;
@@ -66,7 +68,8 @@ export async function readModel(bytes: Uint8Array): Promise<Model> {
     format,
     form,
     folds: weights.map((arrays) => ({ form, rules: rules(arrays, form), outline })),
-    foldNames: names.map((name) => FOLD.exec(name)![1]),
+    weights,
+    graph: members.get("network.onnx") ?? null,
     components: json(members, "postprocessing.json").components,
     standing: { validation: quality.validation ?? null, threshold: quality.threshold ?? null },
     comparedLevels: outline ? Math.max(1, form.levels.length - 1) : form.levels.length,
