@@ -10,6 +10,8 @@ from mednca_pipeline.inference.bundle_model import BundleModel
 from mednca_pipeline.inference.installed import SHIPPED
 from mednca_pipeline.runtime.errors import InputError
 
+pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")
+
 SECONDS = float(os.environ.get("MEDNCA_FUZZ_S", "10"))  # .ci/run: 60
 
 
