@@ -146,7 +146,8 @@ def graph_backend(plans: "Plans", config: str, plan: "NCAPlan", weights: "FoldWe
 def table(rows: Sequence[dict]) -> str:
     lines = [f"| dataset | {' | '.join(f'{name}, s' for name in COLUMNS)} |", "|---" * (1 + len(COLUMNS)) + "|"]
     for row in rows:
-        lines.append(f"| {row['dataset']} | {' | '.join(f'{row["seconds"][name]:.4f}' for name in COLUMNS)} |")
+        cells = [f"{row['seconds'][name]:.4f}" for name in COLUMNS]
+        lines.append(f"| {' | '.join([row['dataset'], *cells])} |")
     return "\n".join(lines)
 
 
