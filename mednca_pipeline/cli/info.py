@@ -4,12 +4,14 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from ..execution.terminal import shown, wide_console
+from ..execution.terminal import columns, shown, wrapped
+from ..runtime.printing import printable
 from .common import command_parser, run_command
 
 if TYPE_CHECKING:
     from ..inference.bundle_model import BundleModel
 
+_HEAD = 12  # columns of the subjects
 EXAMPLES = """  mednca_info hippocampus.mednca     a bundle
   mednca_info hippocampus            an installed model
   mednca_info mednca_2d -d 4         a model of the workspace"""
@@ -28,14 +30,11 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _info(arguments: argparse.Namespace) -> None:
-    from rich.table import Table
-
     from ..deploy.card import card_of, facts_of_dataset
     from ..deploy.card_text import NOT_FOR_CLINICAL_USE, model_lines
     from ..inference.bundle_model import BundleModel
     from ..inference.trained import choose_folds, find_models
     from ..workspace import open_workspace
-    from .findings import plain
 
     workspace = open_workspace(arguments.root)
     (model,) = find_models(workspace, arguments.d, [arguments.model], None)
@@ -44,10 +43,8 @@ def _info(arguments: argparse.Namespace) -> None:
     lines = [("file", _file(model)) if isinstance(model, BundleModel) else ("folder", shown(model.path))]
     lines += model_lines(model, card, folds)
     lines += [("use", f"mednca_predict -m {arguments.model} -i IMAGES -o OUT"), ("note", NOT_FOR_CLINICAL_USE)]
-    table = Table.grid(padding=(0, 2))
     for subject, sentence in lines:
-        table.add_row(plain(subject), plain(sentence))
-    wide_console().print(table)
+        print(wrapped(printable(f"{subject:{_HEAD}}{sentence}"), columns(), " " * _HEAD))
 
 
 def _file(model: "BundleModel") -> str:

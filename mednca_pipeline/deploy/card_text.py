@@ -33,7 +33,7 @@ def model_lines(model: TrainedModel, card: Card, folds: Sequence[FoldName]) -> L
         ("training", _training(card)),
     ]
     if card.measures:
-        lines.append(("validation", f"{_cases(card.measures.cases)} that the network of the fold had not seen"))
+        lines.append(("validation", _validation(card.measures)))
         lines += [("", f"{row[0]}: Dice {row[1]}, HD95 {row[2]}, NSD {row[3]}") for row in measure_rows(card.measures)]
     else:
         lines.append(("validation", "none: nobody has measured how good this model is"))
@@ -49,11 +49,10 @@ def model_lines(model: TrainedModel, card: Card, folds: Sequence[FoldName]) -> L
 
 def measure_rows(measures: Measures) -> list[tuple[str, str, str, str]]:
     """(class, Dice, HD95, NSD) as mean ± sd."""
-    unit = measures.units.distance
     rows = []
     for name, mean in measures.mean.items():
         dice, hd95, nsd = (_spread(mean, measures.sd[name], metric) for metric in _DIGITS)
-        rows.append((name, dice, f"{hd95} {unit}", f"{nsd} at {measures.units.nsd_tolerance:g} {unit}"))
+        rows.append((name, dice, hd95, nsd))
     return rows
 
 
@@ -155,10 +154,14 @@ def _spread(mean: dict[str, float], sd: dict[str, float], metric: str) -> str:
 
 
 def _measures_table(measures: Measures) -> str:
-    head = ("class", "Dice", "HD95", "NSD")
-    return f"{_cases(measures.cases)} that the network of the fold had not seen, mean ± sd:\n\n" + _table(
-        head, measure_rows(measures)
-    )
+    table = _table(("class", "Dice", "HD95", "NSD"), measure_rows(measures))
+    return f"{_validation(measures)}.\n\n{table}"
+
+
+def _validation(measures: Measures) -> str:
+    unit = measures.units.distance
+    units = f"HD95 in {unit}, NSD at {measures.units.nsd_tolerance:g} {unit}"
+    return f"{_cases(measures.cases)} that their fold's network had not seen; mean ± sd; {units}"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

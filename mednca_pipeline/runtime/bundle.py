@@ -77,7 +77,7 @@ class Bundle:
 
     def place(self, name: str) -> str:
         """The name of a member in messages."""
-        return f"{self.path}: {name}"
+        return f"{self.path}/{name}"
 
     def __contains__(self, name: str) -> bool:
         return name in self.manifest.members
@@ -104,11 +104,11 @@ def open_bundle(path: Path) -> Bundle:
     with _archive(path) as archive:
         if MANIFEST not in archive.members:
             raise InputError(path, _KIND, f"a zip file without {MANIFEST}", "Check the path.")
-        manifest = _manifest(archive.content(MANIFEST), f"{path}: {MANIFEST}")
+        manifest = _manifest(archive.content(MANIFEST), f"{path}/{MANIFEST}")
         named, present = {*manifest.members, MANIFEST}, set(archive.members)
         for name in sorted(named ^ present):
             expected, found = ("a member", "none") if name in named else ("no such member", "one")
-            raise InputError(f"{path}: {name}", f"{expected}, as the manifest says", found, _REMEDY)
+            raise InputError(f"{path}/{name}", f"{expected}, as the manifest says", found, _REMEDY)
         for name in manifest.members:
             archive.checked(name, manifest)
     return Bundle(path, manifest)
@@ -148,17 +148,17 @@ class _Archive:
         """The content, which is as the manifest says."""
         expected = manifest.members.get(name)
         if expected is None or name not in self.members:
-            raise InputError(f"{self.path}: {name}", "a member", "none", _REMEDY)
+            raise InputError(f"{self.path}/{name}", "a member", "none", _REMEDY)
         size = self.members[name].file_size
         if size != expected.bytes:
-            raise InputError(f"{self.path}: {name}", f"{expected.bytes:,} bytes", f"{size:,}", _REMEDY)
+            raise InputError(f"{self.path}/{name}", f"{expected.bytes:,} bytes", f"{size:,}", _REMEDY)
         content = self.content(name)
         if hashlib.sha256(content).hexdigest() != expected.sha256:
-            raise InputError(f"{self.path}: {name}", "the content that the manifest says", "another sum", _REMEDY)
+            raise InputError(f"{self.path}/{name}", "the content that the manifest says", "another sum", _REMEDY)
         return content
 
     def damaged(self, name: str) -> InputError:
-        return InputError(f"{self.path}: {name}", "a whole member", "a damaged one", _REMEDY)
+        return InputError(f"{self.path}/{name}", "a whole member", "a damaged one", _REMEDY)
 
 
 @contextmanager
@@ -198,9 +198,9 @@ def _members(path: Path, infos: list[ZipInfo], size: int) -> dict[str, ZipInfo]:
     found: dict[str, ZipInfo] = {}
     for info in infos:
         if problem := _problem(info):
-            raise InputError(f"{path}: {info.orig_filename}", *problem, _REMEDY)
+            raise InputError(f"{path}/{info.orig_filename}", *problem, _REMEDY)
         if info.filename.lower() in map(str.lower, found):
-            raise InputError(f"{path}: {info.filename}", "each member once", "it twice", _REMEDY)
+            raise InputError(f"{path}/{info.filename}", "each member once", "it twice", _REMEDY)
         found[info.filename] = info
     total = sum(info.file_size for info in infos)
     most = min(MOST_BYTES, MOST_GROWTH * size + MOST_TEXT_BYTES)

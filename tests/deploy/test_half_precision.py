@@ -10,7 +10,7 @@ from mednca_pipeline.runtime.weights import FoldWeights
 
 
 def test_values_with_eight_bits_stay_and_others_go_to_the_nearest():
-    exact = np.array([0, 1, -1, 1 + 2**-8, 0.5, 2**-14, 255.5, -60_000 // 256 * 256], np.float32)
+    exact = np.array([0, 1, -1, 1 + 2**-8, 0.5, 2**-14, 255.5, -59904, 3 * 2**-22], np.float32)
     np.testing.assert_array_equal(rounded(exact), exact)
     step = 2.0**-8
     values = np.array([1 + 0.4 * step, 1 + 0.6 * step, 1 + 0.5 * step, 1 + 1.5 * step, 2 - 0.3 * step], np.float32)
@@ -22,7 +22,7 @@ def test_every_weight_is_within_half_a_step_and_ends_in_two_zeros():
     made = rounded(array)
     assert made.dtype == np.float16 and not (made.view(np.uint16) & 3).any()
     normal = np.abs(array) > 2.0**-14
-    assert (np.abs(made[normal] - array[normal]) <= np.abs(array[normal]) * 2.0**-9 * 1.13).all()
+    assert (np.abs(made[normal] - array[normal]) <= np.abs(array[normal]) * 2.0**-9).all()
 
 
 def test_a_file_has_the_names_and_shapes():

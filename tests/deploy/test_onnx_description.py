@@ -17,8 +17,8 @@ from mednca_pipeline.inference.options import PredictionOptions
 from mednca_pipeline.inference.predictor import Predictor
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.files import write_json
-from mednca_pipeline.runtime.folding import read_weights
 from mednca_pipeline.runtime.images import read_image
+from mednca_pipeline.runtime.weights import read_weights
 
 from ..inference.tiny_model import SPACING, make_image, make_plans, save_model, two_dimensional, with_regions
 
@@ -52,7 +52,7 @@ def image(channels=1, shape=(5, 14, 11)):
 
 def exported(folder, plans, config="2d", folds=(0, 1)):
     """The graph with all folds' weights, and its description, as another program gets them: bytes and JSON."""
-    weights = [read_weights(folder / f"fold_{fold}" / "final.safetensors") for fold in folds]
+    weights = [read_weights(folder / f"fold_{fold}" / "final.safetensors").arrays for fold in folds]
     described = folder / "description.json"
     write_json(described, describe_graph(plans, config, "mednca"))
     return prediction_graph(plans, config, "mednca", weights), json.loads(described.read_text())

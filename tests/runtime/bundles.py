@@ -34,3 +34,12 @@ def write_zip(path: Path, members, method: int = ZIP_DEFLATED) -> Path:
 def write_small_bundle(path: Path, members=MEMBERS, /, **changes) -> Path:
     """changes: of the manifest's fields; None leaves one out."""
     return write_zip(path, [(MANIFEST, manifest_of(members, **changes)), *members.items()])
+
+
+def altered(path: Path, out: Path, changes) -> Path:
+    """A copy of a bundle with other members and the right sums. changes: name -> content; None leaves one out."""
+    with ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist() if name != MANIFEST}
+        weights = json.loads(archive.read(MANIFEST))["weights"]
+    members = {name: content for name, content in {**members, **changes}.items() if content is not None}
+    return write_small_bundle(out, members, weights=weights)
