@@ -2,11 +2,11 @@
 
     python -m benchmarks.onnx --root WORKSPACE [-d 4 12 20 21] [--cases 4] [--rounds 5]
 
-One thread each, from the preprocessed image to probabilities, all backends in turn in each round. WORKSPACE has raw/
-and plans/ with splits.json. mednca has the weights of the longest training of the present plan in
-results/recipe/finals; unet_small those that a training starts from, as its time does not depend on them. The graph of
-mednca gets two slices at once, which was the fastest. "coarsest level": a network of this level alone, which is the
-part that the outline does not make smaller. Writes results/benchmarks/onnx.md and .json.
+Seconds of processor time of one thread, from the preprocessed image to probabilities, all backends in turn in each
+round. WORKSPACE has raw/ and plans/ with splits.json. mednca has the weights of the longest training of the present
+plan in results/recipe/finals; unet_small those that a training starts from, as its time does not depend on them. The
+graph of mednca gets two slices at once, which was the fastest. "coarsest level": a network of this level alone, which
+is the part that the outline does not make smaller. Writes results/benchmarks/onnx.md and .json.
 """
 
 import argparse
@@ -36,6 +36,8 @@ COARSE, COARSE_GRAPH = "coarsest level, NumPy", "coarsest level, ONNX Runtime"
 TORCH, UNET_GRAPH = "unet_small, torch", "unet_small, ONNX Runtime"
 COLUMNS = (LIGHT, EVERY, GRAPH, COARSE, COARSE_GRAPH, TORCH, UNET_GRAPH)
 
+HEAD = "Seconds of processor time per case, one thread, preprocessed; how: the head of benchmarks/onnx.py."
+
 Backend = Callable[[np.ndarray], np.ndarray]  # preprocessed image (C, S, H, W) -> probabilities (K, S, H, W)
 
 
@@ -52,7 +54,7 @@ def main() -> None:
     for dataset in arguments.d:
         rows.append(measured(arguments.root.resolve(), dataset, arguments.cases, arguments.rounds))
         print(table(rows), flush=True)
-        write("onnx", rows, table(rows))
+        write("onnx", rows, table(rows), HEAD)
 
 
 def measured(root: Path, dataset: str, n_cases: int, rounds: int) -> dict:
@@ -78,10 +80,10 @@ def measured(root: Path, dataset: str, n_cases: int, rounds: int) -> dict:
     seconds: dict[str, list[float]] = {name: [] for name in backends}
     for _ in range(1 + rounds):
         for name, backend in backends.items():
-            start = time.perf_counter()
+            start = time.process_time()
             for image in images:
                 backend(image)
-            seconds[name].append((time.perf_counter() - start) / len(images))
+            seconds[name].append((time.process_time() - start) / len(images))
     difference = max(float(np.abs(backends[EVERY](image) - backends[GRAPH](image)).max()) for image in images)
     assert difference < 1e-4, difference
     medians = {name: median(values[1:]) for name, values in seconds.items()}
@@ -144,7 +146,7 @@ def graph_backend(plans: "Plans", config: str, plan: "NCAPlan", weights: "FoldWe
 
 
 def table(rows: Sequence[dict]) -> str:
-    lines = [f"| dataset | {' | '.join(f'{name}, s' for name in COLUMNS)} |", "|---" * (1 + len(COLUMNS)) + "|"]
+    lines = [f"| dataset | {' | '.join(COLUMNS)} |", "|---" * (1 + len(COLUMNS)) + "|"]
     for row in rows:
         cells = [f"{row['seconds'][name]:.4f}" for name in COLUMNS]
         lines.append(f"| {' | '.join([row['dataset'], *cells])} |")

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from ..plans.model_plans import UNetPlan
 from ..runtime.folding import check_shapes
 from ..runtime.weights import FoldWeights
-from .onnx_nodes import Nodes
+from .onnx_nodes import IMAGE, Nodes
 
-IMAGE, LOGITS = "image", "logits"
+LOGITS = "logits"
 _NORM_EPS, _SLOPE = 1e-5, 0.01  # of the instance norm and the leaky ReLU in models.unet
 
 
