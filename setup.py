@@ -1,7 +1,7 @@
 """Installs mednca_pipeline, dataset_conversion and the mednca_* commands.
 
 `pip install mednca_pipeline` is light: what prediction needs. The extra `train` brings everything else; `cluster`
-has several machines share the work; `onnx` exports models for other programs.
+has several machines share the work; `onnx` exports models for other programs and predicts with a UNet without torch.
 """
 
 import re
@@ -43,9 +43,9 @@ TRAIN = [
     "filelock>=3.16",
     "psutil>=6; sys_platform == 'win32'",
 ]
-ONNX = ["onnx>=1.17"]
+ONNX = ["onnx>=1.17", "onnxruntime>=1.20"]
 CLUSTER = ["dask>=2025.1", "distributed>=2025.1"]
-TEST = ["onnxruntime>=1.20", "pytest>=8", "pytest-cov>=6", "coverage>=7", "ruff>=0.9", "mypy>=1.18"]
+TEST = ["hypothesis>=6", "pytest>=8", "pytest-cov>=6", "coverage>=7", "ruff>=0.9", "mypy>=1.18"]
 
 setup(
     name="mednca_pipeline",
@@ -59,7 +59,7 @@ setup(
     packages=find_packages(
         include=["mednca_pipeline", "mednca_pipeline.*", "dataset_conversion", "dataset_conversion.*"]
     ),
-    package_data={"mednca_pipeline": ["py.typed", "web_page/**/*"]},
+    package_data={"mednca_pipeline": ["py.typed", "inference/shipped_models/*.mednca", "web_page/**/*"]},
     install_requires=["numpy>=2.0", "nibabel>=5.3", "Pillow>=11", "safetensors>=0.5", "rich>=13", "tifffile>=2024.8"],
     extras_require={
         "train": TRAIN,

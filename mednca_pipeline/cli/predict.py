@@ -61,7 +61,12 @@ def main(argv: list[str] | None = None) -> int:
     switch("--no-quality", help="leave out the quality score, which takes about a third of the time")
     switch("--fast", help="predict with one fold (the first of --folds) and without the quality score")
     switch("--everywhere", help="compute every cell, not only those near an outline; slower")
-    add("--device", default="auto", help="device to predict on: auto (default; the CPU for mednca), cpu, cuda or mps")
+    add(
+        "--device",
+        default="auto",
+        help="device to predict on: auto (default; the CPU for mednca), cpu, cuda, mps, or onnx for a UNet: the CPU in "
+        "ONNX Runtime",
+    )
     add("--series", nargs="+", default=[], metavar="UID", help="UIDs or numbers of the DICOM series to take, or all")
     switch("--save_probabilities", help="also write a probability map per class")
     switch("--save_variance", help="also write the variance over models, folds and random runs")

@@ -14,9 +14,9 @@ from ..plans.model_plans import NCAPlan
 from ..plans.plans import Plans
 from ..runtime.folding import Architecture, cell_shapes, check_shapes
 from .onnx_cell import Cell
-from .onnx_nodes import Nodes
+from .onnx_nodes import IMAGE, Nodes
 
-IMAGE, PROBABILITIES = "image", "probabilities"
+PROBABILITIES = "probabilities"
 _SIDES = ("depth", "height", "width")
 
 Weights = Mapping[str, np.ndarray]
@@ -31,47 +31,20 @@ def prediction_graph(plans: Plans, config: str, model: str, folds: Sequence[Weig
     the mean of the folds. Without `folds` the weights of one fold are further inputs, under the same names.
     Raises InputError for weights of another architecture.
     """
-    nodes, network = _begun(plans, config, model)
-    metadata = {"digest": plans.digest(config, model)}
+    plan = cast(NCAPlan, plans.config(config).model(model))
+    nodes, form = Nodes(), architecture(plan, plans.input_channels(plan), plans.labels)
+    network = _Network(nodes, form, cell_shapes(form, plan.hidden, plan.perception == "paper"))
     if folds:
-        prefixes = [f"fold_{number}." for number in range(len(folds))]
-        for prefix, weights in zip(prefixes, folds, strict=True):
-            network.hold(prefix, weights)
+        each = [network.held(f"fold_{number}.", weights) for number, weights in enumerate(folds)]
     else:
-        prefixes = [""]
-        network.ask("")
-    each = [network.probabilities(prefix) for prefix in prefixes]
+        each = [network.asked()]
     total = each[0]
     for other in each[1:]:
         total = nodes("Add", total, other)
-    share = nodes.constant(np.array(1 / len(each), np.float32))
-    nodes("Mul", total, share, name=PROBABILITIES)
-    nodes.output(PROBABILITIES, network.shape(plans.labels.n_outputs))
-    return nodes.model(f"{plans.dataset} {model} {config}", "Preprocessed image to probabilities.", metadata)
-
-
-def steps_graph(plans: Plans, config: str, model: str) -> bytes:
-    """A graph whose outputs are the states after each step, to watch the cells at work.
-
-    Inputs: the image and the weights, as of `prediction_graph` without folds. Output "level_L.step_S": float32 (slices,
-    free channels, *grid of the level), of which the first channels are the logits. Levels count from 0, the coarsest;
-    steps from 1.
-    """
-    nodes, network = _begun(plans, config, model)
-    metadata = {"digest": plans.digest(config, model)}
-    network.ask("")
-    for level, states in enumerate(network.states("")):
-        for step, state in enumerate(states, start=1):
-            name = nodes("Identity", state, name=f"level_{level}.step_{step}")
-            nodes.output(name, network.shape(network.n_free, level))
-    description = "Preprocessed image to the states after each step."
-    return nodes.model(f"{plans.dataset} {model} {config}, steps", description, metadata)
-
-
-def _begun(plans: Plans, config: str, model: str) -> tuple[Nodes, "_Network"]:
-    plan = cast(NCAPlan, plans.config(config).model(model))
-    nodes, form = Nodes(), architecture(plan, plans.input_channels(plan), plans.labels)
-    return nodes, _Network(nodes, form, cell_shapes(form, plan.hidden, plan.perception == "paper"))
+    nodes("Mul", total, nodes.constant(np.array(1 / len(each), np.float32)), name=PROBABILITIES)
+    nodes.output(PROBABILITIES, network.shape(form.n_outputs))
+    name, description = f"{plans.dataset} {model} {config}", "Preprocessed image to probabilities."
+    return nodes.model(name, description, {"digest": plans.digest(config, model)})
 
 
 class _Network:
@@ -81,51 +54,45 @@ class _Network:
     """
 
     def __init__(self, nodes: Nodes, form: Architecture, shapes: Mapping[str, tuple[int, ...]]) -> None:
-        self.nodes, self.form, self.own_shapes = nodes, form, shapes
-        self.factors = [factor for factor, _ in form.levels]
-        self.dim, self.n_free = len(self.factors[0]), form.channels - form.n_image
+        self.nodes, self.form, self.level_shapes = nodes, form, shapes
+        self.dim, self.n_free = len(form.levels[0][0]), form.channels - form.n_image
         self.shapes = {f"cells.{level}.{name}": shapes[name] for level in range(len(form.levels)) for name in shapes}
         nodes.input(IMAGE, self.shape(form.n_image))
-        self.seen = [self._pooled(factor) for factor in self.factors]
+        self.seen = [self._pooled(factor) for factor, _ in form.levels]  # all folds see the same
 
-    def shape(self, channels: int, level: int | None = None) -> tuple[int | str, ...]:
-        """Of a value with so many channels, at full resolution or on the grid of a level."""
-        sides = [side if level is None else f"{side}_{level}" for side in _SIDES[-self.dim :]]
-        return ("slices" if self.dim == 2 else "volumes", channels, *sides)
+    def shape(self, channels: int) -> tuple[int | str, ...]:
+        """Of a value with so many channels, at full resolution."""
+        return ("slices" if self.dim == 2 else "volumes", channels, *_SIDES[-self.dim :])
 
-    def ask(self, prefix: str) -> None:
-        """Makes the weights inputs of the graph."""
+    def asked(self) -> str:
+        """The probabilities of a fold whose weights are inputs of the graph."""
         for name, shape in self.shapes.items():
-            self.nodes.input(prefix + name, shape)
+            self.nodes.input(name, shape)
+        return self._probabilities("")
 
-    def hold(self, prefix: str, weights: Weights) -> None:
-        """Makes the weights constants of the graph."""
+    def held(self, prefix: str, weights: Weights) -> str:
+        """The probabilities of a fold whose weights are constants of the graph."""
         check_shapes({name: array.shape for name, array in weights.items()}, self.shapes, prefix)
         for name, array in weights.items():
             self.nodes.constant(array, prefix + name)
+        return self._probabilities(prefix)
 
-    def probabilities(self, prefix: str) -> str:
-        """The probabilities of one fold."""
-        *_, states = self.states(prefix)
-        count = self.form.n_outputs
-        logits, *_ = self.nodes.split(states[-1], [count, self.n_free - count] if self.n_free > count else [count], 1)
-        return self.nodes("Sigmoid", logits) if self.form.sigmoid else self.nodes("Softmax", logits, axis=1)
-
-    def states(self, prefix: str) -> list[list[str]]:
-        """The free channels of the state after each step of each level."""
-        levels: list[list[str]] = []
+    def _probabilities(self, prefix: str) -> str:
+        state, above = None, self.form.levels[0][0]
         for level, (factor, steps) in enumerate(self.form.levels):
-            cell = Cell(self.nodes, self.form, f"{prefix}cells.{level}.", self.own_shapes)
+            if state is not None:
+                state = self._repeated(state, [before / side for before, side in zip(above, factor, strict=True)])
+            cell = Cell(self.nodes, self.form, f"{prefix}cells.{level}.", self.level_shapes)
             cell.see(self.seen[level])
-            state = None
-            if levels:
-                ratio = [above / side for above, side in zip(self.factors[level - 1], factor, strict=True)]
-                state = self._repeated(levels[-1][-1], ratio)
-            levels.append([])
             for _ in range(steps):
                 state = cell.step(state)
-                levels[-1].append(state)
-        return levels
+            above = factor
+        assert state is not None  # every level has steps
+        logits = state
+        if self.n_free > self.form.n_outputs:
+            sizes = [self.form.n_outputs, self.n_free - self.form.n_outputs]
+            logits, _ = self.nodes.split(state, sizes, axis=1)
+        return self.nodes("Sigmoid", logits) if self.form.sigmoid else self.nodes("Softmax", logits, axis=1)
 
     def _pooled(self, factor: Sequence[int]) -> str:
         if set(factor) == {1}:

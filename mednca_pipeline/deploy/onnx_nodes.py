@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 OPSET = 13  # the first in which the sizes of Split are an input; old enough for every runtime in use
 IR_VERSION = 7  # which came with it
+IMAGE = "image"  # the input of every graph
 
 Shape = Sequence[int | str]  # a text names a side that differs between images
 
@@ -31,9 +32,7 @@ class Nodes:
         return made
 
     def split(self, value: str, sizes: Sequence[int], axis: int) -> tuple[str, ...]:
-        """The parts of a value along an axis, of the given sizes; one part is the value itself."""
-        if len(sizes) == 1:
-            return (value,)
+        """The parts of a value along an axis, of the given sizes."""
         first = len(self._nodes)
         names = [f"v{first}_{index}" for index in range(len(sizes))]
         return self._add("Split", (value, self.constant(np.array(sizes, np.int64))), names, {"axis": axis})

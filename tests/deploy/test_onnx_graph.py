@@ -1,6 +1,7 @@
 """The ONNX graph gives the probabilities of the light backend that computes every cell."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -8,10 +9,10 @@ import onnxruntime
 import pytest
 import torch
 
-from mednca_pipeline.deploy.onnx_graph import IMAGE, PROBABILITIES, prediction_graph, steps_graph
+from mednca_pipeline.deploy.onnx_graph import PROBABILITIES, prediction_graph
+from mednca_pipeline.deploy.onnx_nodes import IMAGE
 from mednca_pipeline.inference.light import architecture
-from mednca_pipeline.models.prediction import level_states
-from mednca_pipeline.models.registry import build_model
+from mednca_pipeline.models.registry import build_model, read_plans
 from mednca_pipeline.plans.model_plans import LevelPlan
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.runtime.folding import light_nca
@@ -21,6 +22,7 @@ from mednca_pipeline.runtime.weights import FoldWeights
 
 from ..inference.tiny_model import make_plans, with_regions
 
+ROOT = Path(__file__).parents[2]
 LEVELS = {
     "2d": (LevelPlan((4, 8), 2), LevelPlan((2, 2), 3), LevelPlan((1, 1), 2)),
     "3d": (LevelPlan((1, 4, 4), 2), LevelPlan((1, 2, 2), 3), LevelPlan((1, 1, 1), 1)),
@@ -107,29 +109,28 @@ def test_reflected_borders():
     np.testing.assert_allclose(found, light(plans, "2d", weights, image), atol=1e-4)
 
 
+def test_the_planned_network_of_the_paper():
+    plans = read_plans(ROOT / "plans" / "reference" / "Dataset004_Hippocampus" / "plans.json")
+    torch.manual_seed(0)
+    network = build_model("mednca_paper", plans, "2d").eval()
+    for cell in network.cells:
+        torch.nn.init.normal_(cell.update.weight, std=0.02)
+    weights = {name: value.numpy() for name, value in network.state_dict().items()}
+    sides = [2 * side for side in network.factor]
+    image = np.random.default_rng(0).normal(size=(1, network.n_image, *sides)).astype(np.float32)
+    with torch.inference_mode():
+        expected = network.predict_logits(torch.from_numpy(image)).softmax(dim=1).numpy()
+    (found,) = run(prediction_graph(plans, "2d", "mednca_paper", [weights]), image)
+    assert np.ptp(expected) > 0.1
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
 def test_folds_are_averaged():
     plans = planned()
     folds = [trained(plans, "2d", seed)[1] for seed in range(3)]
     image = np.random.default_rng(0).normal(size=(2, 2, 8, 16)).astype(np.float32)
     (found,) = run(prediction_graph(plans, "2d", "mednca", folds), image)
     np.testing.assert_allclose(found, np.mean([light(plans, "2d", each, image) for each in folds], axis=0), atol=1e-4)
-
-
-def test_steps_graph_gives_the_state_after_each_step():
-    plans = planned()
-    network, weights = trained(plans, "2d")
-    image = np.random.default_rng(0).normal(size=(2, 2, 8, 16)).astype(np.float32)
-    graph = steps_graph(plans, "2d", "mednca")
-    names = [output.name for output in onnx.load_from_string(graph).graph.output]
-    assert names == [
-        f"level_{level}.step_{step}" for level, steps in enumerate((2, 3, 2)) for step in range(1, steps + 1)
-    ]
-    states = dict(zip(names, run(graph, image, names, **weights), strict=True))
-    with torch.inference_mode():
-        ends = [state.numpy() for (state,) in level_states(network, torch.from_numpy(image))]
-    for name, end in zip(("level_0.step_2", "level_1.step_3", "level_2.step_2"), ends, strict=True):
-        np.testing.assert_allclose(states[name], end[:, network.n_image :], atol=1e-4)
-    assert not np.allclose(states["level_1.step_2"], states["level_1.step_3"], atol=1e-2)
 
 
 def test_only_standard_operators_and_the_same_bytes_each_time():
