@@ -1,30 +1,50 @@
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { defineConfig, type Plugin } from "vite";
 
 const PUBLIC = "public";
+const SHIPPED = "../mednca_pipeline/inference/shipped_models/phantom.mednca";
+const LAZY = /jspi.*\.wasm$/; // 17 MB that only a graphics card needs: kept when it was used
 
 export default defineConfig({
   base: "./",
-  plugins: [offline(), licences()],
+  plugins: [example(), licences(), offline()],
   worker: { format: "es" },
   build: { outDir: "../mednca_pipeline/web_page", emptyOutDir: true, target: "es2022", assetsInlineLimit: 0, chunkSizeWarningLimit: 4000 },
 });
+
+/** The model that comes with the package, for the phantom that comes with the page. */
+function example(): Plugin {
+  return {
+    name: "example",
+    apply: "build",
+    generateBundle() {
+      this.emitFile({ type: "asset", fileName: "examples/phantom.mednca", source: readFileSync(SHIPPED) });
+    },
+  };
+}
 
 /** sw.js: a service worker that keeps every file of this build, so that the page works without a network. */
 function offline(): Plugin {
   return {
     name: "offline",
     apply: "build",
-    enforce: "post",
-    generateBundle(_, bundle) {
-      const files = [...Object.keys(bundle), ...readdirSync(PUBLIC, { recursive: true, encoding: "utf-8" }).filter((name) => name.includes("."))];
-      const template = readFileSync("src/service_worker.js", "utf-8");
-      const contents = files.map((name) => `${name} ${name in bundle ? "" : createHash("sha256").update(readFileSync(join(PUBLIC, name))).digest("hex")}`);
-      const version = createHash("sha256").update(contents.join("\n")).digest("hex").slice(0, 12);
-      const source = template.replace("__VERSION__", version).replace('"__FILES__"', JSON.stringify(["./", ...files.sort()]));
-      this.emitFile({ type: "asset", fileName: "sw.js", source });
+    generateBundle: {
+      order: "post",
+      handler(_, bundle) {
+        const contents = new Map<string, string | Uint8Array>();
+        for (const [name, file] of Object.entries(bundle)) contents.set(name, file.type === "chunk" ? file.code : file.source);
+        for (const name of readdirSync(PUBLIC, { recursive: true, encoding: "utf-8" }))
+          if (statSync(join(PUBLIC, name)).isFile()) contents.set(name, readFileSync(join(PUBLIC, name)));
+        const files = [...contents.keys()].filter((name) => !LAZY.test(name)).sort();
+        const hash = createHash("sha256");
+        for (const name of files) hash.update(`${name}\n`).update(contents.get(name)!);
+        const source = readFileSync("src/service_worker.js", "utf-8")
+          .replace("__VERSION__", hash.digest("hex").slice(0, 12))
+          .replace('"__FILES__"', JSON.stringify(["./", ...files]));
+        this.emitFile({ type: "asset", fileName: "sw.js", source });
+      },
     },
   };
 }
@@ -40,7 +60,8 @@ function licences(): Plugin {
       const texts = used.map((path) => {
         const { name, version, license } = JSON.parse(readFileSync(join(path, "package.json"), "utf-8"));
         const file = readdirSync(path).find((entry) => /^licen[cs]e/i.test(entry));
-        return `${name} ${version}: ${license}\n\n${file && existsSync(join(path, file)) ? readFileSync(join(path, file), "utf-8").trim() : "(its package holds no licence text)"}`;
+        const text = file ? readFileSync(join(path, file), "utf-8").trim() : "(its package holds no licence text)";
+        return `${name} ${version}: ${license}\n\n${text}`;
       });
       this.emitFile({ type: "asset", fileName: "licences.txt", source: `${texts.join("\n\n----------\n\n")}\n` });
     },

@@ -13,6 +13,7 @@ import pytest
 from mednca_pipeline.deploy.bundle import write_bundle
 from mednca_pipeline.deploy.card import make_card
 from mednca_pipeline.inference.folder_model import FolderModel
+from mednca_pipeline.inference.installed import SHIPPED
 from mednca_pipeline.inference.predictor import Predictor
 from mednca_pipeline.phantom import write_phantom_dataset
 from mednca_pipeline.results.model_card import DataFacts
@@ -26,7 +27,7 @@ from mednca_pipeline.viewing.session import Offer, table_of
 
 ROOT = Path(__file__).resolve().parents[2]
 WEB = ROOT / "web"
-PHANTOM = WEB / "public" / "examples" / "phantom.mednca"
+PHANTOM = SHIPPED / "phantom.mednca"
 HIPPOCAMPUS = ROOT / "results" / "recipe" / "finals" / "Dataset004_Hippocampus_mednca_2d_15147it_3b480672"
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 

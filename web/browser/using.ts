@@ -6,7 +6,7 @@ import type { Page } from "playwright-core";
 import { expect } from "vitest";
 import { readNifti } from "../src/image/nifti";
 
-export const EXAMPLES = ["phantom.mednca", "phantom.nii.gz"].map((name) => join("public", "examples", name));
+export const EXAMPLES = ["../mednca_pipeline/inference/shipped_models/phantom.mednca", "public/examples/phantom.nii.gz"];
 
 /** The page, ready to be used. Whatever it throws fails the test. */
 export async function opened(page: Page, url?: string): Promise<Page> {

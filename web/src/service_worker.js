@@ -2,6 +2,7 @@
 
 const CACHE = "mednca-__VERSION__";
 const FILES = "__FILES__";
+const LATER = /\.wasm$/; // what only a graphics card needs is kept when it was used
 
 self.addEventListener("install", (event) => {
   event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll(FILES)).then(() => self.skipWaiting()));
@@ -15,7 +16,14 @@ self.addEventListener("activate", (event) => {
 });
 
 self.addEventListener("fetch", (event) => {
-  if (event.request.method !== "GET") return;
-  const kept = caches.open(CACHE).then((cache) => cache.match(event.request, { ignoreVary: true }));
-  event.respondWith(kept.then((answer) => answer ?? fetch(event.request)));
+  if (event.request.method === "GET") event.respondWith(answer(event.request));
 });
+
+async function answer(request) {
+  const cache = await caches.open(CACHE);
+  const kept = await cache.match(request, { ignoreVary: true });
+  if (kept) return kept;
+  const fetched = await fetch(request);
+  if (fetched.ok && LATER.test(request.url)) await cache.put(request, fetched.clone());
+  return fetched;
+}

@@ -4,7 +4,7 @@ import { expect, it } from "vitest";
 import { readBundle } from "../src/network/bundle";
 import { readModel } from "../src/network/model";
 
-const BUNDLE = new Uint8Array(readFileSync(new URL("../public/examples/phantom.mednca", import.meta.url)));
+const BUNDLE = new Uint8Array(readFileSync(new URL("../../mednca_pipeline/inference/shipped_models/phantom.mednca", import.meta.url)));
 
 /** The bundle with some members changed; null removes one. */
 function changed(members: Record<string, Uint8Array | null>): Uint8Array {

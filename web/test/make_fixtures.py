@@ -17,6 +17,7 @@ from safetensors.numpy import save_file
 
 from mednca_pipeline.evaluation.colours import colour_of
 from mednca_pipeline.evaluation.component_removal import apply_postprocessing
+from mednca_pipeline.inference.installed import SHIPPED
 from mednca_pipeline.inference.options import PredictionOptions
 from mednca_pipeline.inference.predictor import Predictor
 from mednca_pipeline.runtime.fire_masks import RandomRun, fires_at
@@ -31,7 +32,7 @@ from mednca_pipeline.runtime.quality import Deviation
 from mednca_pipeline.runtime.weights import FoldWeights
 
 FOLDER = Path(__file__).parent / "fixtures"
-EXAMPLES = Path(__file__).parents[1] / "public" / "examples"
+PHANTOM = Path(__file__).parents[1] / "public" / "examples" / "phantom.nii.gz"
 CLASSES = Labels(("one", "two"), ((1,), (2,)))
 REGIONS = Labels(("whole", "core"), ((1, 2), (2,)), (1, 2))
 PLANS = {  # spacing of the grid, axis order, normalisation
@@ -236,17 +237,17 @@ def components(fixtures: Fixtures, rng: np.random.Generator) -> None:
 def masks(folder: Path) -> None:
     """What mednca_predict makes of the phantom with the model that comes with the page; and of two slices of it, with
     every cell computed."""
-    phantom = nib.load(EXAMPLES / "phantom.nii.gz")
+    phantom = nib.load(PHANTOM)
     first = phantom.shape[2] // 2
     middle = phantom.slicer[:, :, first : first + 2]
     (folder / "two_slices.nii.gz").write_bytes(gzip.compress(middle.to_bytes(), mtime=0))
-    _mask(EXAMPLES / "phantom.nii.gz", folder / "phantom_mask.nii.gz", PredictionOptions())
+    _mask(PHANTOM, folder / "phantom_mask.nii.gz", PredictionOptions())
     _mask(folder / "two_slices.nii.gz", folder / "two_slices_mask.nii.gz", PredictionOptions(everywhere=True))
 
 
 def _mask(file: Path, out: Path, options: PredictionOptions) -> None:
     image, plain = read_image(file), out.with_suffix("")
-    predictor = Predictor.from_bundle(EXAMPLES / "phantom.mednca", options=options)
+    predictor = Predictor.from_bundle(SHIPPED / "phantom.mednca", options=options)
     write_labels(plain, predictor.predict(image.array, image.spacing_mm).labels, image.geometry)
     out.write_bytes(gzip.compress(plain.read_bytes(), mtime=0))
     plain.unlink()
