@@ -1,18 +1,40 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
+import { gzipSync } from "node:zlib";
 import { defineConfig, type Plugin } from "vite";
 
 const PUBLIC = "public";
 const SHIPPED = "../mednca_pipeline/inference/shipped_models/phantom.mednca";
-const LAZY = /jspi.*\.wasm$/; // 17 MB that only a graphics card needs: kept when it was used
+const PLAIN = /ort-wasm.*\.wasm$/;
+const LAZY = /jspi.*\.(gz|js)$/; // 17 MB that only a graphics card needs: kept when it was used
 
 export default defineConfig({
   base: "./",
-  plugins: [example(), licences(), offline()],
-  worker: { format: "es" },
+  plugins: [compressed(), example(), licences(), offline()],
+  worker: { format: "es", plugins: () => [compressed()] },
   build: { outDir: "../mednca_pipeline/web_page", emptyOutDir: true, target: "es2022", assetsInlineLimit: 0, chunkSizeWarningLimit: 4000 },
 });
+
+/** `import url from "FILE?gz"` is the address of the file in gzip's form: 14 MB of WebAssembly become 4. */
+function compressed(): Plugin {
+  let building = false;
+  return {
+    name: "compressed",
+    enforce: "pre",
+    configResolved: (config) => void (building = config.command === "build"),
+    load(id) {
+      if (!id.endsWith("?gz")) return null;
+      if (!building) return 'export default "";'; // under Vitest: Node.js reads its own copy
+      const file = id.slice(0, -"?gz".length);
+      const asset = this.emitFile({ type: "asset", name: `${basename(file)}.gz`, source: gzipSync(readFileSync(file), { level: 9 }) });
+      return `export default import.meta.ROLLUP_FILE_URL_${asset};`;
+    },
+    generateBundle(_, bundle) {
+      for (const name of Object.keys(bundle)) if (PLAIN.test(name)) delete bundle[name]; // ONNX Runtime names it, and is given ours
+    },
+  };
+}
 
 /** The model that comes with the package, for the phantom that comes with the page. */
 function example(): Plugin {

@@ -5,7 +5,7 @@ import pytest
 from mednca_pipeline.deploy.bundle import write_bundle
 from mednca_pipeline.deploy.card import make_card
 from mednca_pipeline.inference.bundle_model import BundleModel
-from mednca_pipeline.inference.installed import VARIABLE, install
+from mednca_pipeline.inference.installed import SHIPPED, VARIABLE, install
 from mednca_pipeline.results.model_card import DataFacts
 from mednca_pipeline.viewing.models import model_files
 from mednca_pipeline.workspace import Workspace
@@ -31,7 +31,7 @@ def test_models_of_the_workspace_become_bundles_when_they_are_asked_for(tmp_path
     scratch.mkdir()
     files = model_files(workspace, scratch)
     dataset = make_plans().dataset
-    assert set(files) == {f"{dataset} mednca_2d", "other"}  # no UNet: the page runs cellular automata
+    assert set(files) == {f"{dataset} mednca_2d", "other", "phantom"}  # no UNet: the page runs cellular automata
     assert not list(scratch.iterdir())
     made = files[f"{dataset} mednca_2d"]()
     assert BundleModel.open(made).trained_folds() == (0, 1)
@@ -40,6 +40,7 @@ def test_models_of_the_workspace_become_bundles_when_they_are_asked_for(tmp_path
     assert BundleModel.open(files["other"]()).trained_folds() == (0,)
 
 
-def test_an_empty_workspace_offers_nothing(tmp_path, monkeypatch):
+def test_an_empty_workspace_offers_what_comes_with_the_package(tmp_path, monkeypatch):
     monkeypatch.setenv(VARIABLE, str(tmp_path / "installed"))
-    assert model_files(Workspace(tmp_path), tmp_path) == {}
+    files = model_files(Workspace(tmp_path), tmp_path)
+    assert {name: file().parent for name, file in files.items()} == {"phantom": SHIPPED}

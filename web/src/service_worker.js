@@ -2,7 +2,7 @@
 
 const CACHE = "mednca-__VERSION__";
 const FILES = "__FILES__";
-const LATER = /\.wasm$/; // what only a graphics card needs is kept when it was used
+const LATER = /jspi.*\.(gz|js)$/; // what only a graphics card needs is kept when it was used
 
 self.addEventListener("install", (event) => {
   event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll(FILES)).then(() => self.skipWaiting()));

@@ -1,10 +1,13 @@
 /** What the page asks of its worker: models and images stay here, and only results go back. */
 
 import * as comlink from "comlink";
+import gpuRuntime from "onnxruntime-web/ort-wasm-simd-threaded.jspi.wasm?gz";
+import cpuRuntime from "onnxruntime-web/ort-wasm-simd-threaded.wasm?gz";
 import perceive from "../graphs/perceive.onnx?url";
 import step from "../graphs/step.onnx?url";
 import stepWithoutNorm from "../graphs/step_without_norm.onnx?url";
 import { InputError } from "./errors";
+import { gunzip, isGzip } from "./image/gzip";
 import { type Image, readNifti, stacked, writeMask } from "./image/nifti";
 import { type Film, film } from "./network/film";
 import { Graphics, hasGraphics } from "./network/graphics";
@@ -61,7 +64,7 @@ class Segmenter {
 
   async segment(everyCell: boolean, progress: (share: number) => void): Promise<Result> {
     const [model, image] = this.opened();
-    if (everyCell && model.graph) this.graphics ??= await Graphics.open(model.graph);
+    if (everyCell && model.graph) this.graphics ??= await Graphics.open(model.graph, await unpacked(gpuRuntime));
     const engines = { kernels: await this.kernels, graphics: everyCell ? this.graphics : null };
     let told = 0;
     const { labels, mean, ...rest } = await segment(model, engines, image, (share) => {
@@ -87,8 +90,18 @@ class Segmenter {
 }
 
 async function loadKernels(): Promise<Kernels> {
-  const bytes = async (url: string) => new Uint8Array(await (await fetch(url)).arrayBuffer());
-  return Kernels.load({ perceive: await bytes(perceive), step: await bytes(step), stepWithoutNorm: await bytes(stepWithoutNorm) });
+  const graphs = { perceive: await bytesAt(perceive), step: await bytesAt(step), stepWithoutNorm: await bytesAt(stepWithoutNorm) };
+  return Kernels.load(graphs, await unpacked(cpuRuntime));
+}
+
+async function bytesAt(url: string): Promise<Uint8Array> {
+  return new Uint8Array(await (await fetch(url)).arrayBuffer());
+}
+
+/** A file in gzip's form; some servers unpack it on the way. */
+async function unpacked(url: string): Promise<Uint8Array> {
+  const bytes = await bytesAt(url);
+  return isGzip(bytes) ? gunzip(bytes) : bytes;
 }
 
 async function named<T>(name: string, read: () => Promise<T>): Promise<T> {

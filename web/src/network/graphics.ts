@@ -4,7 +4,6 @@
  */
 
 import type { InferenceSession } from "onnxruntime-web/jspi";
-import wasm from "onnxruntime-web/ort-wasm-simd-threaded.jspi.wasm?url";
 import { gathered, type Tensor } from "../image/array";
 import type { Weights } from "./rule";
 
@@ -20,11 +19,11 @@ export class Graphics {
     private readonly session: InferenceSession,
   ) {}
 
-  /** graph: network.onnx of a bundle, whose inputs are the image and the weights of a fold. */
-  static async open(graph: Uint8Array): Promise<Graphics> {
+  /** graph: network.onnx of a bundle, whose inputs are the image and the weights of a fold. runtime: as of Kernels. */
+  static async open(graph: Uint8Array, runtime: Uint8Array): Promise<Graphics> {
     const ort = await import("onnxruntime-web/jspi");
     ort.env.wasm.numThreads = 1;
-    ort.env.wasm.wasmPaths = { wasm };
+    ort.env.wasm.wasmBinary = runtime;
     return new Graphics(ort, await ort.InferenceSession.create(graph, { executionProviders: ["webgpu"] }));
   }
 

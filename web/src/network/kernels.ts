@@ -1,7 +1,6 @@
 /** The matrix products of cells, by ONNX Runtime in WebAssembly: the graphs of graphs/make_graphs.py. */
 
 import * as ort from "onnxruntime-web/wasm";
-import wasm from "onnxruntime-web/ort-wasm-simd-threaded.wasm?url";
 import type { Rule } from "./rule";
 
 /** The three graphs as bytes. */
@@ -22,9 +21,10 @@ export class Kernels {
     private readonly plain: ort.InferenceSession,
   ) {}
 
-  static async load(graphs: Graphs): Promise<Kernels> {
+  /** runtime: ONNX Runtime's WebAssembly; without it Node.js reads its own copy. */
+  static async load(graphs: Graphs, runtime?: Uint8Array): Promise<Kernels> {
     ort.env.wasm.numThreads = 1;
-    if (typeof self !== "undefined") ort.env.wasm.wasmPaths = { wasm };
+    if (runtime) ort.env.wasm.wasmBinary = runtime;
     const open = (bytes: Uint8Array) => ort.InferenceSession.create(bytes, { executionProviders: ["wasm"] });
     return new Kernels(await open(graphs.perceive), await open(graphs.step), await open(graphs.stepWithoutNorm));
   }
