@@ -30,6 +30,6 @@ lint: install
 soak: install
 	$(BIN)/python -m benchmarks.soak
 
-# The page for browsers, in mednca_pipeline/web_page; needs Node.js 20 or newer and npm.
+# The page for browsers, in mednca_pipeline/viewing/web_page; needs Node.js 20 or newer and npm.
 web:
 	cd web && npm ci --ignore-scripts --no-audit --no-fund && npm test && npm run build

@@ -59,7 +59,7 @@ setup(
     packages=find_packages(
         include=["mednca_pipeline", "mednca_pipeline.*", "dataset_conversion", "dataset_conversion.*"]
     ),
-    package_data={"mednca_pipeline": ["py.typed", "inference/shipped_models/*.mednca", "web_page/**/*"]},
+    package_data={"mednca_pipeline": ["py.typed", "inference/shipped_models/*.mednca", "viewing/web_page/**/*"]},
     install_requires=["numpy>=2.0", "nibabel>=5.3", "Pillow>=11", "safetensors>=0.5", "rich>=13", "tifffile>=2024.8"],
     extras_require={
         "train": TRAIN,

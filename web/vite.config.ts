@@ -13,7 +13,7 @@ export default defineConfig({
   base: "./",
   plugins: [compressed(), example(), licences(), offline()],
   worker: { format: "es", plugins: () => [compressed()] },
-  build: { outDir: "../mednca_pipeline/web_page", emptyOutDir: true, target: "es2022", assetsInlineLimit: 0, chunkSizeWarningLimit: 4000 },
+  build: { outDir: "../mednca_pipeline/viewing/web_page", emptyOutDir: true, target: "es2022", assetsInlineLimit: 0, chunkSizeWarningLimit: 4000 },
 });
 
 /** `import url from "FILE?gz"` is the address of the file in gzip's form: 14 MB of WebAssembly become 4. */

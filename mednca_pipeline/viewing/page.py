@@ -6,7 +6,7 @@ from pathlib import Path
 from ..runtime.errors import InputError
 from .server import given
 
-FOLDER = Path(__file__).parents[1] / "web_page"
+FOLDER = Path(__file__).parent / "web_page"
 SESSION = "session.json"  # the server's own takes the place of the page's
 _WORKER = "sw.js"  # keeps the page for a visit without a network: a served page is there as long as its server is
 

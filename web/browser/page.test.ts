@@ -31,7 +31,7 @@ describe.runIf(available)("the page", () => {
         await finished(page);
         expect(await page.textContent("#flag")).toBe("ok");
         expect(await page.textContent("#status")).toMatch(/^Segmented in \d+\.\d\d s on this machine$/);
-        expect(await page.locator("#found tr").allTextContents()).toEqual([expect.stringMatching(/^anterior1\.7\d ml\d+$/), expect.stringMatching(/^posterior1\.4\d ml\d+$/)]);
+        expect(await page.locator("#found tr").allTextContents()).toEqual([expect.stringMatching(/^anterior1\.90 ml1698$/), expect.stringMatching(/^posterior1\.26 ml1124$/)]);
         await page.screenshot({ path: shot("page.png"), fullPage: true });
         const [last, computing] = [await pixels(page, "belief"), await pixels(page, "computing")];
         expect(await page.textContent("#caption")).toMatch(/^Level 3 of 3, .*step 4 of 4; \d+ % of the cells compute$/);
