@@ -1,14 +1,10 @@
-import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { type Moment, moments, probabilities, pyramid } from "../src/network/automaton";
 import { firing } from "../src/network/fireMasks";
-import { Kernels } from "../src/network/kernels";
 import { Deviation, judge } from "../src/network/quality";
 import { rules } from "../src/network/rule";
 import { array, cases, expectClose } from "./fixtures";
-
-const graph = (name: string) => new Uint8Array(readFileSync(new URL(`../graphs/${name}.onnx`, import.meta.url)));
-const kernels = Kernels.load({ perceive: graph("perceive"), step: graph("step"), stepWithoutNorm: graph("step_without_norm") });
+import { kernels } from "./kernels";
 
 async function last(all: AsyncGenerator<Moment>, visit: (moment: Moment) => void = () => {}): Promise<Moment> {
   let found: Moment | null = null;
