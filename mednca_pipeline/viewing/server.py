@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from ..runtime.errors import InputError
+from ..runtime.errors import InputError, correctable
 
 HOST = "127.0.0.1"
 POLICY = (
@@ -96,8 +96,8 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             file = found()
             content = file.open("rb")
-        except (InputError, OSError) as error:
-            return self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, f"{error}\n")
+        except Exception as raised:  # a file that is gone or damaged, or a package that is missing
+            return self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, f"{correctable(raised)}\n")
         with content:
             self._begin(HTTPStatus.OK, _type_of(file), file.stat().st_size)
             if with_content:

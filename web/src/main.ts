@@ -18,21 +18,25 @@ let model: ModelFacts | null = null;
 let image: readonly NamedFile[] = [];
 let mask: Uint8Array | null = null;
 
-/** Runs an action of the user, one at a time; what goes wrong is shown. */
-async function doing(action: () => Promise<void>): Promise<void> {
-  element("error").hidden = true;
-  document.body.setAttribute("aria-busy", "true");
-  try {
-    await action();
-  } catch (error) {
-    element("error").textContent = (error as Error).message;
-    element("error").hidden = false;
-    element("status").textContent = "";
-  } finally {
+let before: Promise<void> = Promise.resolve();
+
+/** Runs an action of the user after those before it; what goes wrong is shown. */
+function doing(action: () => Promise<void>): Promise<void> {
+  before = before.then(async () => {
+    element("error").hidden = true;
+    document.body.setAttribute("aria-busy", "true");
+    try {
+      await action();
+    } catch (error) {
+      element("error").textContent = (error as Error).message;
+      element("error").hidden = false;
+      element("status").textContent = "";
+    }
     document.body.removeAttribute("aria-busy");
     element("progress").hidden = true;
     element<HTMLButtonElement>("segment").disabled = !model || !image.length;
-  }
+  });
+  return before;
 }
 
 async function openModel(file: NamedFile): Promise<void> {
@@ -123,6 +127,7 @@ function listen(session: Session): void {
   element("filling").addEventListener("input", () => viewer.setFilling(filling()));
   document.addEventListener("dragover", (event) => event.preventDefault());
   document.addEventListener("dragenter", () => document.body.classList.add("dragging"));
+  document.addEventListener("dragleave", ({ relatedTarget }) => document.body.classList.toggle("dragging", relatedTarget !== null));
   document.addEventListener("drop", (event) => {
     event.preventDefault();
     document.body.classList.remove("dragging");

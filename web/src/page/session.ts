@@ -31,6 +31,6 @@ export async function openSession(): Promise<Session> {
 /** A file of the page's own server, under the last part of its address. */
 export async function fetched(url: string): Promise<{ name: string; bytes: Uint8Array }> {
   const answer = await fetch(url);
-  if (!answer.ok) throw new Error(`${url}: ${answer.status} ${answer.statusText}`);
+  if (!answer.ok) throw new Error((await answer.text()).trim() || `${url}: ${answer.status}`);
   return { name: decodeURIComponent(url.split("/").pop()!), bytes: new Uint8Array(await answer.arrayBuffer()) };
 }
