@@ -74,7 +74,7 @@ def measure(folder: Path, root: Path, outline: Outline | None) -> Found:
     for name in ModelFolder(folder).fold(0).summary().cases:
         scan = read_scan(raw[name])
         prediction = predictor.predict(scan.array, scan.spacing_mm)
-        labels, units = predictor.plans.labels, Units(predictor.plans.spacing_known)
+        labels, units = predictor.plans.labels, Units.of_plans(predictor.plans)
         of_classes = evaluate_case(prediction.labels, scan.labels, scan.spacing_mm, labels, units)
         metrics = with_policy(of_classes[FOREGROUND])
         found.dice.append(metrics["dice"])

@@ -110,7 +110,7 @@ def measured(study: Study, what: str, members: Sequence[Member]) -> dict[str, An
     segmented = [segmentation(study, index, mean) for index, mean in enumerate(means)]
     seconds = (time.process_time() - began) / len(means) + sum(part for _, part in predicted)
     plans = study.job.plans
-    units = Units(plans.spacing_known)
+    units = Units.of_plans(plans)
     evaluated = (
         evaluate_case(found, case.labels, case.spacing_mm, plans.labels, units)
         for found, case in zip(segmented, study.cases, strict=True)

@@ -43,8 +43,8 @@ def main(argv: list[str] | None = None) -> int:
         "--tolerance",
         type=float,
         metavar="DISTANCE",
-        help="distance up to which NSD counts an outline as right, in mm, or in voxels if the spacing is unknown "
-        "(default: 1 mm or 2 voxels)",
+        help="distance up to which NSD counts an outline as right, in mm, or in voxels or pixels if the "
+        "spacing is unknown (default: 1 mm, or 2 voxels or pixels)",
     )
     return run_command(parser, _evaluate, argv)
 
@@ -56,14 +56,13 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     file = Path(arguments.o).expanduser().absolute() if arguments.o else predictions / "summary.json"
     check_own_json("-o", file, {"cases", "policy"})
 
-    from ..evaluation.metrics import Units  # slow from here on, and what can be said at once is said
-    from ..evaluation.summary import evaluate_folder
+    from ..evaluation.summary import evaluate_folder, units_of  # slow from here on, what can be said at once is said
     from ..execution.executors import open_executor
     from ..execution.progress import counting_up
     from ..results.summary import write_summary
 
     labels, spacing_known = _labels(arguments, predictions, references)
-    units = Units(spacing_known, arguments.tolerance)
+    units = units_of(references, spacing_known, arguments.tolerance)
     counted = counting_up("Evaluating", arguments.quiet)
     with counted as update, open_executor(arguments.np, arguments.cluster) as executor:
         summary = evaluate_folder(predictions, references, labels, units, executor, update)
@@ -105,9 +104,9 @@ def _write_cases(
     return folder if draw_worst(summary, folder, picture_of) else None
 
 
-def _labels(arguments: argparse.Namespace, predictions: Path, references: Path) -> tuple["Labels", bool]:
-    """The labels, and whether distances are in mm: of -d, of a dataset.json beside the labels, or as found."""
-    from ..evaluation.summary import found_labels, have_spacing
+def _labels(arguments: argparse.Namespace, predictions: Path, references: Path) -> tuple["Labels", bool | None]:
+    """The labels, and whether the spacing is known (None: nothing says so): of -d, of a dataset.json, or as found."""
+    from ..evaluation.summary import found_labels
     from .labels import described_beside
 
     if arguments.d:
@@ -119,10 +118,10 @@ def _labels(arguments: argparse.Namespace, predictions: Path, references: Path) 
         return dataset.labels, dataset.spacing_known
     if beside := described_beside(references):
         labels, described = beside
-        return labels, bool(described.get("spacing_known", have_spacing(references)))
+        return labels, None if (known := described.get("spacing_known")) is None else bool(known)
     if not arguments.quiet:
         say("note: no -d and no dataset.json beside the labels: classes are the values found in the files")
-    return found_labels(references, predictions), have_spacing(references)
+    return found_labels(references, predictions), None
 
 
 def _conclude(summary: "Summary", file: Path, drawn: Path | None, quiet: bool) -> int:

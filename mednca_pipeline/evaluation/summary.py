@@ -17,7 +17,7 @@ from ..results.summary import CaseResult, Metrics, Summary, SummaryUnits
 from ..runtime.alignment import Placed, compare, no_orientation
 from ..runtime.errors import InputError
 from ..runtime.formats import WRITABLE, split_ending
-from ..runtime.images import read_labels
+from ..runtime.images import read_header, read_labels
 from ..runtime.labels import Labels
 from ..runtime.listing import listed
 from .metrics import METRICS, Units, evaluate_case, policy_counts, with_policy
@@ -121,9 +121,11 @@ def found_labels(*folders: Path) -> Labels:
     )
 
 
-def have_spacing(folder: Path) -> bool:
-    """Whether the label files in `folder` are of formats that store a spacing."""
-    return not any(split_ending(file)[1] in PICTURES for file in label_files(folder).values())
+def units_of(folder: Path, spacing_known: bool | None = None, tolerance: float | None = None) -> Units:
+    """The units for the label files in `folder`. spacing_known: None for whether their formats store a spacing."""
+    files = list(label_files(folder).values())
+    known = not any(split_ending(file)[1] in PICTURES for file in files) if spacing_known is None else spacing_known
+    return Units(known, tolerance, read_header([files[0]]).geometry.ndim)
 
 
 def _averages(cases: Sequence[Metrics], prefix: str = "") -> dict[str, Any]:

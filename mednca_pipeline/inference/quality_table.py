@@ -4,6 +4,7 @@ import csv
 import io
 from pathlib import Path
 
+from ..evaluation.metrics import Units
 from ..plans.plans import Plans
 from ..runtime.errors import InputError
 from ..runtime.files import read_csv, state_of, write_text
@@ -24,8 +25,9 @@ def columns(plans: Plans) -> list[str]:
 
 
 def volume_unit(plans: Plans) -> str:
-    """What volumes are given in: mm3 (mm2 for 2D images), or voxels where the dataset's spacing is not known."""
-    return f"mm{len(plans.training_range.extent_mm)}" if plans.spacing_known else "voxels"
+    """What volumes are given in: mm3 (mm2 for 2D images), or voxels (pixels) where the dataset's spacing is not known."""
+    units = Units.of_plans(plans)
+    return f"mm{units.dimensions}" if plans.spacing_known else units.distance
 
 
 class QualityTable:

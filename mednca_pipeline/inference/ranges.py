@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..evaluation.metrics import Units
 from ..plans.plans import Plans
 from ..runtime.cropping import Crop
 from ..runtime.errors import InputError
@@ -27,12 +28,12 @@ def check_spacing_range(spacing_mm: Sequence[float], plans: Plans, unit: str = "
 def range_warnings(image: np.ndarray, spacing_mm: tuple[float, ...], plans: Plans) -> list[str]:
     """Sentences on spacing, extent and intensity outside training's 0.5 to 99.5 percentiles; empty when all is inside.
 
-    image: (C, z, y, x) or (C, y, x), raw intensities. Axes are named as in the array; extents are in voxels where the
-    dataset's spacing is not known. Intensity is the channel's mean over the image cropped to non-zero.
+    image: (C, z, y, x) or (C, y, x), raw intensities. Axes are named as in the array; extents are in voxels (pixels)
+    where the dataset's spacing is not known. Intensity is the channel's mean over the image cropped to non-zero.
     """
     seen, shape = plans.training_range, image.shape[1:]
     axes = "zyx"[-len(shape) :]
-    unit = "mm" if plans.spacing_known else "voxels"
+    unit = Units.of_plans(plans).distance
     scale = spacing_mm if plans.spacing_known else (1.0,) * len(shape)
     checks = []
     if plans.spacing_known:

@@ -14,11 +14,14 @@ SCHEMA = 2  # 1: rows hold the policy's numbers where a metric is undefined, and
 Metrics = dict[str, dict[str, Measured]]  # per class, or "foreground", and metric; NaN where undefined, null in files
 
 
+DistanceUnit = Literal["mm", "pixels", "voxels"]
+
+
 @dataclass(frozen=True)
 class SummaryUnits:
-    """nsd_tolerance: in the unit of distances."""
+    """nsd_tolerance: in the unit of distances. Files of earlier versions have "voxels" for pixels."""
 
-    distance: Literal["mm", "voxels"]
+    distance: DistanceUnit
     volume: str
     nsd_tolerance: float
 

@@ -107,6 +107,6 @@ def _case(workspace: Workspace, job: Job, trial: TrainingState, folder: Path) ->
         started = time.perf_counter()
         image, reference = read_image(case.images), read_labels(case.label)
         predicted = predictor.predict(image.array, image.spacing_mm).labels
-        evaluate_case(predicted, reference.array[0], reference.spacing_mm, plans.labels, Units(plans.spacing_known))
+        evaluate_case(predicted, reference.array[0], reference.spacing_mm, plans.labels, Units.of_plans(plans))
         took_s.append(time.perf_counter() - started)
     return min(took_s)

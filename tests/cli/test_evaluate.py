@@ -26,7 +26,7 @@ def test_command_takes_labels_from_dataset_json_and_names_what_has_no_partner(fo
     assert main(["-p", str(predictions), "-l", str(references)]) == 0
     summary = json.loads((predictions / "summary.json").read_text(encoding="utf-8"))
     assert set(summary["mean"]) == {"kidney", "foreground"}
-    assert summary["units"]["distance"] == "voxels"
+    assert summary["units"]["distance"] == "pixels"
     output = capsys.readouterr()
     assert "0.7500" in output.out and "2 of 3 with a reference" in output.out and "HD95 (voxels)" in output.out
     assert "note: 2 of 3 label files have a prediction; without one: c\n" in output.out
