@@ -129,9 +129,9 @@ def evaluate(
 ) -> "Summary":
     """Measures label files against those of the same name, as mednca_evaluate does without -d.
 
-    spacing_known: whether distances are in mm, else in voxels or pixels; None: whether the files' format stores a spacing.
-    tolerance: of NSD, in that unit. Labels are named after their values. The summary has each case's Dice, HD95, NSD
-    and volumes, their means, and what had no partner.
+    spacing_known: whether distances are in mm, else in voxels or pixels; None: whether the files' format stores a
+    spacing. tolerance: of NSD, in that unit. Labels are named after their values. The summary has each case's Dice,
+    HD95, NSD and volumes, their means, and what had no partner.
     """
     from .evaluation.summary import evaluate_folder, found_labels, units_of
     from .execution.executors import open_executor

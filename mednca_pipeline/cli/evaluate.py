@@ -6,7 +6,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..execution.terminal import say, shown
-from .common import DONE, INPUT_FAULT, add_cluster, check_own_json, check_there, command_parser, run_command
+from .common import (
+    DONE,
+    INPUT_FAULT,
+    add_cluster,
+    check_own_json,
+    check_own_table,
+    check_there,
+    command_parser,
+    run_command,
+)
 
 if TYPE_CHECKING:
     from ..results.summary import Summary
@@ -25,8 +34,9 @@ def main(argv: list[str] | None = None) -> int:
         "mednca_evaluate",
         "Compares every prediction with the label file of the same name, in the geometry of the files, and writes "
         "Dice, HD95, NSD and volumes to summary.json and, the lowest Dice first, to cases.csv. The folder worst has "
-        "pictures of the five worst cases. The entry policy of summary.json says how empty masks count in the means; "
-        "mean_nnunet leaves out what is undefined, as nnU-Net does. Predictions of some of the label files are enough.",
+        "pictures of the five worst cases. Beside A.json, these are A_cases.csv and A_worst. The entry policy of the "
+        "summary says how empty masks count in the means; mean_nnunet leaves out what is undefined, as nnU-Net does. "
+        "Predictions of some of the label files are enough.",
         EXAMPLES,
     )
     add = parser.add_argument
@@ -37,6 +47,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     add("-d", metavar="DATASET", help="dataset that names the classes, such as 4")
     add("-o", metavar="FILE", help="output file (default: summary.json in PREDICTIONS)")
+    add("--overwrite", action="store_true", help="write over a summary that has other cases as well")
     add("-np", type=int, default=0, metavar="N", help="number of worker processes (default: 0)")
     add_cluster(parser)
     add(
@@ -55,6 +66,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     check_there("-l", references, "a folder of reference label files")
     file = Path(arguments.o).expanduser().absolute() if arguments.o else predictions / "summary.json"
     check_own_json("-o", file, {"cases", "policy"})
+    check_own_table(_beside(file, "cases.csv"))
 
     from ..evaluation.summary import evaluate_folder, units_of  # slow from here on, what can be said at once is said
     from ..execution.executors import open_executor
@@ -63,19 +75,47 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
     labels, spacing_known = _labels(arguments, predictions, references)
     units = units_of(references, spacing_known, arguments.tolerance)
+    if not arguments.overwrite:
+        _check_nothing_lost(file, predictions, references)
     counted = counting_up("Evaluating", arguments.quiet)
     with counted as update, open_executor(arguments.np, arguments.cluster) as executor:
         summary = evaluate_folder(predictions, references, labels, units, executor, update)
+    if not summary.cases:
+        return _say_failures(summary)
     write_summary(file, summary)
     images = Path(arguments.i).expanduser().absolute() if arguments.i else None
     drawn = _write_cases(summary, file, (predictions, references, images), labels)
     return _conclude(summary, file, drawn, arguments.quiet)
 
 
+def _beside(file: Path, name: str) -> Path:
+    """cases.csv and worst beside summary.json; of another name of the summary, such as A.json, A_cases.csv and A_worst.
+
+    So several evaluations in one folder keep their tables and pictures apart.
+    """
+    return file.with_name(name if file.stem == "summary" else f"{file.stem}_{name}")
+
+
+def _check_nothing_lost(file: Path, predictions: Path, references: Path) -> None:
+    """Raises InputError for a summary of the same name with cases that this evaluation does not have."""
+    from ..evaluation.summary import label_files
+    from ..runtime.errors import InputError
+    from ..runtime.files import read_json
+    from ..runtime.listing import listed
+
+    if not file.is_file():
+        return
+    present = label_files(predictions).keys() & label_files(references).keys()
+    if lost := [case for case in read_json(file)["cases"] if case not in present]:
+        count = f"{len(lost)} other case{'s' * (len(lost) > 1)} in it ({listed(lost, 3)})"
+        remedy = "Give another name with -o, or write over it with --overwrite."
+        raise InputError(f"-o {file}", "a new file, or a summary of some of the present cases", count, remedy)
+
+
 def _write_cases(
     summary: "Summary", file: Path, folders: tuple[Path, Path, Path | None], labels: "Labels"
 ) -> Path | None:
-    """Writes cases.csv and the pictures of the worst cases beside summary.json. Returns the folder of the pictures.
+    """Writes the table of cases and the pictures of the worst beside the summary. Returns the folder of the pictures.
 
     folders: of predictions, references and images; without images those of a dataset (imagesTr beside labelsTr).
     """
@@ -96,11 +136,9 @@ def _write_cases(
         files = {"prediction": predicted[case], "reference": true[case]}
         return read_picture(case, find(case) if find else (), files, labels)
 
-    if not summary.cases:
-        return None
     first = read_header(true[next(iter(summary.cases))])
-    write_cases(file.with_name("cases.csv"), summary, first.geometry.ndim)
-    folder = file.with_name("worst")
+    write_cases(_beside(file, "cases.csv"), summary, first.geometry.ndim)
+    folder = _beside(file, "worst")
     return folder if draw_worst(summary, folder, picture_of) else None
 
 
@@ -136,16 +174,23 @@ def _conclude(summary: "Summary", file: Path, drawn: Path | None, quiet: bool) -
         print_table(Console(), summary_table(summary))
         for line in worst_lines(summary, drawn):
             say(line)
-        say(f"Written: {shown(file)} and cases.csv beside it")
+        say(f"Written: {shown(file)} and {_beside(file, 'cases.csv').name} beside it")
         if found := summary.missing:
             done = len(summary.cases) + len(summary.failed or {})
             of = f"{done} of {done + len(found)} label files have a prediction"
             say(f"note: {of}; without one: {listed(found, _NAMED)}")
         if found := summary.unmatched:
             say(f"note: predictions without a label file: {len(found)} ({listed(found, _NAMED)})")
-    for case, reason in (summary.failed or {}).items():
+    return _say_failures(summary) if summary.failed else DONE
+
+
+def _say_failures(summary: "Summary") -> int:
+    failed = summary.failed or {}
+    for case, reason in failed.items():
         say(f"failed: {case}: {reason}", sys.stderr)
-    return INPUT_FAULT if summary.failed else DONE
+    rest = "the others are measured" if summary.cases else "nothing is written"
+    say(f"{len(failed)} of {len(failed) + len(summary.cases)} cases could not be measured; {rest}.", sys.stderr)
+    return INPUT_FAULT
 
 
 if __name__ == "__main__":

@@ -70,7 +70,6 @@ def evaluate_folder(
         if isinstance(outcome.error, InputError) and not isinstance(outcome.error, WorkersLost):
             predicted_file, true_file = pairs[case]
             failed[case] = f"{outcome.error} (prediction {predicted_file}, reference {true_file})"
-            _log.warning("%s: %s", case, failed[case])
         else:
             metrics, doubts = outcome.result()
             cases[case] = CaseResult(metrics)

@@ -25,7 +25,7 @@ def columns(plans: Plans) -> list[str]:
 
 
 def volume_unit(plans: Plans) -> str:
-    """What volumes are given in: mm3 (mm2 for 2D images), or voxels (pixels) where the dataset's spacing is not known."""
+    """What volumes are given in: mm3 (2D: mm2), or voxels (2D: pixels) where the dataset's spacing is not known."""
     units = Units.of_plans(plans)
     return f"mm{units.dimensions}" if plans.spacing_known else units.distance
 

@@ -26,7 +26,7 @@ def test_command_takes_labels_from_dataset_json_and_names_what_has_no_partner(fo
     assert main(["-p", str(predictions), "-l", str(references)]) == 0
     summary = json.loads((predictions / "summary.json").read_text(encoding="utf-8"))
     assert set(summary["mean"]) == {"kidney", "foreground"}
-    assert summary["units"]["distance"] == "pixels"
+    assert summary["units"]["distance"] == "voxels"
     output = capsys.readouterr()
     assert "0.7500" in output.out and "2 of 3 with a reference" in output.out and "HD95 (voxels)" in output.out
     assert "note: 2 of 3 label files have a prediction; without one: c\n" in output.out
@@ -54,7 +54,10 @@ def test_command_measures_pictures_in_pixels(tmp_path):
         mask[first : first + 8, 2:10] = 255
         Image.fromarray(mask).save(tmp_path / name / "a.png")
     assert main(["-p", str(tmp_path / "p"), "-l", str(tmp_path / "r"), "-o", str(tmp_path / "s.json"), "--quiet"]) == 0
-    case = json.loads((tmp_path / "s.json").read_text(encoding="utf-8"))["cases"]["a"]["classes"]["label 255"]
+    summary = json.loads((tmp_path / "s.json").read_text(encoding="utf-8"))
+    case = summary["cases"]["a"]["classes"]["label 255"]
+    assert summary["units"] == {"distance": "pixels", "volume": "pixels", "nsd_tolerance": 2.0}
+    assert "hd95_pixels" in (tmp_path / "s_cases.csv").read_text(encoding="utf-8")
     assert case["hd95"] == pytest.approx(2.0)
     assert case["volume_reference"] == 64
 
@@ -151,3 +154,41 @@ def test_the_worst_cases_are_drawn_on_the_images_of_the_dataset(tmp_path):
         pixels = pixels_of(folder / "pred" / "worst" / "b.png")
         bright[images] = ((np.ptp(pixels, axis=-1) < 5) & (pixels[..., 0] > 40) & (pixels[..., 0] < 200)).sum()
     assert bright["imagesTs"] > 5 * bright[""] > 0
+
+
+def test_evaluations_into_one_folder_keep_their_tables_and_pictures_apart(folders, tmp_path, capsys):
+    predictions, references = folders
+    arguments = ["-p", str(predictions), "-l", str(references), "-o"]
+    assert main([*arguments, str(tmp_path / "A.json")]) == main([*arguments, str(tmp_path / "summary.json")]) == 0
+    assert "A.json and A_cases.csv beside it" in capsys.readouterr().out
+    for place in ("A_cases.csv", "A_worst/b.png", "cases.csv", "worst/b.png"):
+        assert (tmp_path / place).is_file()
+    (tmp_path / "B_cases.csv").write_text("name,age\n", encoding="utf-8")
+    assert main([*arguments, str(tmp_path / "B.json")]) == 2 and not (tmp_path / "B.json").exists()
+    assert (tmp_path / "B_cases.csv").read_text(encoding="utf-8") == "name,age\n"
+
+
+def test_a_fuller_summary_is_overwritten_only_when_asked(folders, capsys):
+    predictions, references = folders
+    arguments, file = ["-p", str(predictions), "-l", str(references)], predictions / "summary.json"
+    assert main([*arguments, "--quiet"]) == 0
+    before = file.read_bytes()
+    next(predictions.glob("b.*")).unlink()
+    assert main(arguments) == 2 and file.read_bytes() == before
+    assert "found 1 other case in it (b)" in capsys.readouterr().err
+    assert main([*arguments, "--overwrite"]) == 0
+    assert list(json.loads(file.read_text(encoding="utf-8"))["cases"]) == ["a"]
+    out = capsys.readouterr().out
+    assert "1 of 3 with a reference" in out and "±" not in out
+
+
+def test_where_every_case_fails_each_error_is_said_once_and_nothing_is_written(folders, capsys):
+    predictions, references = folders
+    for case in ("a", "b"):
+        next(predictions.glob(f"{case}.*")).unlink()
+        write(predictions / f"{case}.nii.gz", np.zeros((5, 5, 5)))
+    assert main(["-p", str(predictions), "-l", str(references)]) == 2
+    out, err = capsys.readouterr()
+    assert "Dice" not in out and err.count("failed: a: ") == 1 and err.count("found") == 2
+    assert "2 of 2 cases could not be measured; nothing is written." in err
+    assert not (predictions / "summary.json").exists() and not (predictions / "cases.csv").exists()

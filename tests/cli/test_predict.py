@@ -208,7 +208,7 @@ def test_report_and_fast(workspace, tmp_path):
     assert main([*arguments, "--report", str(tmp_path / "run.json")]) == 0
     report = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
     assert report["outputs"]["written"] == ["a.nii.gz"]
-    assert report["model"]["runs_per_fold"] == 0 and report["model"]["made_with"].endswith("folds 0")
+    assert report["model"]["runs_per_fold"] == 0 and report["model"]["made_with"].endswith("fold 0")
     assert report["device"] and report["runtime_s"] > 0 and report["versions"]["torch"]
     assert "--fast" in report["command"]
     assert rows(tmp_path / "out")["a.nii.gz"]["flag"] == "not available"
