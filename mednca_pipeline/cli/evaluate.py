@@ -68,6 +68,8 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     check_own_json("-o", file, {"cases", "policy"})
     check_own_table(_beside(file, "cases.csv"))
 
+    if not arguments.quiet:
+        say(f"Comparing {shown(predictions)} with {shown(references)}. Loading the libraries takes some seconds.")
     from ..evaluation.summary import evaluate_folder, units_of  # slow from here on, what can be said at once is said
     from ..execution.executors import open_executor
     from ..execution.progress import counting_up
