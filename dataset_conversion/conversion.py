@@ -79,8 +79,9 @@ def new_folder(workspace: Workspace, number: int, name: str, force: bool) -> Pat
 def write_dataset(conversion: Conversion, folder: Path, progress: Callable[[str], None] | None = None) -> None:
     """Writes the dataset into a temporary folder, which then replaces `folder`.
 
-    Raises InputError, leaving `folder` as it was, that names every file of the source that cannot be converted. Killed at any moment,
-    there is the old dataset or the new one (workspace.replace_dataset). What killed conversions left is removed.
+    Raises InputError, leaving `folder` as it was, for all files of the source that cannot be converted. Killed at any
+    moment, there is the old dataset or the new one (workspace.replace_dataset). What killed conversions left is
+    removed.
     """
     _check_cases(conversion)
     folder.parent.mkdir(parents=True, exist_ok=True)

@@ -129,14 +129,15 @@ def evaluate(
 ) -> "Summary":
     """Measures label files against those of the same name, as mednca_evaluate does without -d.
 
-    spacing_known: whether distances are in mm, else in voxels or pixels; None: whether the files' format stores a
-    spacing. tolerance: of NSD, in that unit. Labels are named after their values. The summary has each case's Dice,
-    HD95, NSD and volumes, their means, and what had no partner.
+    spacing_known: whether distances are in mm, else in voxels; None: whether the files' format stores a spacing.
+    tolerance: of NSD, in that unit. Labels are named after their values. The summary has each case's Dice, HD95, NSD
+    and volumes, their means, and what had no partner.
     """
-    from .evaluation.summary import evaluate_folder, found_labels, units_of
+    from .evaluation.metrics import Units
+    from .evaluation.summary import evaluate_folder, found_labels, have_spacing
     from .execution.executors import open_executor
 
     predicted, true = Path(predictions).expanduser().absolute(), Path(references).expanduser().absolute()
+    known = have_spacing(true) if spacing_known is None else spacing_known
     with open_executor(workers) as executor:
-        units = units_of(true, spacing_known, tolerance)
-        return evaluate_folder(predicted, true, found_labels(predicted, true), units, executor)
+        return evaluate_folder(predicted, true, found_labels(predicted, true), Units(known, tolerance), executor)

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,9 +35,8 @@ def main(argv: list[str] | None = None) -> int:
         "mednca_evaluate",
         "Compares every prediction with the label file of the same name, in the geometry of the files, and writes "
         "Dice, HD95, NSD and volumes to summary.json and, the lowest Dice first, to cases.csv. The folder worst has "
-        "pictures of the five worst cases. Beside A.json, these are A_cases.csv and A_worst. The entry policy of the "
-        "summary says how empty masks count in the means; mean_nnunet leaves out what is undefined, as nnU-Net does. "
-        "Predictions of some of the label files are enough.",
+        "pictures of the five worst cases. The entry policy of summary.json says how empty masks count in the means; "
+        "mean_nnunet leaves out what is undefined, as nnU-Net does. Predictions of some of the label files are enough.",
         EXAMPLES,
     )
     add = parser.add_argument
@@ -46,16 +46,21 @@ def main(argv: list[str] | None = None) -> int:
         "-i", metavar="IMAGES", help="folder of the images, on which the worst cases are drawn (default: beside LABELS)"
     )
     add("-d", metavar="DATASET", help="dataset that names the classes, such as 4")
-    add("-o", metavar="FILE", help="output file (default: summary.json in PREDICTIONS)")
-    add("--overwrite", action="store_true", help="write over a summary that has other cases as well")
+    add(
+        "-o",
+        metavar="FILE",
+        help="output file (default: summary.json in PREDICTIONS); with another name, this name is also put before "
+        "cases.csv and worst",
+    )
+    add("--overwrite", action="store_true", help="replace an output file even if it has cases that are not here")
     add("-np", type=int, default=0, metavar="N", help="number of worker processes (default: 0)")
     add_cluster(parser)
     add(
         "--tolerance",
         type=float,
         metavar="DISTANCE",
-        help="distance up to which NSD counts an outline as right, in mm, or in voxels or pixels if the "
-        "spacing is unknown (default: 1 mm, or 2 voxels or pixels)",
+        help="distance up to which NSD counts an outline as right, in mm, or in pixels or voxels if the spacing is "
+        "unknown (default: 1 mm, or 2 pixels or voxels)",
     )
     return run_command(parser, _evaluate, argv)
 
@@ -70,54 +75,51 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
     if not arguments.quiet:
         say(f"Comparing {shown(predictions)} with {shown(references)}. Loading the libraries takes some seconds.")
-    from ..evaluation.summary import evaluate_folder, units_of  # slow from here on, what can be said at once is said
+    from ..evaluation.metrics import Units  # slow from here on, and what can be said at once is said
+    from ..evaluation.summary import evaluate_folder, paired_files
     from ..execution.executors import open_executor
     from ..execution.progress import counting_up
     from ..results.summary import write_summary
 
+    if file.is_file() and not arguments.overwrite:
+        _check_nothing_is_lost(file, paired_files(predictions, references))
     labels, spacing_known = _labels(arguments, predictions, references)
-    units = units_of(references, spacing_known, arguments.tolerance)
-    if not arguments.overwrite:
-        _check_nothing_lost(file, predictions, references)
+    units = Units(spacing_known, arguments.tolerance)
     counted = counting_up("Evaluating", arguments.quiet)
     with counted as update, open_executor(arguments.np, arguments.cluster) as executor:
         summary = evaluate_folder(predictions, references, labels, units, executor, update)
     if not summary.cases:
-        return _say_failures(summary)
+        return _conclude(summary, file, None, arguments.quiet)
     write_summary(file, summary)
     images = Path(arguments.i).expanduser().absolute() if arguments.i else None
     drawn = _write_cases(summary, file, (predictions, references, images), labels)
     return _conclude(summary, file, drawn, arguments.quiet)
 
 
-def _beside(file: Path, name: str) -> Path:
-    """cases.csv and worst beside summary.json; of another name of the summary, such as A.json, A_cases.csv and A_worst.
-
-    So several evaluations in one folder keep their tables and pictures apart.
-    """
-    return file.with_name(name if file.stem == "summary" else f"{file.stem}_{name}")
-
-
-def _check_nothing_lost(file: Path, predictions: Path, references: Path) -> None:
-    """Raises InputError for a summary of the same name with cases that this evaluation does not have."""
-    from ..evaluation.summary import label_files
+def _check_nothing_is_lost(file: Path, here: Mapping[str, object]) -> None:
+    """Raises InputError for the summary of a training, and for one of cases that are not `here`."""
+    from ..results.summary import read_summary
     from ..runtime.errors import InputError
-    from ..runtime.files import read_json
     from ..runtime.listing import listed
 
-    if not file.is_file():
-        return
-    present = label_files(predictions).keys() & label_files(references).keys()
-    if lost := [case for case in read_json(file)["cases"] if case not in present]:
-        count = f"{len(lost)} other case{'s' * (len(lost) > 1)} in it ({listed(lost, 3)})"
-        remedy = "Give another name with -o, or write over it with --overwrite."
-        raise InputError(f"-o {file}", "a new file, or a summary of some of the present cases", count, remedy)
+    summary = read_summary(file)
+    remedy = "Choose another file with -o, or add --overwrite if what it has is no longer needed."
+    if summary.components is not None:
+        raise InputError(file, "a file of mednca_evaluate", "the summary of a training or an ensemble", remedy)
+    if lost := [case for case in summary.cases if case not in here]:
+        found = f"{len(lost)} more, which are in it now: {listed(lost, _NAMED)}"
+        raise InputError(file, f"the {len(here)} cases of these folders or fewer", found, remedy)
+
+
+def _beside(file: Path, name: str) -> Path:
+    """cases.csv beside summary.json, mine_cases.csv beside mine.json."""
+    return file.with_name(name if file.name == "summary.json" else f"{file.stem}_{name}")
 
 
 def _write_cases(
     summary: "Summary", file: Path, folders: tuple[Path, Path, Path | None], labels: "Labels"
 ) -> Path | None:
-    """Writes the table of cases and the pictures of the worst beside the summary. Returns the folder of the pictures.
+    """Writes cases.csv and the pictures of the worst cases beside summary.json. Returns the folder of the pictures.
 
     folders: of predictions, references and images; without images those of a dataset (imagesTr beside labelsTr).
     """
@@ -144,9 +146,9 @@ def _write_cases(
     return folder if draw_worst(summary, folder, picture_of) else None
 
 
-def _labels(arguments: argparse.Namespace, predictions: Path, references: Path) -> tuple["Labels", bool | None]:
-    """The labels, and whether the spacing is known (None: nothing says so): of -d, of a dataset.json, or as found."""
-    from ..evaluation.summary import found_labels
+def _labels(arguments: argparse.Namespace, predictions: Path, references: Path) -> tuple["Labels", bool]:
+    """The labels, and whether distances are in mm: of -d, of a dataset.json beside the labels, or as found."""
+    from ..evaluation.summary import found_labels, have_spacing
     from .labels import described_beside
 
     if arguments.d:
@@ -158,10 +160,10 @@ def _labels(arguments: argparse.Namespace, predictions: Path, references: Path) 
         return dataset.labels, dataset.spacing_known
     if beside := described_beside(references):
         labels, described = beside
-        return labels, None if (known := described.get("spacing_known")) is None else bool(known)
+        return labels, bool(described.get("spacing_known", have_spacing(references)))
     if not arguments.quiet:
         say("note: no -d and no dataset.json beside the labels: classes are the values found in the files")
-    return found_labels(references, predictions), None
+    return found_labels(references, predictions), have_spacing(references)
 
 
 def _conclude(summary: "Summary", file: Path, drawn: Path | None, quiet: bool) -> int:
@@ -173,26 +175,22 @@ def _conclude(summary: "Summary", file: Path, drawn: Path | None, quiet: bool) -
     from .tables import summary_table
 
     if not quiet:
-        print_table(Console(), summary_table(summary))
-        for line in worst_lines(summary, drawn):
-            say(line)
-        say(f"Written: {shown(file)} and {_beside(file, 'cases.csv').name} beside it")
+        if summary.cases:
+            print_table(Console(), summary_table(summary))
+            for line in worst_lines(summary, drawn):
+                say(line)
+            say(f"Written: {shown(file)} and {_beside(file, 'cases.csv').name} beside it")
         if found := summary.missing:
             done = len(summary.cases) + len(summary.failed or {})
             of = f"{done} of {done + len(found)} label files have a prediction"
             say(f"note: {of}; without one: {listed(found, _NAMED)}")
         if found := summary.unmatched:
             say(f"note: predictions without a label file: {len(found)} ({listed(found, _NAMED)})")
-    return _say_failures(summary) if summary.failed else DONE
-
-
-def _say_failures(summary: "Summary") -> int:
-    failed = summary.failed or {}
-    for case, reason in failed.items():
+    for case, reason in (summary.failed or {}).items():
         say(f"failed: {case}: {reason}", sys.stderr)
-    rest = "the others are measured" if summary.cases else "nothing is written"
-    say(f"{len(failed)} of {len(failed) + len(summary.cases)} cases could not be measured; {rest}.", sys.stderr)
-    return INPUT_FAULT
+    if not summary.cases:
+        say("No case could be evaluated, and nothing was written.", sys.stderr)
+    return INPUT_FAULT if summary.failed else DONE
 
 
 if __name__ == "__main__":

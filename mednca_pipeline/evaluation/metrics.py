@@ -14,23 +14,23 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..plans.plans import Plans
-from ..results.summary import DistanceUnit
 from ..runtime.errors import InputError
 from ..runtime.labels import Labels
 from ..runtime.listing import listed
 from ..runtime.quality import FOREGROUND
+from ..runtime.units import DistanceUnit, distance_unit, voxel_unit
 
 METRICS = ("dice", "hd95", "nsd", "volume_predicted", "volume_reference")
 TOLERANCE_MM = 1.0
-TOLERANCE_PIXELS = 2.0
+TOLERANCE_VOXELS = 2.0
 _DEFINITIONS = (
     "A class empty in the prediction and in the reference: Dice 1, HD95 0, NSD 1. Empty in one of the two: Dice 0, "
     "NSD 0, HD95 the image's diagonal. Ignored voxels count as background in both. "
     "HD95 is the larger of the two directed 95th percentiles of the distances between boundary voxels"
 )
 POLICY = (
-    f"{_DEFINITIONS}; NSD has a tolerance of {TOLERANCE_MM:g} mm, or {TOLERANCE_PIXELS:g} pixels or voxels where the "
-    "spacing is unknown."
+    f"{_DEFINITIONS}; NSD has a tolerance of {TOLERANCE_MM:g} mm, or {TOLERANCE_VOXELS:g} pixels or voxels where "
+    "the spacing is unknown."
 )
 
 EMPTY_IN_BOTH, EMPTY_IN_ONE = "empty_in_both", "empty_in_one"
@@ -40,9 +40,10 @@ Row = Mapping[str, float]  # the metrics of one class of a case; NaN where a met
 
 @dataclass(frozen=True)
 class Units:
-    """What distances and volumes are counted in. spacing_known: mm; else pixels in 2 dimensions, voxels in 3.
+    """What distances and volumes are counted in. spacing_known: mm; else pixels of pictures and voxels of volumes.
 
-    tolerance: NSD's, in this unit; None for TOLERANCE_MM or TOLERANCE_PIXELS. Raises InputError for a negative one.
+    tolerance: NSD's, in this unit; None for TOLERANCE_MM or TOLERANCE_VOXELS. dimensions: of the images, 2 or 3.
+    Raises InputError for a negative tolerance.
     """
 
     spacing_known: bool = True
@@ -53,26 +54,19 @@ class Units:
         if not 0 <= self.nsd_tolerance < math.inf:
             raise InputError("tolerance", "a distance of at least 0", str(self.tolerance))
 
-    @classmethod
-    def of_plans(cls, plans: Plans) -> "Units":
-        """Those of the dataset that was planned for."""
-        return cls(plans.spacing_known, dimensions=len(plans.training_range.extent_mm))
-
     @property
     def distance(self) -> DistanceUnit:
-        if self.spacing_known:
-            return "mm"
-        return "pixels" if self.dimensions == 2 else "voxels"
+        return distance_unit(self.spacing_known, self.dimensions)
 
     @property
     def volume(self) -> str:
-        return "mm^dimensions" if self.spacing_known else self.distance
+        return "mm^dimensions" if self.spacing_known else voxel_unit(self.dimensions)
 
     @property
     def nsd_tolerance(self) -> float:
         if self.tolerance is not None:
             return self.tolerance
-        return TOLERANCE_MM if self.spacing_known else TOLERANCE_PIXELS
+        return TOLERANCE_MM if self.spacing_known else TOLERANCE_VOXELS
 
     @property
     def policy(self) -> str:
@@ -81,6 +75,11 @@ class Units:
             "What is undefined is null in the rows of the cases; the means count it as follows, in as many cases as "
             f"policy_applied says. {_DEFINITIONS}; NSD has a tolerance of {self.nsd_tolerance:g} {self.distance}."
         )
+
+
+def units_of(plans: Plans) -> Units:
+    """Those of a dataset."""
+    return Units(plans.spacing_known, dimensions=plans.dimensions)
 
 
 @dataclass(frozen=True)
@@ -112,7 +111,7 @@ def evaluate_case(
 
     prediction, reference: integer label arrays of the same shape, (z, y, x) or (y, x).
     spacing_mm: per axis of these arrays; unused where `units` say that it is not known.
-    Returns {name: mask_metrics}; volumes in mm^3 (2D: mm^2), or in voxels (pixels) when the spacing is unknown.
+    Returns {name: mask_metrics}; volumes in mm^3 (2D: mm^2), or in pixels or voxels when the spacing is unknown.
     Raises InputError when the shapes differ or a label value is none of `labels`.
     """
     _check(prediction, reference, labels)

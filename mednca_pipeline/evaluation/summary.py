@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from ..results.summary import CaseResult, Metrics, Summary, SummaryUnits
 from ..runtime.alignment import Placed, compare, no_orientation
 from ..runtime.errors import InputError
 from ..runtime.formats import WRITABLE, split_ending
-from ..runtime.images import read_header, read_labels
+from ..runtime.images import read_labels
 from ..runtime.labels import Labels
 from ..runtime.listing import listed
 from .metrics import METRICS, Units, evaluate_case, policy_counts, with_policy
@@ -52,16 +53,13 @@ def evaluate_folder(
 ) -> Summary:
     """Evaluates each label file in `references` against the prediction of the same name (whatever its ending).
 
-    units: that distances and volumes are counted in.
+    units: that distances and volumes are counted in; their dimensions are those of the files.
     executor: whose workers share the work; None: this process does it. progress: called with (done, total) after each.
     Returns a summary with `missing` (references without prediction), `unmatched` (predictions without reference) and
     `failed` ({case: reason}). Raises InputError when nothing can be compared, and when the workers are lost.
     """
     predicted, true = label_files(predictions), label_files(references)
-    pairs = {case: (predicted[case], true[case]) for case in true if case in predicted}
-    if not pairs:
-        expected = f"predictions named like the label files in {references} ({_files_of(true)})"
-        raise InputError(predictions, expected, _files_of(predicted), "Name the two folders with -p and -l.")
+    pairs = paired_files(predictions, references)
     tasks = [Task(case, _evaluate_pair, (case, *files, labels, units)) for case, files in pairs.items()]
     cases, failed = {}, {}
     noted: dict[str, list[str]] = defaultdict(list)
@@ -71,7 +69,8 @@ def evaluate_folder(
             predicted_file, true_file = pairs[case]
             failed[case] = f"{outcome.error} (prediction {predicted_file}, reference {true_file})"
         else:
-            metrics, doubts = outcome.result()
+            metrics, doubts, dimensions = outcome.result()
+            units = replace(units, dimensions=dimensions)
             cases[case] = CaseResult(metrics)
             for doubt in doubts:
                 noted[doubt].append(case)
@@ -82,6 +81,16 @@ def evaluate_folder(
     missing = tuple(case for case in true if case not in predicted)
     unmatched = tuple(case for case in predicted if case not in true)
     return make_summary(cases, units, missing=missing, unmatched=unmatched, failed=failed)
+
+
+def paired_files(predictions: Path, references: Path) -> dict[str, tuple[Path, Path]]:
+    """{case: (prediction, reference)} of the cases that both folders have. Raises InputError when there is none."""
+    predicted, true = label_files(predictions), label_files(references)
+    pairs = {case: (predicted[case], true[case]) for case in true if case in predicted}
+    if not pairs:
+        expected = f"predictions named like the label files in {references} ({_files_of(true)})"
+        raise InputError(predictions, expected, _files_of(predicted), "Name the two folders with -p and -l.")
+    return pairs
 
 
 def label_files(folder: Path) -> dict[str, Path]:
@@ -120,11 +129,9 @@ def found_labels(*folders: Path) -> Labels:
     )
 
 
-def units_of(folder: Path, spacing_known: bool | None = None, tolerance: float | None = None) -> Units:
-    """The units for the label files in `folder`. spacing_known: None for whether their formats store a spacing."""
-    files = list(label_files(folder).values())
-    known = not any(split_ending(file)[1] in PICTURES for file in files) if spacing_known is None else spacing_known
-    return Units(known, tolerance, read_header([files[0]]).geometry.ndim)
+def have_spacing(folder: Path) -> bool:
+    """Whether the label files in `folder` are of formats that store a spacing."""
+    return not any(split_ending(file)[1] in PICTURES for file in label_files(folder).values())
 
 
 def _averages(cases: Sequence[Metrics], prefix: str = "") -> dict[str, Any]:
@@ -152,14 +159,14 @@ def _mean_of_defined(values: Sequence[float]) -> float:
 
 def _evaluate_pair(
     case: str, predicted_file: Path, true_file: Path, labels: Labels, units: Units
-) -> tuple[Metrics, list[str]]:
-    """The metrics of a case, and what its headers leave open."""
+) -> tuple[Metrics, list[str], int]:
+    """The metrics of a case, what its headers leave open, and its number of spatial axes."""
     predicted, true = read_labels(predicted_file), read_labels(true_file)
     true_placed, predicted_placed = Placed(true_file, true.geometry), Placed(predicted_file, predicted.geometry)
     doubts = check_geometry(true_placed, predicted_placed, _ELSEWHERE, units.spacing_known)
     spacing = predicted.spacing_mm if not true.geometry.oriented else true.spacing_mm
     true = true.on(predicted.geometry)
-    return evaluate_case(predicted.array[0], true.array[0], spacing, labels, units), doubts
+    return evaluate_case(predicted.array[0], true.array[0], spacing, labels, units), doubts, len(spacing)
 
 
 def _is_map(name: str, files: Mapping[str, Path]) -> bool:

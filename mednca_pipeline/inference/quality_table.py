@@ -4,12 +4,12 @@ import csv
 import io
 from pathlib import Path
 
-from ..evaluation.metrics import Units
 from ..plans.plans import Plans
 from ..runtime.errors import InputError
 from ..runtime.files import read_csv, state_of, write_text
 from ..runtime.locks import locked
 from ..runtime.printing import printable
+from ..runtime.units import voxel_unit
 
 Row = dict[str, str]
 OURS = ("case", "file", "flag")  # the columns of every quality.csv
@@ -25,9 +25,8 @@ def columns(plans: Plans) -> list[str]:
 
 
 def volume_unit(plans: Plans) -> str:
-    """What volumes are given in: mm3 (2D: mm2), or voxels (2D: pixels) where the dataset's spacing is not known."""
-    units = Units.of_plans(plans)
-    return f"mm{units.dimensions}" if plans.spacing_known else units.distance
+    """What volumes are given in: mm3 (mm2 for 2D images), or pixels or voxels where the spacing is not known."""
+    return f"mm{plans.dimensions}" if plans.spacing_known else voxel_unit(plans.dimensions)
 
 
 class QualityTable:

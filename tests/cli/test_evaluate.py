@@ -1,6 +1,7 @@
 """The command mednca_evaluate."""
 
 import json
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from PIL import Image
 
 from mednca_pipeline.cli.evaluate import main
+from mednca_pipeline.results.summary import read_summary, write_summary
 
 from ..evaluation.predicted import block, pixels_of, predicted_folders, write
 
@@ -54,10 +56,7 @@ def test_command_measures_pictures_in_pixels(tmp_path):
         mask[first : first + 8, 2:10] = 255
         Image.fromarray(mask).save(tmp_path / name / "a.png")
     assert main(["-p", str(tmp_path / "p"), "-l", str(tmp_path / "r"), "-o", str(tmp_path / "s.json"), "--quiet"]) == 0
-    summary = json.loads((tmp_path / "s.json").read_text(encoding="utf-8"))
-    case = summary["cases"]["a"]["classes"]["label 255"]
-    assert summary["units"] == {"distance": "pixels", "volume": "pixels", "nsd_tolerance": 2.0}
-    assert "hd95_pixels" in (tmp_path / "s_cases.csv").read_text(encoding="utf-8")
+    case = json.loads((tmp_path / "s.json").read_text(encoding="utf-8"))["cases"]["a"]["classes"]["label 255"]
     assert case["hd95"] == pytest.approx(2.0)
     assert case["volume_reference"] == 64
 
@@ -156,39 +155,54 @@ def test_the_worst_cases_are_drawn_on_the_images_of_the_dataset(tmp_path):
     assert bright["imagesTs"] > 5 * bright[""] > 0
 
 
-def test_evaluations_into_one_folder_keep_their_tables_and_pictures_apart(folders, tmp_path, capsys):
-    predictions, references = folders
-    arguments = ["-p", str(predictions), "-l", str(references), "-o"]
-    assert main([*arguments, str(tmp_path / "A.json")]) == main([*arguments, str(tmp_path / "summary.json")]) == 0
-    assert "A.json and A_cases.csv beside it" in capsys.readouterr().out
-    for place in ("A_cases.csv", "A_worst/b.png", "cases.csv", "worst/b.png"):
-        assert (tmp_path / place).is_file()
-    (tmp_path / "B_cases.csv").write_text("name,age\n", encoding="utf-8")
-    assert main([*arguments, str(tmp_path / "B.json")]) == 2 and not (tmp_path / "B.json").exists()
-    assert (tmp_path / "B_cases.csv").read_text(encoding="utf-8") == "name,age\n"
+def test_two_outputs_in_one_folder_share_nothing(folders, tmp_path):
+    predictions, references = map(str, folders)
+    for name in ("first", "second"):
+        assert main(["-p", predictions, "-l", references, "-o", str(tmp_path / "out" / f"{name}.json")]) == 0
+    written = {file.name for file in (tmp_path / "out").iterdir()}
+    assert written == {f"{name}{rest}" for name in ("first", "second") for rest in (".json", "_cases.csv", "_worst")}
 
 
-def test_a_fuller_summary_is_overwritten_only_when_asked(folders, capsys):
+def test_the_summary_of_more_cases_is_not_replaced_by_one_of_fewer(folders, capsys):
     predictions, references = folders
-    arguments, file = ["-p", str(predictions), "-l", str(references)], predictions / "summary.json"
-    assert main([*arguments, "--quiet"]) == 0
+    arguments = ["-p", str(predictions), "-l", str(references)]
+    assert main(arguments) == 0
+    file = predictions / "summary.json"
     before = file.read_bytes()
     next(predictions.glob("b.*")).unlink()
     assert main(arguments) == 2 and file.read_bytes() == before
-    assert "found 1 other case in it (b)" in capsys.readouterr().err
-    assert main([*arguments, "--overwrite"]) == 0
-    assert list(json.loads(file.read_text(encoding="utf-8"))["cases"]) == ["a"]
+    assert "found 1 more, which are in it now: b" in " ".join(capsys.readouterr().err.split())
+    assert main([*arguments, "--overwrite"]) == 0 and list(read_summary(file).cases) == ["a"]
+
+
+def test_the_summary_of_a_training_is_not_replaced(folders, tmp_path, capsys):
+    predictions, references = map(str, folders)
+    file = tmp_path / "summary.json"
+    assert main(["-p", predictions, "-l", references, "-o", str(file)]) == 0
+    write_summary(file, replace(read_summary(file), components={}))
+    assert main(["-p", predictions, "-l", references, "-o", str(file)]) == 2
+    assert "the summary of a training" in capsys.readouterr().err
+
+
+def test_where_no_case_can_be_evaluated_each_is_named_once_and_nothing_is_written(folders, capsys):
+    predictions, references = folders
+    for file in list(predictions.iterdir()):
+        write(file, np.zeros((3, 3, 3)))
+    assert main(["-p", str(predictions), "-l", str(references)]) == 2
+    said = capsys.readouterr()
+    assert said.err.count("failed: a:") == said.err.count("failed: b:") == 1
+    assert "No case could be evaluated" in said.err and "Dice" not in said.out and "Written" not in said.out
+    assert not (predictions / "summary.json").exists()
+
+
+def test_a_table_of_something_else_is_not_overwritten_and_one_case_has_no_spread(folders, tmp_path, capsys):
+    predictions, references = folders
+    next(predictions.glob("b.*")).unlink()
+    arguments = ["-p", str(predictions), "-l", str(references), "-o", str(tmp_path / "B.json")]
+    (tmp_path / "B_cases.csv").write_text("name,age\n", encoding="utf-8")
+    assert main(arguments) == 2 and not (tmp_path / "B.json").exists()
+    assert (tmp_path / "B_cases.csv").read_text(encoding="utf-8") == "name,age\n"
+    (tmp_path / "B_cases.csv").unlink()
+    assert main(arguments) == main(arguments) == 0
     out = capsys.readouterr().out
     assert "1 of 3 with a reference" in out and "±" not in out
-
-
-def test_where_every_case_fails_each_error_is_said_once_and_nothing_is_written(folders, capsys):
-    predictions, references = folders
-    for case in ("a", "b"):
-        next(predictions.glob(f"{case}.*")).unlink()
-        write(predictions / f"{case}.nii.gz", np.zeros((5, 5, 5)))
-    assert main(["-p", str(predictions), "-l", str(references)]) == 2
-    out, err = capsys.readouterr()
-    assert "Dice" not in out and err.count("failed: a: ") == 1 and err.count("found") == 2
-    assert "2 of 2 cases could not be measured; nothing is written." in err
-    assert not (predictions / "summary.json").exists() and not (predictions / "cases.csv").exists()

@@ -54,7 +54,7 @@ def test_one_slice_and_a_model_of_volumes_name_both(workspace, tmp_path, capsys)
     assert predict(workspace, tmp_path / "in", tmp_path / "out") == 2
     said = capsys.readouterr().err
     assert "slice.nii.gz: expected volumes (z, y, x), as Dataset004_Tiny was trained on" in said
-    assert "found one slice of 14 x 11 voxels. Give the whole volume" in said
+    assert "found one slice of 14 x 11 pixels. Give the whole volume" in said
     save_model(tmp_path / "flat", two_dimensional(make_plans()), folds=(0,))
     write_image(tmp_path / "volumes" / "a.nii.gz", make_image())
     assert predict(tmp_path / "flat", tmp_path / "volumes", tmp_path / "out2") == 2
