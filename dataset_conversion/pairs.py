@@ -20,7 +20,7 @@ from .images import Source, write_mapped_labels, write_mask
 from .sources import case_name, count, existing_folder, image_files, left_out
 
 DESCRIPTION = "any folder of images (-i) and a folder of masks with the same names (-l)"
-_AFFIX = re.compile(r"(?i)[ _.-]+(mask|masks|seg|segmentation|label|labels|gt)$")
+_AFFIX = re.compile(r"(?i)[ _.-]+(masks?|seg|segmentation|labels?|gt|groundtruth|annotations?)$")
 _CHANNEL = re.compile(r"(.+)_\d{4}")
 _GREY = "Add --map 255:1 for white masks, or --threshold 127 for grey masks."
 _MOST_LABELS = 32  # more values are grey levels and not labels

@@ -304,3 +304,12 @@ def test_all_faults_of_a_folder_are_named_in_one_go(tmp_path, capsys):
     error = capsys.readouterr().err
     assert "2 faults:" in error and f"{names[0]}.png" in error and f"{names[1]}.png" in error
     assert not list((tmp_path / "raw").glob("Dataset030*"))
+
+
+@pytest.mark.parametrize("affix", ["_mask", " masks", "-SEG", "_labels", ".gt", "_groundtruth", "_annotation"])
+def test_common_names_of_masks_beside_their_images(tmp_path, affix):
+    for name in ("a", "b"):
+        save_picture(tmp_path / "s" / f"{name}.png", box(6, 7, value=90))
+        save_picture(tmp_path / "s" / f"{name}{affix}.png", box(6, 7))
+    assert run(tmp_path, "pairs", "-i", tmp_path / "s", "-l", tmp_path / "s", "-d", "30", "--name", "Own") == 0
+    assert [case.name for case in converted(tmp_path, "Dataset030_Own")[0].training] == ["a", "b"]
