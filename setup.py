@@ -44,7 +44,7 @@ TRAIN = [
 ]
 ONNX = ["onnx>=1.17", "onnxruntime>=1.20"]
 CLUSTER = ["dask>=2025.1", "distributed>=2025.1"]
-TEST = ["pytest>=8", "pytest-cov>=6", "coverage>=7", "ruff>=0.9", "mypy>=1.18"]
+TEST = ["hypothesis>=6", "pytest>=8", "pytest-cov>=6", "coverage>=7", "ruff>=0.9", "mypy>=1.18"]
 
 setup(
     name="mednca_pipeline",
@@ -58,7 +58,7 @@ setup(
     packages=find_packages(
         include=["mednca_pipeline", "mednca_pipeline.*", "dataset_conversion", "dataset_conversion.*"]
     ),
-    package_data={"mednca_pipeline": ["py.typed"]},
+    package_data={"mednca_pipeline": ["py.typed", "inference/shipped_models/*.mednca"]},
     install_requires=["numpy>=2.0", "nibabel>=5.3", "Pillow>=11", "safetensors>=0.5", "rich>=13", "tifffile>=2024.8"],
     extras_require={
         "train": TRAIN,

@@ -21,7 +21,7 @@ from ..runtime.printing import printable
 from ..workspace import Workspace
 
 MOST_TEXT = 500  # characters of what dataset.json says
-PACKAGES = ("python", "torch", "numpy", "mednca_pipeline")  # whose versions are told
+PACKAGES = ("mednca_pipeline", "numpy", "python", "torch")  # whose versions are told
 
 
 def card_of(model: StoredModel, folds: Sequence[FoldName], data: DataFacts) -> Card:

@@ -8,7 +8,7 @@ from ..plans.plans import Plans, describe_components
 from ..results.fold_folder import FoldName
 from ..results.model_card import Card, Measures
 from ..runtime.labels import Labels
-from ..runtime.quality import PROVEN_DICE
+from ..runtime.quality import FOREGROUND, PROVEN_DICE
 
 Lines = list[tuple[str, str]]
 
@@ -34,7 +34,10 @@ def model_lines(model: TrainedModel, card: Card, folds: Sequence[FoldName]) -> L
     ]
     if card.measures:
         lines.append(("validation", _validation(card.measures)))
-        lines += [("", f"{row[0]}: Dice {row[1]}, HD95 {row[2]}, NSD {row[3]}") for row in measure_rows(card.measures)]
+        lines += [
+            ("", f"{row[0]}: Dice {row[1]}, HD95 {row[2]}, NSD {row[3]}")
+            for row in measure_rows(card.measures, plans.labels)
+        ]
     else:
         lines.append(("validation", "none: nobody has measured how good this model is"))
     if standing.threshold:
@@ -47,18 +50,22 @@ def model_lines(model: TrainedModel, card: Card, folds: Sequence[FoldName]) -> L
     return lines
 
 
-def measure_rows(measures: Measures) -> list[tuple[str, str, str, str]]:
-    """(class, Dice, HD95, NSD) as mean ± sd."""
+def measure_rows(measures: Measures, labels: Labels) -> list[tuple[str, str, str, str]]:
+    """(class, Dice, HD95, NSD) as mean ± sd, the foreground as a whole first."""
     rows = []
-    for name, mean in measures.mean.items():
-        dice, hd95, nsd = (_spread(mean, measures.sd[name], metric) for metric in _DIGITS)
+    for name in (name for name in (FOREGROUND, *labels.names) if name in measures.mean):
+        dice, hd95, nsd = (_spread(measures.mean[name], measures.sd[name], metric) for metric in _DIGITS)
         rows.append((name, dice, hd95, nsd))
     return rows
 
 
 def card_page(model: TrainedModel, card: Card, folds: Sequence[FoldName], half: bool) -> str:
     """README.md. half: whether the weights are stored in half precision."""
-    measures = _measures_table(card.measures) if card.measures else "Not validated: nobody has measured this model."
+    measures = (
+        _measures_table(card.measures, model.plans.labels)
+        if card.measures
+        else "Not validated: nobody has measured this model."
+    )
     facts = [line for line in model_lines(model, card, folds) if line[0] and line[0] != "validation"]
     return f"""# {model.plans.dataset}: {model.model} in {model.config}
 
@@ -108,7 +115,7 @@ def _classes(labels: Labels) -> str:
 def _data(card: Card) -> str:
     data = card.data
     cases = _cases(data.cases) if data.cases is not None else ""
-    return "; ".join(filter(None, (data.description, cases, data.reference))) or "not described"
+    return "; ".join(filter(None, (data.description.rstrip("."), cases, data.reference))) or "not described"
 
 
 def _training(card: Card) -> str:
@@ -153,8 +160,8 @@ def _spread(mean: dict[str, float], sd: dict[str, float], metric: str) -> str:
     return "–" if math.isnan(value) else f"{value:.{digits}f} ± {sd.get(metric, math.nan):.{digits}f}"
 
 
-def _measures_table(measures: Measures) -> str:
-    table = _table(("class", "Dice", "HD95", "NSD"), measure_rows(measures))
+def _measures_table(measures: Measures, labels: Labels) -> str:
+    table = _table(("class", "Dice", "HD95", "NSD"), measure_rows(measures, labels))
     return f"{_validation(measures)}.\n\n{table}"
 
 

@@ -15,7 +15,7 @@ from ..runtime.names import check_name
 from .bundle_model import BundleModel
 
 VARIABLE = "MEDNCA_MODELS"
-SHIPPED = Path(__file__).parents[1] / "shipped_models"
+SHIPPED = Path(__file__).parent / "shipped_models"
 _NAME = re.compile(r"[\w-][\w.-]*")
 
 

@@ -15,6 +15,7 @@ from mednca_pipeline.cli.info import main as info
 from mednca_pipeline.cli.install import main as install
 from mednca_pipeline.cli.models import main as models
 from mednca_pipeline.cli.predict import main as predict
+from mednca_pipeline.inference import installed
 
 from ..deploy.models import validated_model
 from ..inference.tiny_model import make_image, write_image
@@ -30,6 +31,7 @@ def place(tmp_path, monkeypatch):
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     monkeypatch.setenv("MEDNCA_MODELS", str(tmp_path / "models"))
+    monkeypatch.setattr(installed, "SHIPPED", tmp_path / "shipped")
     monkeypatch.setenv("COLUMNS", "80")
     return tmp_path
 

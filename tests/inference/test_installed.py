@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mednca_pipeline.inference import installed
 from mednca_pipeline.inference.installed import install, installed_folder, named_bundles
 from mednca_pipeline.inference.listed_models import listed_models
+from mednca_pipeline.inference.predictor import Predictor
 from mednca_pipeline.inference.trained import find_models
+from mednca_pipeline.phantom import make_phantom
 from mednca_pipeline.runtime.errors import InputError
 from mednca_pipeline.workspace import Workspace
 
@@ -114,3 +117,11 @@ def test_all_models_are_listed(bundle, models, tmp_path):
     assert (tiny.name, tiny.where, tiny.folds, tiny.bytes) == ("tiny", "installed", "0 1", bundle.stat().st_size)
     assert trained.dice == tiny.dice == pytest.approx(0.85)
     assert "cut off" in broken.problem and broken.where == "installed"
+
+
+def test_the_shipped_model_finds_a_phantom(monkeypatch):
+    monkeypatch.undo()
+    image, labels, _ = make_phantom(np.random.default_rng(5))
+    predicted = Predictor.from_bundle(named_bundles()["phantom"]).predict(image[None], (1.0, 1.0, 1.0))
+    both = 2 * np.logical_and(predicted.labels > 0, labels > 0).sum()
+    assert both / ((predicted.labels > 0).sum() + (labels > 0).sum()) > 0.85
