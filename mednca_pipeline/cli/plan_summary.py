@@ -35,7 +35,7 @@ def summary_lines(
     config = plans.config(start_config(planned))
     told = {made.name: made for made in plans.decisions if made.config in ("all", config.name)}
     yours = ", ".join(dict.fromkeys(made.name for made in plans.decisions if made.by_user))
-    images = "pictures" if len(plans.training_range.extent_mm) == 2 else "volumes"
+    images = "pictures" if plans.dimensions == 2 else "volumes"
     sizes = sorted({len(fold.val) for fold in planned.folds})
     each = "-".join(map(str, dict.fromkeys((sizes[0], sizes[-1])))) if sizes else "0"
     lines = [

@@ -129,6 +129,11 @@ class Plans:
                 found = str(len(kept.normalisation))
                 raise InputError(f"{where}.preprocessing.normalisation", f"{len(self.channel_names)} entries", found)
 
+    @property
+    def dimensions(self) -> int:
+        """Spatial axes of the dataset's images, 2 or 3."""
+        return len(self.training_range.extent_mm)
+
     def config(self, name: str | None = None) -> ConfigPlan:
         """The configuration `name`, or the plan's default. Raises InputError when it was not planned."""
         name = name or self.default_config
