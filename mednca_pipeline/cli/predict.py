@@ -22,6 +22,7 @@ EXAMPLES = """  mednca_predict -i in -o out                    the only trained 
   mednca_predict -i dicom_folder -o out -d 4     every DICOM series below the folder
   mednca_predict -i in -o out -d 4 -m unet_small --folds 0 1
   mednca_predict -i in -o out -d 4 -m mednca unet_small     the mean of two models
+  mednca_predict -i in -o out -m hippocampus.mednca         one file, no workspace
   mednca_predict -i in -o out -d 4 --fast        one fold, without the quality score
   mednca_predict -i in -o out -d 4 --runs 10     the mean of ten random runs, for research"""
 
@@ -45,8 +46,8 @@ def main(argv: list[str] | None = None) -> int:
         nargs="+",
         default=["mednca"],
         metavar="MODEL",
-        help=f"model: {', '.join(MODELS)} (default: mednca), a model with its configuration, such as mednca_3d, or the "
-        "folder of a model. Several models are averaged",
+        help=f"model: {', '.join(MODELS)} (default: mednca), a model with its configuration, such as mednca_3d, a "
+        "bundle, an installed model, or the folder of a model. Several models are averaged",
     )
     add("--config", help="configuration: 2d or 3d (default: the plan's)")
     add("--folds", nargs="+", help="folds of each model, such as 0 1 (default: all finished ones)")
