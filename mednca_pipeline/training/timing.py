@@ -13,6 +13,7 @@ from ..inference.network import load_network
 from ..inference.predictor import LoadedModel, Predictor
 from ..models.weights import save_weights
 from ..runtime.images import read_image, read_labels
+from ..runtime.weights import read_weights
 from ..workspace import Workspace
 from .batches import Batch
 from .checkpoint import save_checkpoint
@@ -96,7 +97,7 @@ def _epoch_end(job: Job, trial: TrainingState, samples: Batch, folder: Path) -> 
 def _case(workspace: Workspace, job: Job, trial: TrainingState, folder: Path) -> float:
     weights, plans = folder / "final.safetensors", job.plans
     save_weights(weights, trial.ema)
-    network = load_network(weights, plans, job.options.model, job.config.name, job.options.device)
+    network = load_network(read_weights(weights), plans, job.options.model, job.config.name, job.options.device)
     predictor = Predictor(LoadedModel(plans, job.config.name, job.options.model, {0: network}))
     (case,) = (
         case for case in load_dataset(workspace.raw_folder(plans.dataset)).training if case.name == job.fold.val[0]
