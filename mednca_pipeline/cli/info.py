@@ -41,8 +41,9 @@ def _info(arguments: argparse.Namespace) -> None:
     folds = choose_folds(model, None)
     card = card_of(model, folds, facts_of_dataset(workspace, model.plans.dataset))
     lines = [("file", _file(model)) if isinstance(model, BundleModel) else ("folder", shown(model.path))]
+    dataset = f" -d {arguments.d}" if arguments.d else ""
     lines += model_lines(model, card, folds)
-    lines += [("use", f"mednca_predict -m {arguments.model} -i IMAGES -o OUT"), ("note", NOT_FOR_CLINICAL_USE)]
+    lines += [("use", f"mednca_predict -m {arguments.model}{dataset} -i IMAGES -o OUT"), ("note", NOT_FOR_CLINICAL_USE)]
     for subject, sentence in lines:
         print(wrapped(printable(f"{subject:{_HEAD}}{sentence}"), columns(), " " * _HEAD))
 

@@ -34,7 +34,7 @@ def installed_folder() -> Path:
 
 def named_bundles() -> dict[str, Path]:
     """Name -> file of every model that is shipped or installed. An installed one hides a shipped one of its name."""
-    return {**_bundles(SHIPPED), **_bundles(installed_folder())}
+    return dict(sorted({**_bundles(SHIPPED), **_bundles(installed_folder())}.items()))
 
 
 def install(file: Path, name: str | None = None, force: bool = False) -> Path:

@@ -1,4 +1,4 @@
-"""mednca_export, mednca_info, mednca_install and mednca_models: a model's way to another machine."""
+"""mednca_export: a model's way to another machine."""
 
 import csv
 import filecmp
@@ -13,33 +13,11 @@ import pytest
 from mednca_pipeline.cli.export import main as export
 from mednca_pipeline.cli.info import main as info
 from mednca_pipeline.cli.install import main as install
-from mednca_pipeline.cli.models import main as models
 from mednca_pipeline.cli.predict import main as predict
-from mednca_pipeline.inference import installed
 
-from ..deploy.models import validated_model
-from ..inference.tiny_model import make_image, write_image
+from .exports import exported
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def place(tmp_path, monkeypatch):
-    """A workspace with a trained model, a scan, and a folder that knows nothing of it, which is the current one."""
-    validated_model(tmp_path / "workspace")
-    write_image(tmp_path / "in" / "scan_0000.nii.gz", make_image())
-    (tmp_path / "elsewhere").mkdir()
-    monkeypatch.chdir(tmp_path / "elsewhere")
-    monkeypatch.setenv("MEDNCA_MODELS", str(tmp_path / "models"))
-    monkeypatch.setattr(installed, "SHIPPED", tmp_path / "shipped")
-    monkeypatch.setenv("COLUMNS", "80")
-    return tmp_path
-
-
-def exported(place, *options) -> Path:
-    out = place / "tiny.mednca"
-    assert export(["--root", str(place / "workspace"), "-o", str(out), *options]) == 0
-    return out
 
 
 def test_a_model_goes_to_another_machine(place, capsys):
@@ -60,43 +38,6 @@ def test_a_model_goes_to_another_machine(place, capsys):
     before = (place / "a" / "scan.nii.gz").stat().st_mtime_ns
     assert predict([*source, "-o", str(place / "a"), "-m", "blobs"]) == 0
     assert (place / "a" / "scan.nii.gz").stat().st_mtime_ns == before  # made from the same: kept
-
-
-def test_what_a_person_is_told(place, capsys):
-    out = exported(place, "--dtype", "float16")
-    capsys.readouterr()
-    assert info([str(out)]) == 0
-    text = capsys.readouterr().out
-    assert all(len(line) <= 80 for line in text.splitlines() if str(place) not in line)
-    words = " ".join(text.split())
-    for told in (
-        "tiny.mednca",
-        "weights in float16",
-        "mednca in 2d of Dataset004_Tiny; folds 0 1, averaged",
-        "anterior (1), posterior (2)",
-        "foreground: Dice 0.850",
-        "not for clinical use",
-        "2,000 iterations",
-        "licence of the data: not stated",
-        "2 components of anterior",
-    ):
-        assert told in words
-    assert info(["mednca", "--root", str(place / "workspace")]) == 0
-    folder = " ".join(capsys.readouterr().out.split())
-    assert words[words.index("model ") : words.index("use ")] == folder[folder.index("model ") : folder.index("use ")]
-
-
-def test_models_are_listed(place, capsys):
-    assert models([]) == 0
-    assert "No model here" in capsys.readouterr().out
-    install([str(exported(place))])
-    capsys.readouterr()
-    assert models(["--root", str(place / "workspace")]) == 0
-    text = capsys.readouterr().out
-    assert max(map(len, text.splitlines())) <= 80
-    lines = [line.split() for line in text.splitlines()]
-    assert ["mednca_2d", "-d", "4", "Dataset004_Tiny", "0", "1", "0.850"] in [line[:7] for line in lines]
-    assert any(line[:1] == ["tiny"] and line[-1:] == ["installed"] for line in lines)
 
 
 def test_onnx_and_its_description(place, capsys):
