@@ -94,7 +94,7 @@ def test_labels_are_those_of_mednca_predict_and_the_page_works_offline_and_on_a_
         {"name": image.name, "files": [str(PHANTOM), str(image)], "mask": str(mask)}
         for image, mask in zip(images, masks, strict=True)
     ]
-    cases += [dicom_series(tmp_path, images[0]), hippocampus(tmp_path)]
+    cases += [hippocampus(tmp_path), dicom_series(tmp_path, images[0])]
     cases = [case for case in cases if case is not None]
     (tmp_path / "cases.json").write_text(json.dumps(cases), encoding="utf-8")
     printed = browse("page", MEDNCA_CASES=tmp_path / "cases.json")
