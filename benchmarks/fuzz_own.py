@@ -10,13 +10,12 @@ import numpy as np
 import safetensors.numpy  # noqa: F401  # once, and not in each process
 import torch
 
-from benchmarks.fuzz import BYTES, JSON, MOST_BYTES, TEXT, Kind
+from benchmarks.fuzz import BYTES, JSON, TEXT, Kind
+from benchmarks.fuzz_onnx import description_kind
 from mednca_pipeline.crossval.jobs import FoldJob, JobOutcome, read_job, read_outcome
 from mednca_pipeline.datasets.dataset import load_dataset
 from mednca_pipeline.deploy.bundle import write_bundle
 from mednca_pipeline.deploy.card import make_card
-from mednca_pipeline.deploy.onnx_description import describe_graph, read_description
-from mednca_pipeline.evaluation.component_removal import apply_postprocessing
 from mednca_pipeline.fingerprint.fingerprint import read_fingerprint
 from mednca_pipeline.inference.folder_model import FolderModel
 from mednca_pipeline.inference.options import PredictionOptions
@@ -35,10 +34,6 @@ from mednca_pipeline.results.model_card import DataFacts
 from mednca_pipeline.results.model_folder import ModelFolder, QualityRecord
 from mednca_pipeline.results.postprocessing import Postprocessing
 from mednca_pipeline.runtime.files import write_json, write_text
-from mednca_pipeline.runtime.memory import check_memory
-from mednca_pipeline.runtime.network_input import parts
-from mednca_pipeline.runtime.padding import Pad
-from mednca_pipeline.runtime.preprocessing import frame_of
 from mednca_pipeline.runtime.quality import Threshold
 from mednca_pipeline.runtime.weights import read_weights
 from mednca_pipeline.training.checkpoint import load_checkpoint
@@ -90,9 +85,7 @@ def own_kinds(root: Path) -> list[Kind]:
     loaded = Kind("model folder: plans.json", model, "plans.json", _load_model, JSON)
     weights = Kind("model folder: weights", model, "fold_0/final.safetensors", _load_model, BYTES)
     bundle = Kind("bundle", _exported(model, root / "bundle"), "a.mednca", _load_bundle, BYTES)
-    write_json(root / "onnx" / "phantom.json", describe_graph(known, "2d", "mednca"))
-    described = Kind("description of an ONNX graph", root / "onnx", "phantom.json", _read_description, JSON)
-    return [*made, loaded, weights, bundle, described]
+    return [*made, loaded, weights, bundle, description_kind(root / "onnx", known)]
 
 
 def _trained(root: Path) -> Workspace:
@@ -181,24 +174,3 @@ def _predict(predictor: Predictor) -> Any:
     image = np.random.default_rng(0).normal(size=(1, *SIZE)).astype(np.float32)
     predictor.predict(image, (1.0, 1.0, 1.0))
     return predictor.plans
-
-
-def _read_description(folder: Path) -> Any:
-    """As another program uses it: an image becomes the graph's input, and probabilities become labels."""
-    described = read_description(folder / "phantom.json")
-    channels, outputs = len(described.channels), described.labels.n_outputs
-    image = np.random.default_rng(0).normal(size=(channels, *SIZE)).astype(np.float32)
-    if not described.preprocessing.axis_order:
-        image = image[:, 0]
-    frame = frame_of(image, (1.0,) * (image.ndim - 1), described.preprocessing)
-    check_memory(channels, image.shape[1:], frame.resample.resampled_shape, outputs, MOST_BYTES // 8)
-    array, form = frame.forward(image), described.input
-    padded = Pad.to(array.shape[-form.dim :], form.image_size, form.factor).padded_shape
-    wide = channels * (2 * form.adjacent_slices + 1) + len(form.position)
-    check_memory(wide, array.shape[1:], (array.shape[1], *padded), outputs, MOST_BYTES // 8)
-    seen = [part.array.sum() for part in parts(array, form)]
-    labels = frame.restore_labels(
-        np.random.default_rng(1).random((outputs, *array.shape[1:]), np.float32), described.labels
-    )
-    kept, _ = apply_postprocessing(labels, described.components, described.labels)
-    return described, seen, kept

@@ -54,7 +54,7 @@ def summary_table(summary: Summary) -> Table:
     absent = nnunet and any(counts["empty_in_both"] for counts in applied.values())
     count = len(summary.cases)
     of = f" of {count + len(summary.missing)} with a reference" if summary.missing else ""
-    table = Table(title=f"{count}{of or ' cases'}, mean ± sd")
+    table = Table(title="1 case" if count == 1 and not of else f"{count}{of or ' cases'}{', mean ± sd' * (count > 1)}")
     table.add_column("class")
     tolerance = f"{units.nsd_tolerance:g} {units.distance}"
     for title in ("Dice", f"HD95 ({units.distance})", f"NSD at {tolerance}"):
@@ -63,12 +63,12 @@ def summary_table(summary: Summary) -> Table:
         table.add_column("nnU-Net Dice", justify="right")
         table.caption = "Absent from both masks of a case: Dice 1 here, left out by nnU-Net."
     for name, mean in summary.mean.items():
-        sd = summary.sd[name]
+        sd = summary.sd[name] if count > 1 else dict.fromkeys(mean, math.nan)
         table.add_row(
             plain(name),
-            f"{mean['dice']:.4f} ± {sd['dice']:.4f}",
-            f"{mean['hd95']:.2f} ± {sd['hd95']:.2f}",
-            f"{mean['nsd']:.4f} ± {sd['nsd']:.4f}",
+            _spread(mean["dice"], sd["dice"], 4),
+            _spread(mean["hd95"], sd["hd95"], 2),
+            _spread(mean["nsd"], sd["nsd"], 4),
             *([_known(nnunet[name]["dice"])] if nnunet and absent else []),
         )
     return table

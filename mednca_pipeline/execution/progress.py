@@ -12,7 +12,7 @@ from rich.text import Text
 from ..runtime.printing import printable
 
 log = logging.getLogger(__name__)
-INTERVAL_S = 30.0  # between two lines where the output is no terminal
+INTERVAL_S = 10.0  # between two lines where the output is no terminal
 _WIDTH_OF_OTHERS = 52  # columns of everything but the bar
 
 

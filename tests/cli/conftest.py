@@ -1,11 +1,18 @@
-"""The fixture of the commands that make and use bundles."""
+"""Fixtures of the tests of commands."""
 
 import pytest
 
 from mednca_pipeline.inference import installed
 
 from ..deploy.models import validated_model
-from ..inference.tiny_model import make_image, write_image
+from ..inference.tiny_model import make_image, make_plans, save_model, write_image
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory):
+    root = tmp_path_factory.mktemp("workspace")
+    save_model(root, make_plans(), folds=(0, 1))
+    return root
 
 
 @pytest.fixture
