@@ -37,7 +37,8 @@ def main(argv: list[str] | None = None) -> int:
         nargs="+",
         default=list(COMPARED),
         metavar="MODEL",
-        help=f"models to compare: some of {', '.join(MODELS)} (default: {' '.join(COMPARED)})",
+        help=f"models to compare: some of {', '.join(MODELS)}, also with a configuration, such as mednca_2d "
+        f"(default: {' '.join(COMPARED)})",
     )
     add(
         "--ensemble",
@@ -62,10 +63,10 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _crossvalidate(arguments: argparse.Namespace) -> int:
-    from ..models.registry import read_plans
+    from ..crossval.options import CrossvalOptions
+    from ..crossval.work import find_work
     from ..results.fold_folder import fold_name
     from ..runtime.errors import InputError
-    from ..training.schedule import parse_budget
     from ..workspace import open_workspace
     from .fold_bars import FoldBars
 
@@ -75,18 +76,11 @@ def _crossvalidate(arguments: argparse.Namespace) -> int:
         found = "all, a fold without validation cases to compare"
         raise InputError("--folds", "numbers such as 0 1", found, "Leave --folds out to train every numbered fold.")
     workspace = open_workspace(arguments.root)
-    if arguments.budget is not None:
-        parse_budget(arguments.budget)
-    config = read_plans(workspace.plans_file(workspace.resolve(arguments.dataset))).config(arguments.config)
-    for model in arguments.models:
-        config.model(model)
-
-    from ..crossval.run import CrossvalOptions, crossvalidate  # three seconds: what can be said at once is said
-
+    models, config = _named(arguments)
     options = CrossvalOptions(
         dataset=arguments.dataset,
-        models=tuple(arguments.models),
-        config=arguments.config,
+        models=models,
+        config=config,
         folds=folds or None,
         budget=arguments.budget,
         iterations=arguments.iterations,
@@ -99,10 +93,26 @@ def _crossvalidate(arguments: argparse.Namespace) -> int:
         ensemble=arguments.ensemble,
         command=" ".join(arguments.command),
     )
+    find_work(workspace, options)
+    if not arguments.quiet:
+        say("Loading torch …", sys.stderr)
+
+    from ..crossval.run import crossvalidate  # seconds: what can be said at once is said before
+
     with FoldBars(arguments.quiet) as bars:
         report = partial(_report, quiet=arguments.quiet)
         result = crossvalidate(workspace, options, report, bars)
     return _conclude(result, arguments.quiet)
+
+
+def _named(arguments: argparse.Namespace) -> tuple[tuple[str, ...], str | None]:
+    """(models, configuration): the names may be of models' folders, mednca_2d, if all say the same configuration."""
+    from .naming import one_config, split_model
+
+    named = [split_model(name) for name in arguments.models]
+    models = tuple(dict.fromkeys(model for model, _ in named))
+    remedy = f"Compare one at a time: mednca_crossval {arguments.dataset} --models {' '.join(models)} --config 2d."
+    return models, one_config(arguments.config, [config for _, config in named], remedy)
 
 
 def _report(job: "FoldJob", outcome: "JobOutcome", quiet: bool) -> None:
@@ -119,7 +129,10 @@ def _conclude(result: "CrossvalResult", quiet: bool) -> int:
         say(f"failed: {name}: {reason}", sys.stderr)
     if not result.failed:
         return DONE
-    say(f"{len(result.failed)} failed; the same command tries again what is missing.", sys.stderr)
+    if result.ours:
+        say(f"{len(result.failed)} failed. The same command tries again what is missing.", sys.stderr)
+    else:
+        say(f"{len(result.failed)} failed. Do as said above; then the same command does what is missing.", sys.stderr)
     return OUR_FAULT if result.ours else INPUT_FAULT
 
 

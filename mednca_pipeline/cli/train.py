@@ -7,8 +7,8 @@ from functools import partial
 from ..execution.terminal import say, shown
 from ..models.registry import MODELS
 from .common import check_there, command_parser, run_command
+from .naming import CONFIGS
 
-CONFIGS = ("2d", "3d")
 EXAMPLES = """\
   mednca_train 4 fold0                                the plan's default model, configuration and schedule
   mednca_train 4 fold0 --budget 15min                 as many iterations as fit 15 minutes on this machine
@@ -65,9 +65,9 @@ def main(argv: list[str] | None = None) -> int:
 def _train(arguments: argparse.Namespace) -> int | None:
     from pathlib import Path
 
-    from ..models.registry import read_plans
     from ..results.fold_folder import fold_name
     from ..training.options import TrainingOptions
+    from ..training.request import check_trainable, check_validatable, resolve
     from ..training.schedule import parse_budget
     from ..workspace import open_workspace
 
@@ -89,12 +89,14 @@ def _train(arguments: argparse.Namespace) -> int | None:
         pretrained=Path(arguments.pretrained) if arguments.pretrained else None,
         command=" ".join(arguments.command),
     )
-    plans = read_plans(workspace.plans_file(workspace.resolve(options.dataset)))
-    plans.config(options.config).model(options.model)
     if options.pretrained:
         check_there("--pretrained", options.pretrained, "the weights of a fold")
+    request = resolve(workspace, options)
+    (check_validatable if arguments.val else check_trainable)(request)
+    if not arguments.quiet:
+        say("Loading torch …", sys.stderr)
 
-    from ..training.fold import revalidate, train_fold  # three seconds: what can be said at once is said
+    from ..training.fold import revalidate, train_fold  # seconds: what can be said at once is said before
     from ..training.printer import EpochPrinter
 
     with EpochPrinter(quiet=arguments.quiet) as printer:
@@ -110,11 +112,10 @@ def _train(arguments: argparse.Namespace) -> int | None:
 def _named(arguments: argparse.Namespace) -> tuple[str, str | None, str]:
     """(model, configuration, fold). nnU-Net's order, 2d 0, and the name of a model's folder, mednca_2d, are known."""
     from ..runtime.errors import InputError
+    from .naming import one_config, split_model
 
-    model, configs = arguments.model, [arguments.config] if arguments.config else []
-    name, _, suffix = model.rpartition("_")
-    if model not in MODELS and name in MODELS and suffix in CONFIGS:
-        model, configs = name, [*configs, suffix]
+    model, suffix = split_model(arguments.model)
+    before_fold = None
     *before, fold = arguments.fold
     if before:
         typed = " ".join(arguments.fold)
@@ -124,10 +125,8 @@ def _named(arguments: argparse.Namespace) -> tuple[str, str | None, str]:
                 f"Type mednca_train {arguments.dataset} {fold}{f' --config {config}' if config in CONFIGS else ''}."
             )
             raise InputError(typed, "a fold, or 2d or 3d and a fold", typed, remedy)
-        configs.append(before[0])
-    if len(set(configs)) > 1:
-        raise InputError("the configuration", "one", " and ".join(configs), "Name it once, with --config.")
-    return model, configs[0] if configs else None, fold
+        before_fold = before[0]
+    return model, one_config(arguments.config, (suffix, before_fold), "Name it once, with --config."), fold
 
 
 if __name__ == "__main__":

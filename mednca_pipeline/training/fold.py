@@ -24,6 +24,7 @@ from .loop import train
 from .method import DEFAULT, Method
 from .options import TrainingOptions
 from .planned import minutes_of_plan, training_images
+from .request import check_trainable, check_validatable
 from .schedule import FIGURE_EVERY, epoch_length, iterations_for, until_seen
 from .score import score_samples
 from .state import TrainingState, new_state
@@ -54,6 +55,7 @@ def train_fold(
         log.info("%s is finished: %s. Nothing was overwritten; --force trains it again.", job.title, job.folder.path)
         return job.folder
     with job.folder.only_writer():
+        check_trainable(job.request)  # as it is now that no other process writes
         state = start_state(job)
         with training_log(job.folder.log, append=options.resume):
             _train_and_validate(workspace, job, state, watch)
@@ -63,16 +65,7 @@ def train_fold(
 def revalidate(workspace: Workspace, options: TrainingOptions, watch: Watch = SILENT) -> None:
     """Predicts and measures the validation cases of a trained fold again."""
     job = prepare(workspace, options)
-    if not job.fold.val:
-        raise InputError(
-            "--val",
-            "a fold with validation cases",
-            "fold 'all', which was trained on every case",
-            "Choose a numbered fold.",
-        )
-    if not job.folder.has_final_weights():
-        remedy = "Train this fold before validating it."
-        raise InputError(job.folder.weights, "the weights of a trained fold", "no such file", remedy)
+    check_validatable(job.request)
     with job.folder.only_writer():
         validate_fold(workspace, job, watch)
 
@@ -153,9 +146,6 @@ def start_state(job: Job) -> TrainingState:
             state.iterations = state.good["iterations"] = options.iterations
             save_checkpoint(job.folder.checkpoint, state, job.identity)
         return state
-    if job.folder.state() in ("resumable", "running") and not options.force:
-        remedy = "Go on with --continue, or start again with --force."
-        raise InputError(job.folder.path, found="an unfinished training", remedy=remedy)
     if options.pretrained:
         load_weights(options.pretrained, model)
         load_weights(options.pretrained, state.ema)
