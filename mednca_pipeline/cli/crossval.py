@@ -5,7 +5,7 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ..execution.terminal import say, shown
+from ..execution.terminal import columns, duration, say, shown, wrapped
 from ..models.registry import COMPARED, MODELS
 from .common import DONE, INPUT_FAULT, OUR_FAULT, add_cluster, command_parser, run_command
 
@@ -63,10 +63,10 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _crossvalidate(arguments: argparse.Namespace) -> int:
-    from ..crossval.options import CrossvalOptions
-    from ..crossval.work import find_work
+    from ..models.registry import read_plans
     from ..results.fold_folder import fold_name
     from ..runtime.errors import InputError
+    from ..training.schedule import parse_budget
     from ..workspace import open_workspace
     from .fold_bars import FoldBars
 
@@ -76,7 +76,16 @@ def _crossvalidate(arguments: argparse.Namespace) -> int:
         found = "all, a fold without validation cases to compare"
         raise InputError("--folds", "numbers such as 0 1", found, "Leave --folds out to train every numbered fold.")
     workspace = open_workspace(arguments.root)
+    if arguments.budget is not None:
+        parse_budget(arguments.budget)
     models, config = _named(arguments)
+    plans = read_plans(workspace.plans_file(workspace.resolve(arguments.dataset)))
+    for model in models:
+        plans.config(config).model(model)
+
+    from ..crossval.options import CrossvalOptions
+    from ..crossval.work import find_work  # half a second, unlike torch
+
     options = CrossvalOptions(
         dataset=arguments.dataset,
         models=models,
@@ -119,7 +128,7 @@ def _report(job: "FoldJob", outcome: "JobOutcome", quiet: bool) -> None:
     if outcome.state == "failed":
         say(f"failed: {job.name}: {outcome.error}", sys.stderr)
     elif not quiet:
-        say(f"{job.name}: done in {outcome.minutes:.1f} min")
+        say(f"{job.name}: done in {duration(60 * outcome.minutes)}")
 
 
 def _conclude(result: "CrossvalResult", quiet: bool) -> int:
@@ -139,9 +148,10 @@ def _conclude(result: "CrossvalResult", quiet: bool) -> int:
 def _print_tables(result: "CrossvalResult") -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from ..crossval.comparison import compare
-    from .findings import plain
+    from ..runtime.printing import printable
     from .fitting import print_table
     from .tables import comparison_table
 
@@ -153,7 +163,7 @@ def _print_tables(result: "CrossvalResult") -> None:
         else:
             console.print(table)
     for note in comparison.notes:
-        console.print(plain(f"note: {note}"), style="yellow")
+        console.print(Text(wrapped(printable(f"note: {note}"), columns()), style="yellow"))
     for file in result.files:
         say(shown(file))
 

@@ -65,9 +65,9 @@ def main(argv: list[str] | None = None) -> int:
 def _train(arguments: argparse.Namespace) -> int | None:
     from pathlib import Path
 
+    from ..models.registry import read_plans
     from ..results.fold_folder import fold_name
     from ..training.options import TrainingOptions
-    from ..training.request import check_trainable, check_validatable, resolve
     from ..training.schedule import parse_budget
     from ..workspace import open_workspace
 
@@ -89,8 +89,13 @@ def _train(arguments: argparse.Namespace) -> int | None:
         pretrained=Path(arguments.pretrained) if arguments.pretrained else None,
         command=" ".join(arguments.command),
     )
+    plans = read_plans(workspace.plans_file(workspace.resolve(options.dataset)))
+    plans.config(options.config).model(options.model)
     if options.pretrained:
         check_there("--pretrained", options.pretrained, "the weights of a fold")
+
+    from ..training.request import check_trainable, check_validatable, resolve  # half a second, unlike torch
+
     request = resolve(workspace, options)
     (check_validatable if arguments.val else check_trainable)(request)
     if not arguments.quiet:

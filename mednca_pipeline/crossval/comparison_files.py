@@ -9,6 +9,7 @@ from typing import Any
 
 from ..evaluation.metrics import POLICY
 from ..evaluation.provenance import provenance
+from ..execution.terminal import duration
 from ..runtime.files import write_text
 from ..runtime.quality import FOREGROUND
 from .collect import ModelResults
@@ -76,14 +77,14 @@ def _cost_table(comparison: Comparison) -> str:
             row["model"],
             _number(row["parameters"], "{:,.0f}"),
             _number(row["file_bytes"] / 1024, "{:,.0f}"),
-            _number(row["training_minutes"], "{:.1f}"),
+            "–" if math.isnan(row["training_minutes"]) else duration(60 * row["training_minutes"]),
             _number(row["seconds_per_case"], "{:.2f}"),
             _number(row["peak_memory_bytes"] / 2**20, "{:,.0f}"),
             _schedule(row),
         ]
         for row in {row["model"]: row for row in comparison.rows}.values()
     ]
-    header = ["model", "parameters", "weights file (KiB)", "training (min per fold)", "inference (s per case)"]
+    header = ["model", "parameters", "weights file (KiB)", "training per fold", "inference (s per case)"]
     caption = (
         "Schedule: iterations of those that the plan's schedule has on the machine that trained, in the fold that got "
         f"least. Models below {LEAST_SHARE:.0%} are compared without significance.\n\n"

@@ -12,7 +12,7 @@ from rich.text import Text
 from ..runtime.printing import printable
 
 log = logging.getLogger(__name__)
-INTERVAL_S = 30.0  # between two lines where the output is no terminal
+INTERVAL_S = 10.0  # between two lines where the output is no terminal
 _WIDTH_OF_OTHERS = 52  # columns of everything but the bar
 
 
@@ -48,6 +48,12 @@ class Lines:
         self._wanted = not bar.console.is_terminal
         self._last = time.monotonic()
 
+    def begins(self, what: str) -> None:
+        """Logs that a step begins."""
+        if self._wanted:
+            log.info("%s …", what)
+            self.said()
+
     def due(self) -> bool:
         if not self._wanted or time.monotonic() - self._last < INTERVAL_S:
             return False
@@ -63,6 +69,7 @@ def counting_up(what: str, quiet: bool) -> Iterator[Callable[[int, int], None]]:
     """Shows a bar, and gives the function to call with (done, total) whenever that changes."""
     with progress_bar(quiet) as bar:
         task, lines = bar.add_task(printable(what), total=None), Lines(bar)
+        lines.begins(what)
 
         def update(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total)

@@ -52,6 +52,18 @@ def shown(path: Path | str) -> str:
     return str(path.relative_to(here)) if path.is_relative_to(here) and path != here else str(path)
 
 
+def duration(seconds: float) -> str:
+    """ "0.4 s", "40 s", "9.1 min", "12 min" or "1 h 45 min"."""
+    if seconds < 1:
+        return f"{seconds:.1g} s" if seconds >= 0.1 else "0.1 s"
+    if seconds < 59.5:
+        return f"{round(seconds)} s"
+    if seconds < 597:
+        return f"{seconds / 60:.1f} min".replace(".0 ", " ")
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
 def wide_console() -> "Console":
     """For tables with sentences: as wide as the terminal or COLUMNS says, else wide enough."""
     from rich.console import Console

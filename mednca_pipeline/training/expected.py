@@ -1,6 +1,5 @@
 """How long the folds of a planned dataset will take on this machine, validation included."""
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +9,7 @@ from .fold import enough_iterations, scoring_batch, use_threads
 from .job import prepare
 from .options import TrainingOptions
 from .planned import minutes_of_plan
-from .schedule import epoch_length, iterations_for
+from .schedule import iterations_for, training_s
 from .timing import measure
 
 MOST_S = 1.0  # of timed iterations, where they are fast
@@ -43,7 +42,6 @@ def expected(workspace: Workspace, dataset: str, model: str, config: str) -> Exp
         torch.set_num_threads(threads)
     schedule_s = minutes_of_plan(job) * 60
     iterations = enough_iterations(job, iterations_for(schedule_s, timing.iteration_s, timing.epoch_end_s))
-    ends = math.ceil(iterations / epoch_length(iterations))
-    training_s = iterations * timing.iteration_s + ends * timing.epoch_end_s
+    trains_s = training_s(iterations, timing.iteration_s, timing.epoch_end_s)
     validation_s = (timing.case_s or 0.0) * len(job.fold.val)
-    return Expected(model, config, iterations, training_s, validation_s, job.device.type)
+    return Expected(model, config, iterations, trains_s, validation_s, job.device.type)

@@ -11,11 +11,13 @@ import torch
 from ..device import choose_device
 from ..evaluation.colours import class_colours
 from ..execution.processes import cores
+from ..execution.terminal import duration
 from ..models.registry import count_parameters
 from ..models.weights import load_weights, save_weights
 from ..results.fold_folder import FoldFolder
 from ..results.run_record import RunRecord
 from ..runtime.errors import InputError
+from ..runtime.listing import counted
 from ..workspace import Workspace
 from .batches import Batch, Sampler
 from .checkpoint import load_checkpoint, save_checkpoint
@@ -25,7 +27,7 @@ from .method import DEFAULT, Method
 from .options import TrainingOptions
 from .planned import minutes_of_plan, training_images
 from .request import check_trainable, check_validatable
-from .schedule import FIGURE_EVERY, epoch_length, iterations_for, until_seen
+from .schedule import FIGURE_EVERY, epoch_length, iterations_for, training_s, until_seen
 from .score import score_samples
 from .state import TrainingState, new_state
 from .timing import Timing, measure
@@ -166,10 +168,18 @@ def begin(workspace: Workspace, job: Job, state: TrainingState, watch: Watch) ->
 def time_iterations(workspace: Workspace, job: Job, budget_s: float, watch: Watch = SILENT) -> int:
     """How many iterations fit the budget with the ends of their epochs, after the time that measuring this takes."""
     timing = measure(workspace, job, scoring_batch(job), max(1.0, TIMED_SHARE * budget_s), watch)
-    iterations = iterations_for(budget_s - timing.took_s, timing.iteration_s, timing.epoch_end_s)
+    left_s = budget_s - timing.took_s
+    iterations = iterations_for(left_s, timing.iteration_s, timing.epoch_end_s)
+    needed_s = training_s(iterations, timing.iteration_s, timing.epoch_end_s)
+    if needed_s > left_s:
+        log.warning(
+            "%s is less than this training takes here at least: %s of timing and %s for %d iterations, the fewest. "
+            "--iterations N needs no timing.",
+            *(duration(budget_s), duration(timing.took_s), duration(needed_s), iterations),
+        )
     log.info(
-        "%.1f min: %d iterations of %.0f ms, measured over %d.%s",
-        *(budget_s / 60, iterations, timing.iteration_s * 1e3, timing.timed, _validation_adds(job, timing)),
+        "%s: %d iterations of %.0f ms, measured over %d.%s",
+        *(duration(budget_s), iterations, timing.iteration_s * 1e3, timing.timed, _validation_adds(job, timing)),
     )
     return iterations
 
@@ -177,8 +187,8 @@ def time_iterations(workspace: Workspace, job: Job, budget_s: float, watch: Watc
 def _validation_adds(job: Job, timing: Timing) -> str:
     if timing.case_s is None:
         return ""
-    minutes = timing.case_s * len(job.fold.val) / 60
-    return f" Validation of {len(job.fold.val)} cases adds up to {minutes:.1f} min."
+    count = len(job.fold.val)
+    return f" Validation of {counted(count, 'case')} adds up to {duration(timing.case_s * count)}."
 
 
 def timed_iterations(workspace: Workspace, job: Job, watch: Watch = SILENT) -> int:
@@ -216,8 +226,8 @@ def _train_and_validate(workspace: Workspace, job: Job, state: TrainingState, wa
         begin(workspace, job, state, watch)
     log.info("%s: %s", job.title, job.options.command)
     log.info(
-        "%d parameters, %d training and %d validation cases, %d iterations (epochs of %d), %s, seed %d.",
-        *(count_parameters(state.model), len(job.recipe.cases), len(job.fold.val)),
+        "%d parameters, %d training and %s, %d iterations (epochs of %d), %s, seed %d.",
+        *(count_parameters(state.model), len(job.recipe.cases), counted(len(job.fold.val), "validation case")),
         *(state.iterations, epoch_length(state.iterations), job.device, job.options.seed),
     )
     job.folder.write_run(training_record(job, state))

@@ -135,7 +135,7 @@ def test_folds_of_different_counts_are_named_before_the_missing_ones_are_trained
     write_json(run, {**read_json(run), "iterations": 400})
     caplog.clear()
     crossvalidate(workspace, options(workspace))
-    first = caplog.records[0].getMessage()
+    first = next(record.getMessage() for record in caplog.records if record.levelname == "WARNING")
     assert "(fold 0: 321, fold 1: 400). Missing ones get 321" in first
     assert first.endswith("mednca_train --force --iterations 321 trains fold 1 again.")
 
