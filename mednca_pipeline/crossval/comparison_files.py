@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..evaluation.colours import class_colours
 from ..evaluation.metrics import POLICY
 from ..evaluation.provenance import provenance
 from ..execution.terminal import duration
 from ..runtime.files import write_text
+from ..runtime.labels import Labels
 from ..runtime.quality import FOREGROUND
 from .collect import ModelResults
 from .comparison import COMPARED, LEAST_SHARE, Comparison, compare
@@ -20,17 +22,21 @@ from .statistics import BOOTSTRAP_RESAMPLES, BOOTSTRAP_SEED
 _TITLES = {"dice": "Dice", "hd95": "HD95", "nsd": "NSD"}
 
 
-def write_comparison(folder: Path, dataset: str, models: Sequence[ModelResults], command: str) -> list[Path]:
+def write_comparison(
+    folder: Path, dataset: str, models: Sequence[ModelResults], command: str, labels: Labels | None = None
+) -> list[Path]:
     """Writes the comparison of `models` into `folder` (results/<dataset>) and returns the files' paths.
 
-    command: the command line that asked for it, quoted in the table.
+    command: the command line that asked for it, quoted in the table. labels: give the classes their colours.
     """
     comparison = compare(models)
     files = [folder / f"comparison{ending}" for ending in (".csv", "_pairs.csv", ".md", ".png")]
     write_text(files[0], _csv(comparison.rows))
     write_text(files[1], _csv(comparison.pairs))
     write_text(files[2], comparison_markdown(dataset, models, comparison, command))
-    comparison_figure(files[3], dataset, [results for results in models if results.folds])
+    comparison_figure(
+        files[3], dataset, [results for results in models if results.folds], class_colours(labels) if labels else None
+    )
     return files
 
 

@@ -84,7 +84,7 @@ def crossvalidate(
     result.models = tuple(conclude(workspace, plans, splits))
     if any(results.folds for results in result.models):
         folder = workspace.results_folder(plans.dataset)
-        result.files = tuple(write_comparison(folder, plans.dataset, result.models, options.command))
+        result.files = tuple(write_comparison(folder, plans.dataset, result.models, options.command, plans.labels))
     return result
 
 

@@ -61,8 +61,9 @@ def level_factors(
         if not factors or allowed != factors[0] and (index < FIRST_LEVELS or _helps(image_shape, allowed, factors[0])):
             factors.insert(0, allowed)
     grid = grid_shape(image_shape, factors[0])
+    unit = "pixels" if len(factors[0]) == 2 else "voxels"
     reason = (
-        f"the smallest structure ({times(round(extent, 1) for extent in extents)} voxels) spans at least "
+        f"the smallest structure ({times(round(extent, 1) for extent in extents)} {unit}) spans at least "
         f"{SMALLEST_CELLS:g} cells of the coarsest grid ({times(grid)})"
     )
     if not can_cross(grid, fire_rate):

@@ -130,7 +130,7 @@ def _preprocessing(
         spacing = Chosen(user.spacing_mm, "you chose it with --spacing")
     else:
         spacing = _spacing(fingerprint, axes)
-    unit = "mm" if fingerprint.spacing_known else "voxels"
+    unit = fingerprint.distance_unit
     notes.add("target spacing", Chosen(f"{times(spacing.value)} {unit}", spacing.because), user.spacing_mm)
     scheme, clip = schemes(fingerprint), clipping(fingerprint)
     notes.add("normalisation", Chosen(", ".join(scheme.value), scheme.because))

@@ -22,7 +22,7 @@ def working_spacing(
     axes: the axes that the configuration resamples. No axis becomes finer. Prediction restores labels to the full
     resolution.
     """
-    unit = "mm" if fingerprint.spacing_known else "voxels"
+    unit = fingerprint.distance_unit
     ladder = {spacing: mean_ceilings(fingerprint, axes, spacing) for spacing in coarser_spacings(min(target))}
     # A later spacing that passes by luck does not count.
     kept = list(takewhile(lambda step: not _fault(ladder[step]), ladder))

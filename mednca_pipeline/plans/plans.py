@@ -129,6 +129,12 @@ class Plans:
                 found = str(len(kept.normalisation))
                 raise InputError(f"{where}.preprocessing.normalisation", f"{len(self.channel_names)} entries", found)
 
+    @property
+    def slicing_axis(self) -> int | None:
+        """The LPS axis (0 axial, 1 coronal, 2 sagittal) across which volumes are cut into slices; None for pictures."""
+        sliced = self.configs.get("2d")
+        return sliced.preprocessing.axis_order[0] if sliced and sliced.preprocessing.axis_order else None
+
     def config(self, name: str | None = None) -> ConfigPlan:
         """The configuration `name`, or the plan's default. Raises InputError when it was not planned."""
         name = name or self.default_config

@@ -91,7 +91,7 @@ def _draw_worst(
         picture = read_picture(name, cases[name].images, files, plans.labels)
         maps = {**picture.label_maps}
         maps["prediction"], _ = apply_postprocessing(maps["prediction"], kept, plans.labels)
-        return replace(picture, label_maps=maps, dice=dice_of(summary, name))
+        return replace(picture, label_maps=maps, dice=dice_of(summary, name), across=plans.slicing_axis)
 
     shutil.rmtree(folder, ignore_errors=True)
     draw_worst(summary, folder, picture_of)
