@@ -36,7 +36,7 @@ def summary_lines(
     config = plans.config(start_config(planned))
     told = {made.name: made for made in plans.decisions if made.config in ("all", config.name)}
     yours = ", ".join(dict.fromkeys(made.name for made in plans.decisions if made.by_user))
-    image = "picture" if len(plans.training_range.extent_mm) == 2 else "volume"
+    image = "picture" if plans.dimensions == 2 else "volume"
     sizes = sorted({len(fold.val) for fold in planned.folds})
     each = "-".join(map(str, dict.fromkeys((sizes[0], sizes[-1])))) if sizes else "0"
     validated = f"{each} validation {'case' if each == '1' else 'cases'}"

@@ -59,8 +59,10 @@ def compare(models: Sequence[ModelResults]) -> Comparison:
                 f"(of {len(first.cases)} and {len(second.cases)})"
             )
     units = {results.units.distance for results in present}
+    if "pixels" in units:
+        units.discard("voxels")  # as earlier versions called them
     if len(units) > 1:
-        notes.append(f"distances are in {' and '.join(sorted(units))} for different models: compare them no further")
+        notes.append(f"distances are in {' and '.join(sorted(units))}, by model: compare them no further")
     warnings = [_short_warning(results, schedules[results.name]) for results in present if results.name in short]
     return Comparison(tuple(rows), tuple(pairs), tuple(notes), "/".join(sorted(units)), tuple(warnings))
 

@@ -78,7 +78,7 @@ def crossvalidate(
     if options.ensemble:
         names = tuple(f"{model}_{work.config}" for model in MODELS if model in options.models)
         try:
-            update_ensemble(workspace, plans, splits, Ensemble(names, options.device, options.command))
+            update_ensemble(workspace, plans, splits, Ensemble(names, options.device, options.command), watch)
         except InputError as error:
             result.failed[" + ".join(names)] = str(error)
     result.models = tuple(conclude(workspace, plans, splits))

@@ -117,11 +117,6 @@ class Fingerprint:
         """2 or 3 spatial axes."""
         return len(self.cases[0].shape)
 
-    @property
-    def distance_unit(self) -> str:
-        """Of spacings: "mm" where they are known, else "pixels" of pictures and "voxels" of volumes."""
-        return "mm" if self.spacing_known else "pixels" if self.ndim == 2 else "voxels"
-
     def identical_images(self) -> tuple[tuple[str, ...], ...]:
         """Groups of cases whose images have the same pixel values."""
         groups: dict[str, list[str]] = {}

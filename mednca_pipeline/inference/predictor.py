@@ -17,6 +17,7 @@ from ..runtime.memory import check_memory
 from ..runtime.preprocessing import frame_of
 from ..runtime.preprocessing_steps import Frame
 from ..runtime.quality import Standing
+from ..runtime.units import voxel_unit
 from .calibration import read_standing
 from .fold_average import average_folds
 from .network import Asked, Network, load_network
@@ -170,7 +171,7 @@ class Predictor:
 
         shape, spacing_mm: per array axis. unit: that the header gives the spacing in, if it is not mm.
         """
-        names, axes = self.plans.channel_names, len(self.plans.training_range.extent_mm)
+        names, axes = self.plans.channel_names, self.plans.dimensions
         if len(shape) != axes or len(spacing_mm) != axes:
             raise _other_axes(self.plans, shape, spacing_mm)
         if channels != len(names):
@@ -191,10 +192,10 @@ _KINDS = {2: ("2D images (y, x)", "one slice"), 3: ("volumes (z, y, x)", "a volu
 
 
 def _other_axes(plans: Plans, shape: Sequence[int], spacing_mm: Sequence[float]) -> InputError:
-    axes = len(plans.training_range.extent_mm)
+    axes = plans.dimensions
     expected = f"{_KINDS[axes][0]}, as {plans.dataset} was trained on"
     if len(shape) == len(spacing_mm) and len(shape) in _KINDS:
-        found = f"{_KINDS[len(shape)][1]} of {' x '.join(map(str, shape))} voxels"
+        found = f"{_KINDS[len(shape)][1]} of {' x '.join(map(str, shape))} {voxel_unit(len(shape))}"
     else:
         found = f"{len(shape)} axes of {tuple(shape)} voxels with spacing {tuple(spacing_mm)}"
     remedy = (

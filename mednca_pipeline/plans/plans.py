@@ -135,6 +135,11 @@ class Plans:
         sliced = self.configs.get("2d")
         return sliced.preprocessing.axis_order[0] if sliced and sliced.preprocessing.axis_order else None
 
+    @property
+    def dimensions(self) -> int:
+        """Spatial axes of the dataset's images, 2 or 3."""
+        return len(self.training_range.extent_mm)
+
     def config(self, name: str | None = None) -> ConfigPlan:
         """The configuration `name`, or the plan's default. Raises InputError when it was not planned."""
         name = name or self.default_config

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from ..datasets.dataset import load_dataset
-from ..evaluation.metrics import Units, evaluate_case
+from ..evaluation.metrics import evaluate_case, units_of
 from ..inference.network import load_network
 from ..inference.predictor import LoadedModel, Predictor
 from ..models.weights import save_weights
@@ -109,6 +109,6 @@ def _case(workspace: Workspace, job: Job, trial: TrainingState, folder: Path) ->
         started = time.perf_counter()
         image, reference = read_image(case.images), read_labels(case.label)
         predicted = predictor.predict(image.array, image.spacing_mm).labels
-        evaluate_case(predicted, reference.array[0], reference.spacing_mm, plans.labels, Units(plans.spacing_known))
+        evaluate_case(predicted, reference.array[0], reference.spacing_mm, plans.labels, units_of(plans))
         took_s.append(time.perf_counter() - started)
     return min(took_s)

@@ -268,7 +268,7 @@ def test_two_dimensional_images_keep_their_format(tmp_path):
     written = np.asarray(Image.open(tmp_path / "out" / "a b_probabilities_anterior.tif"))
     np.testing.assert_allclose(written, expected.probabilities[1], atol=1e-6)
     row = rows(tmp_path / "out")["a b.png"]
-    assert int(row["voxels_posterior"]) == (labels == 2).sum() and row["warnings"] == ""
+    assert int(row["pixels_posterior"]) == (labels == 2).sum() and row["warnings"] == ""
 
 
 def _pictures(folder, **arrays):
@@ -393,7 +393,7 @@ def test_one_slice_and_a_model_of_volumes_name_both(workspace, tmp_path, capsys)
     assert predict(workspace, tmp_path / "in", tmp_path / "out") == 2
     said = capsys.readouterr().err
     assert "slice.nii.gz: expected volumes (z, y, x), as Dataset004_Tiny was trained on" in said
-    assert "found one slice of 14 x 11 voxels. Give the whole volume" in said
+    assert "found one slice of 14 x 11 pixels. Give the whole volume" in said
     save_model(tmp_path / "flat", two_dimensional(make_plans()), folds=(0,))
     write_image(tmp_path / "volumes" / "a.nii.gz", make_image())
     assert predict(tmp_path / "flat", tmp_path / "volumes", tmp_path / "out2") == 2

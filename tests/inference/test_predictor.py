@@ -273,7 +273,7 @@ def test_what_was_chosen_out_of_fold_goes_before_the_plan(tmp_path, image):
     ("array", "spacing", "message"),
     [
         (np.ones((2, *SHAPE)), SPACING, "Expected 1 channel"),
-        (np.ones((1, 8, 8)), (1.0, 1.0), r"Expected volumes \(z, y, x\).*found one slice of 8 x 8 voxels.*its folder"),
+        (np.ones((1, 8, 8)), (1.0, 1.0), r"Expected volumes \(z, y, x\).*found one slice of 8 x 8 pixels.*its folder"),
         (np.ones((1, 1, *SHAPE)), (1.0, *SPACING), "Expected volumes"),
         (np.full((1, *SHAPE), np.nan), SPACING, "NaN"),
         (
