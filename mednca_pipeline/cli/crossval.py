@@ -50,13 +50,22 @@ def main(argv: list[str] | None = None) -> int:
     length = parser.add_mutually_exclusive_group()
     length.add_argument(
         "--budget",
+        metavar="TIME",
         help="training time per fold, such as 15min; converted to a number of iterations on the first missing fold of "
         "each model, and all folds of the model share this number",
     )
-    length.add_argument("--iterations", type=int, help="number of iterations (default: the plan's schedule)")
-    add("--jobs", type=int, default=1, help="trainings that run at once and share this machine's cores (default: 1)")
+    length.add_argument(
+        "--iterations", type=int, metavar="N", help="number of iterations (default: the plan's schedule)"
+    )
+    add(
+        "--jobs",
+        type=int,
+        metavar="N",
+        default=1,
+        help="trainings that run at once and share this machine's cores (default: 1)",
+    )
     add("--device", default="auto", help="device to train on: auto (default), cpu, cuda, cuda:1 or mps")
-    add("--seed", type=int, default=0, help="seed of every training (default: 0)")
+    add("--seed", type=int, metavar="N", default=0, help="seed of every training (default: 0)")
     add("-np", type=int, metavar="N", help="processes per training that augment (default: as for mednca_train)")
     add_cluster(parser)
     return run_command(parser, _crossvalidate, argv)

@@ -70,7 +70,7 @@ def main(argv: list[str] | None = None) -> int:
         metavar="DATASET",
         help="datasets, such as 4 or Dataset004_Hippocampus",
     )
-    add("--memory", help="memory that a training may take (default: 4GB, less on smaller machines)")
+    add("--memory", metavar="SIZE", help="memory that a training may take (default: 4GB, less on smaller machines)")
     add("-np", type=int, metavar="N", help="number of worker processes (0: none; default: one per core, at most 8)")
     add_cluster(parser)
     add(

@@ -43,22 +43,32 @@ def main(argv: list[str] | None = None) -> int:
     add("--config", choices=CONFIGS, help="configuration (default: the plan's)")
     length = parser.add_mutually_exclusive_group()
     length.add_argument(
-        "--budget", help="training time, such as 90s, 20min or 1.5h; converted to a number of iterations"
+        "--budget",
+        metavar="TIME",
+        help="training time, such as 90s, 20min or 1.5h; converted to a number of iterations",
     )
-    length.add_argument("--iterations", type=int, help="number of iterations (default: the plan's schedule)")
+    length.add_argument(
+        "--iterations", type=int, metavar="N", help="number of iterations (default: the plan's schedule)"
+    )
     add("--device", default="auto", help="device to train on: auto (default), cpu, cuda, cuda:1 or mps")
     switch("--continue", dest="resume", help="continue from the last checkpoint")
     switch("--force", help="train a finished fold again and overwrite it")
     switch("--val", help="only repeat the validation of a trained fold")
-    add("--pretrained", help="final.safetensors of the same architecture, from which training starts")
-    add("--seed", type=int, default=0, help="seed of weights, samples and fire masks (default: 0)")
+    add("--pretrained", metavar="FILE", help="final.safetensors of the same architecture, from which training starts")
+    add("--seed", type=int, metavar="N", default=0, help="seed of weights, samples and fire masks (default: 0)")
     add(
         "-np",
         "--workers",
         type=int,
+        metavar="N",
         help="number of processes that augment (0: none; default: chosen by cores and device)",
     )
-    add("--threads", type=int, help="number of threads that compute (default: the cores that no worker has)")
+    add(
+        "--threads",
+        type=int,
+        metavar="N",
+        help="number of threads that compute (default: the cores that no worker has)",
+    )
     return run_command(parser, _train, argv)
 
 
