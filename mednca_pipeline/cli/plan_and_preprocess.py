@@ -5,7 +5,6 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..execution.progress import counting_up
 from ..execution.terminal import say, shown, wide_console
 from .common import DONE, INPUT_FAULT, add_cluster, check_there, command_parser, print_error, run_command
 from .findings import NARROW
@@ -124,6 +123,7 @@ def _plan_and_preprocess(arguments: argparse.Namespace) -> int:
 def _options(arguments: argparse.Namespace) -> "PlanOptions":
     from pathlib import Path
 
+    from ..execution.executors import check_workers
     from ..planning.overrides import check_flags
     from ..planning.run import PlanOptions
     from ..runtime.errors import InputError
@@ -131,8 +131,8 @@ def _options(arguments: argparse.Namespace) -> "PlanOptions":
 
     if arguments.folds is not None and arguments.folds < 2:
         raise InputError("--folds", "at least 2", str(arguments.folds))
-    if arguments.np is not None and arguments.np < 0:
-        raise InputError("-np", "at least 0", str(arguments.np))
+    if arguments.np is not None:
+        check_workers(arguments.np)
     if arguments.groups:
         check_there("--groups", Path(arguments.groups), "a CSV or JSON file")
     given = {flag: values for flag in FLAG_HELP if (values := getattr(arguments, flag)) is not None}
@@ -187,12 +187,14 @@ def _times(workspace: "Workspace", planned: "Planned") -> "list[Expected]":
 
     say("Loading torch …", sys.stderr)
     from ..training.expected import expected
+    from ..training.printer import EpochPrinter
 
     assert planned.plans is not None
     times = []
     for model in COMPARED:
-        with counting_up(f"Timing {model}", quiet=False):
-            times.append(expected(workspace, planned.plans.dataset, model, start_config(planned)))
+        say(f"{model}:", sys.stderr)
+        with EpochPrinter(quiet=False) as printer:
+            times.append(expected(workspace, planned.plans.dataset, model, start_config(planned), printer))
     return times
 
 

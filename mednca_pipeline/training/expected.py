@@ -11,6 +11,7 @@ from .options import TrainingOptions
 from .planned import minutes_of_plan
 from .schedule import iterations_for, training_s
 from .timing import measure
+from .watch import SILENT, Watch
 
 MOST_S = 1.0  # of timed iterations, where they are fast
 
@@ -31,13 +32,13 @@ class Expected:
         return self.training_s + self.validation_s
 
 
-def expected(workspace: Workspace, dataset: str, model: str, config: str) -> Expected:
+def expected(workspace: Workspace, dataset: str, model: str, config: str, watch: Watch = SILENT) -> Expected:
     """Times some iterations and one prediction of the first fold, in a few seconds. Needs its preprocessed cases."""
     threads = torch.get_num_threads()
     job = prepare(workspace, TrainingOptions(dataset, 0, model, config), mixed=True)
     use_threads(job)
     try:
-        timing = measure(workspace, job, scoring_batch(job), MOST_S)
+        timing = measure(workspace, job, scoring_batch(job), MOST_S, watch)
     finally:
         torch.set_num_threads(threads)
     schedule_s = minutes_of_plan(job) * 60

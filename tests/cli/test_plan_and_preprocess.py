@@ -294,7 +294,7 @@ def test_a_dataset_at_fault_does_not_stop_the_next(root, capsys):
     ("arguments", "message"),
     [
         (("--memory", "much"), "such as 4GB"),
-        (("-np", "-1"), "at least 0"),
+        (("-np", "-1"), "worker processes"),
         (("--steps", "4", "4"), "each of the"),
     ],
 )
