@@ -74,11 +74,12 @@ def train(
 def crossvalidate(dataset: str | int, root: Path | str | None = None, **options: Any) -> "CrossvalResult":
     """Trains what is missing of folds and models and writes the comparison, as mednca_crossval does.
 
-    options: fields of crossval.run.CrossvalOptions, such as models=("mednca", "unet"), folds=(0, 1), budget="15min",
-    jobs=2, ensemble=True. The result's `models` have every case's metrics, `files` are the tables, and `failed` names
-    what could not be trained.
+    options: fields of crossval.options.CrossvalOptions, such as models=("mednca", "unet"), folds=(0, 1),
+    budget="15min", jobs=2, ensemble=True. The result's `models` have every case's metrics, `files` are the tables, and
+    `failed` names what could not be trained.
     """
-    from .crossval.run import CrossvalOptions, crossvalidate
+    from .crossval.options import CrossvalOptions
+    from .crossval.run import crossvalidate
     from .workspace import open_workspace
 
     asked = {"command": "mednca_pipeline.crossvalidate", "quiet": True, **options}

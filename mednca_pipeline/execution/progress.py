@@ -48,6 +48,12 @@ class Lines:
         self._wanted = not bar.console.is_terminal
         self._last = time.monotonic()
 
+    def begins(self, what: str) -> None:
+        """Logs that a step begins."""
+        if self._wanted:
+            log.info("%s …", what)
+            self.said()
+
     def due(self) -> bool:
         if not self._wanted or time.monotonic() - self._last < INTERVAL_S:
             return False
@@ -63,6 +69,7 @@ def counting_up(what: str, quiet: bool) -> Iterator[Callable[[int, int], None]]:
     """Shows a bar, and gives the function to call with (done, total) whenever that changes."""
     with progress_bar(quiet) as bar:
         task, lines = bar.add_task(printable(what), total=None), Lines(bar)
+        lines.begins(what)
 
         def update(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total)

@@ -130,6 +130,12 @@ class Plans:
                 raise InputError(f"{where}.preprocessing.normalisation", f"{len(self.channel_names)} entries", found)
 
     @property
+    def slicing_axis(self) -> int | None:
+        """The LPS axis (0 axial, 1 coronal, 2 sagittal) across which volumes are cut into slices; None for pictures."""
+        sliced = self.configs.get("2d")
+        return sliced.preprocessing.axis_order[0] if sliced and sliced.preprocessing.axis_order else None
+
+    @property
     def dimensions(self) -> int:
         """Spatial axes of the dataset's images, 2 or 3."""
         return len(self.training_range.extent_mm)

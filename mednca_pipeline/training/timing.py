@@ -56,8 +56,12 @@ def measure(workspace: Workspace, job: Job, samples: Batch, most_s: float, watch
     watch.begins("Timing", N_WARMUP + N_TIMED)
     iteration_s, timed = _iteration(job, trial, most_s, watch)
     with tempfile.TemporaryDirectory() as folder:
+        watch.begins("Timing the end of an epoch", 1)
         epoch_end_s = _epoch_end(job, trial, samples, Path(folder))
+        watch.advances(1)
+        watch.begins("Timing the prediction of a case", 1)
         case_s = _case(workspace, job, trial, Path(folder)) if job.fold.val else None
+        watch.advances(1)
     return Timing(iteration_s, timed, epoch_end_s, case_s, time.perf_counter() - began)
 
 

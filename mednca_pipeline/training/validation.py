@@ -22,6 +22,7 @@ from ..plans.plans import Plans, describe_components
 from ..results.fold_folder import FoldFolder
 from ..results.summary import CaseResult, Summary
 from ..runtime.images import read_labels
+from ..runtime.listing import counted
 from ..workspace import Workspace
 from .job import Job
 from .watch import SILENT, Watch
@@ -56,7 +57,7 @@ def validate(
     predictor: keeps all components.
     """
     cases = _raw_cases(workspace, plans.dataset, names)
-    log.info("Validating %d cases: %s.", len(cases), predictor.describe())
+    log.info("Validating %s: %s.", counted(len(cases), "case"), predictor.describe())
     watch.begins("Predicting validation cases", len(cases))
     count = itertools.count(1)
     predicted = predict_cases(predictor, cases, folder.validation, lambda name: watch.advances(next(count)))
@@ -90,7 +91,7 @@ def _draw_worst(
         picture = read_picture(name, cases[name].images, files, plans.labels)
         maps = {**picture.label_maps}
         maps["prediction"], _ = apply_postprocessing(maps["prediction"], kept, plans.labels)
-        return replace(picture, label_maps=maps, dice=dice_of(summary, name))
+        return replace(picture, label_maps=maps, dice=dice_of(summary, name), across=plans.slicing_axis)
 
     shutil.rmtree(folder, ignore_errors=True)
     draw_worst(summary, folder, picture_of)
