@@ -13,7 +13,13 @@ export default defineConfig({
   base: "./",
   plugins: [compressed(), example(), licences(), offline()],
   worker: { format: "es", plugins: () => [compressed()] },
-  build: { outDir: "../mednca_pipeline/viewing/web_page", emptyOutDir: true, target: "es2022", assetsInlineLimit: 0, chunkSizeWarningLimit: 4000 },
+  build: {
+    outDir: "../mednca_pipeline/viewing/web_page",
+    emptyOutDir: true,
+    target: "es2022",
+    assetsInlineLimit: 0,
+    chunkSizeWarningLimit: 4000,
+  },
 });
 
 /** `import url from "FILE?gz"` is the address of the file in gzip's form: 14 MB of WebAssembly become 4. */
@@ -27,7 +33,11 @@ function compressed(): Plugin {
       if (!id.endsWith("?gz")) return null;
       if (!building) return 'export default "";'; // under Vitest: Node.js reads its own copy
       const file = id.slice(0, -"?gz".length);
-      const asset = this.emitFile({ type: "asset", name: `${basename(file)}.gz`, source: gzipSync(readFileSync(file), { level: 9 }) });
+      const asset = this.emitFile({
+        type: "asset",
+        name: `${basename(file)}.gz`,
+        source: gzipSync(readFileSync(file), { level: 9 }),
+      });
       return `export default import.meta.ROLLUP_FILE_URL_${asset};`;
     },
     generateBundle(_, bundle) {
@@ -56,7 +66,8 @@ function offline(): Plugin {
       order: "post",
       handler(_, bundle) {
         const contents = new Map<string, string | Uint8Array>();
-        for (const [name, file] of Object.entries(bundle)) contents.set(name, file.type === "chunk" ? file.code : file.source);
+        for (const [name, file] of Object.entries(bundle))
+          contents.set(name, file.type === "chunk" ? file.code : file.source);
         for (const name of readdirSync(PUBLIC, { recursive: true, encoding: "utf-8" }))
           if (statSync(join(PUBLIC, name)).isFile()) contents.set(name, readFileSync(join(PUBLIC, name)));
         const files = [...contents.keys()].filter((name) => !LAZY.test(name)).sort();

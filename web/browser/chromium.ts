@@ -26,7 +26,12 @@ export async function withBrowser(use: (context: BrowserContext) => Promise<void
   const profile = mkdtempSync(join(tmpdir(), "mednca-chromium-"));
   const screen = phone ? devices["Pixel 7"] : { viewport: { width: 1280, height: 900 } };
   const { defaultBrowserType: _, ...options } = { defaultBrowserType: "chromium", ...screen };
-  const context = await chromium.launchPersistentContext(profile, { executablePath: EXECUTABLE, headless: true, args: FLAGS, ...options });
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath: EXECUTABLE,
+    headless: true,
+    args: FLAGS,
+    ...options,
+  });
   try {
     await use(context);
   } finally {

@@ -20,7 +20,8 @@ const CASES: Case[] = [
   ...(process.env.MEDNCA_CASES ? JSON.parse(readFileSync(process.env.MEDNCA_CASES, "utf-8")) : []),
 ];
 
-if (!available) console.warn(`Tests in a browser are skipped: there is no ${EXECUTABLE}. Debian: apt-get install chromium`);
+if (!available)
+  console.warn(`Tests in a browser are skipped: there is no ${EXECUTABLE}. Debian: apt-get install chromium`);
 
 describe.runIf(available)("the page", () => {
   it("says what is wrong with a file, segments the phantom, and lets the cells be watched", SLOW, () =>
@@ -29,7 +30,10 @@ describe.runIf(available)("the page", () => {
         const page = await opened(await context.newPage(), url);
         const refused = async (name: string, content: string | Buffer, message: string) => {
           await page.setInputFiles("#files", { name, mimeType: "", buffer: Buffer.from(content as string) });
-          await page.waitForFunction((text) => document.getElementById("error")!.textContent!.includes(text), `${name}: expected ${message}`);
+          await page.waitForFunction(
+            (text) => document.getElementById("error")!.textContent!.includes(text),
+            `${name}: expected ${message}`,
+          );
         };
         await refused("broken.mednca", readFileSync(EXAMPLES[0]).subarray(0, 5000), "a model bundle (.mednca)");
         await refused("broken.nii", "no image", "a NIfTI file");
@@ -39,16 +43,23 @@ describe.runIf(available)("the page", () => {
         expect(await page.isHidden("#error")).toBe(true);
         expect(await page.textContent("#flag")).toBe("ok");
         expect(await page.textContent("#status")).toMatch(/^Segmented in \d+\.\d\d s on this machine$/);
-        expect(await page.locator("#found tr").allTextContents()).toEqual([expect.stringMatching(/^anterior1\.90 ml1698$/), expect.stringMatching(/^posterior1\.26 ml1124$/)]);
+        expect(await page.locator("#found tr").allTextContents()).toEqual([
+          expect.stringMatching(/^anterior1\.90 ml1698$/),
+          expect.stringMatching(/^posterior1\.26 ml1124$/),
+        ]);
         await page.screenshot({ path: shot("page.png"), fullPage: true });
         const [last, computing] = [await pixels(page, "belief"), await pixels(page, "computing")];
         expect(await page.textContent("#caption")).toMatch(/^Level 3 of 3, .*step 4 of 4; \d+ % of the cells compute$/);
         await page.fill("#step", "0");
-        expect(await page.textContent("#caption")).toMatch(/^Level 1 of 3, .*step 1 of \d+; 100 % of the cells compute$/);
+        expect(await page.textContent("#caption")).toMatch(
+          /^Level 1 of 3, .*step 1 of \d+; 100 % of the cells compute$/,
+        );
         expect(await pixels(page, "belief")).not.toBe(last);
         expect(await pixels(page, "computing")).not.toBe(computing);
         await page.click("#play");
-        await page.waitForFunction(() => document.getElementById("play")!.textContent === "Play", undefined, { timeout: 30_000 });
+        await page.waitForFunction(() => document.getElementById("play")!.textContent === "Play", undefined, {
+          timeout: 30_000,
+        });
         expect(await pixels(page, "belief")).toBe(last);
       }),
     ),
@@ -69,10 +80,13 @@ describe.runIf(available)("the page", () => {
           await page.setInputFiles("#files", files as string[]);
           await finished(page);
           const during = connections.slice(before).filter((address) => !address.startsWith("blob:"));
-          const converter = (address: string) => address.startsWith(url) && /dcm2niix|jpeg|browser-external/.test(address);
+          const converter = (address: string) =>
+            address.startsWith(url) && /dcm2niix|jpeg|browser-external/.test(address);
           expect(during.filter((address) => !(dicom && converter(address)))).toEqual([]);
           const same = await agreement(await saved(page), mask);
-          console.log(`${name}: ${(100 * same).toFixed(3)} % of the voxels agree; ${await page.textContent("#status")}`);
+          console.log(
+            `${name}: ${(100 * same).toFixed(3)} % of the voxels agree; ${await page.textContent("#status")}`,
+          );
           expect(same, name).toBeGreaterThanOrEqual(0.999);
         }
         expect(connections.filter((address) => !address.startsWith(url) && !/^(blob|data):/.test(address))).toEqual([]);
@@ -92,7 +106,10 @@ describe.runIf(available)("the page", () => {
         await page.click("#try");
         await finished(page);
         expect(await page.textContent("#flag")).toBe("ok");
-        const { wide, screen } = await page.evaluate(() => ({ wide: document.documentElement.scrollWidth, screen: window.innerWidth }));
+        const { wide, screen } = await page.evaluate(() => ({
+          wide: document.documentElement.scrollWidth,
+          screen: window.innerWidth,
+        }));
         expect(wide).toBeLessThanOrEqual(screen);
         await page.screenshot({ path: shot("phone.png"), fullPage: true });
       }, true),

@@ -6,7 +6,10 @@ import type { Page } from "playwright-core";
 import { expect } from "vitest";
 import { readNifti } from "../src/image/nifti";
 
-export const EXAMPLES = ["../mednca_pipeline/inference/shipped_models/phantom.mednca", "public/examples/phantom.nii.gz"];
+export const EXAMPLES = [
+  "../mednca_pipeline/inference/shipped_models/phantom.mednca",
+  "public/examples/phantom.nii.gz",
+];
 
 /** The page, ready to be used. Whatever it throws fails the test. */
 export async function opened(page: Page, url?: string): Promise<Page> {
@@ -22,7 +25,7 @@ export async function opened(page: Page, url?: string): Promise<Page> {
 /** Waits for a segmentation that was begun. */
 export async function finished(page: Page, timeout = 60_000): Promise<void> {
   await page.waitForSelector("body:not([aria-busy])", { timeout });
-  expect(await page.isVisible("#error") ? await page.textContent("#error") : "").toBe("");
+  expect((await page.isVisible("#error")) ? await page.textContent("#error") : "").toBe("");
   expect(await page.isVisible("#cells")).toBe(true);
 }
 
@@ -33,7 +36,9 @@ export function pixels(page: Page, id: string): Promise<string> {
 
 /** The share of the voxels of two masks that are equal, wherever their files have them. */
 export async function agreement(one: string, other: string): Promise<number> {
-  const [found, expected] = await Promise.all([one, other].map(async (path) => (await readNifti(new Uint8Array(readFileSync(path)))).array));
+  const [found, expected] = await Promise.all(
+    [one, other].map(async (path) => (await readNifti(new Uint8Array(readFileSync(path)))).array),
+  );
   expect(found.shape).toEqual(expected.shape);
   return found.data.filter((value, at) => value === expected.data[at]).length / found.data.length;
 }

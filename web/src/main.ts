@@ -69,7 +69,10 @@ async function segment(): Promise<void> {
   bar.value = 0;
   bar.hidden = false;
   element("status").textContent = "Segmenting";
-  const result = await segmenter.segment(element<HTMLInputElement>("graphics").checked, comlink.proxy((share: number) => (bar.value = share)));
+  const result = await segmenter.segment(
+    element<HTMLInputElement>("graphics").checked,
+    comlink.proxy((share: number) => (bar.value = share)),
+  );
   mask = result.mask;
   element("status").textContent = `Segmented in ${result.seconds.toFixed(2)} s on this machine`;
   showVerdict(result.verdict, result.score === null || Number.isNaN(result.score) ? "" : result.score.toFixed(4));
@@ -104,7 +107,8 @@ function filling(): number {
 }
 
 function listen(session: Session): void {
-  const on = (id: string, event: string, action: () => Promise<void>) => element(id).addEventListener(event, () => void doing(action));
+  const on = (id: string, event: string, action: () => Promise<void>) =>
+    element(id).addEventListener(event, () => void doing(action));
   const example = session.example;
   element("try").hidden = !example;
   if (example)
@@ -114,7 +118,10 @@ function listen(session: Session): void {
       await segment();
     });
   on("segment", "click", segment);
-  for (const [button, input] of [["choose", "files"], ["folder", "dicom"]]) {
+  for (const [button, input] of [
+    ["choose", "files"],
+    ["folder", "dicom"],
+  ]) {
     const field = element<HTMLInputElement>(input);
     element(button).addEventListener("click", () => field.click());
     on(input, "change", async () => {
@@ -127,7 +134,9 @@ function listen(session: Session): void {
   element("filling").addEventListener("input", () => viewer.setFilling(filling()));
   document.addEventListener("dragover", (event) => event.preventDefault());
   document.addEventListener("dragenter", () => document.body.classList.add("dragging"));
-  document.addEventListener("dragleave", ({ relatedTarget }) => document.body.classList.toggle("dragging", relatedTarget !== null));
+  document.addEventListener("dragleave", ({ relatedTarget }) =>
+    document.body.classList.toggle("dragging", relatedTarget !== null),
+  );
   document.addEventListener("drop", (event) => {
     event.preventDefault();
     document.body.classList.remove("dragging");
@@ -150,6 +159,7 @@ await doing(async () => {
   listen(session);
   await viewer.attach(element<HTMLCanvasElement>("planes"));
   reviewList(session, viewer, filling, doing);
-  if (!session.served && "serviceWorker" in navigator && import.meta.env.PROD) await navigator.serviceWorker.register("sw.js");
+  if (!session.served && "serviceWorker" in navigator && import.meta.env.PROD)
+    await navigator.serviceWorker.register("sw.js");
 });
 document.body.dataset.ready = "true";

@@ -62,14 +62,23 @@ export function prepare(model: Model, image: Image): Prepared {
 }
 
 /** progress: is called with the share that is done. */
-export async function segment(model: Model, engines: Engines, image: Image, progress: (share: number) => void = () => {}): Promise<Segmentation> {
+export async function segment(
+  model: Model,
+  engines: Engines,
+  image: Image,
+  progress: (share: number) => void = () => {},
+): Promise<Segmentation> {
   const start = performance.now();
   const prepared = prepare(model, image);
   const { mean, score } = await averaged(model, engines, prepared, progress);
   const labels = restoredLabels(mean, prepared.frame, model.labels);
   const removed = keepLargest(labels, shapeOf(image.geometry), model.components, model.labels);
   const found = count(model, image, labels);
-  const verdict = judge(model.standing, score, found.every(({ voxels }) => voxels === 0));
+  const verdict = judge(
+    model.standing,
+    score,
+    found.every(({ voxels }) => voxels === 0),
+  );
   const warnings = rangeWarnings(image, model.trainingRange, model.channelNames, model.spacingKnown);
   return { labels, mean, found, score, verdict, removed, warnings, seconds: (performance.now() - start) / 1000 };
 }
@@ -93,9 +102,16 @@ async function averaged(model: Model, engines: Engines, { grid, pad }: Prepared,
       const within = (share: number) => progress((done + share) / all);
       const outline = { model, kernels: engines.kernels, levels, first: volume ? 0 : first, within };
       const scored = number === 0 && form.fireRate < 1 ? deviation : null;
-      let maps = engines.graphics && !scored ? null : await atOutline(outline, number, scored, engines.graphics !== null);
+      let maps =
+        engines.graphics && !scored ? null : await atOutline(outline, number, scored, engines.graphics !== null);
       maps = engines.graphics ? await engines.graphics.probabilities(image, model.weights[number]) : maps;
-      unpad({ data: maps!.data, shape: [form.nOutputs, part.shape[1], ...pad.padded.slice(1)] }, pad, mean, first, 1 / folds.length);
+      unpad(
+        { data: maps!.data, shape: [form.nOutputs, part.shape[1], ...pad.padded.slice(1)] },
+        pad,
+        mean,
+        first,
+        1 / folds.length,
+      );
       progress(++done / all);
     }
   }
@@ -112,7 +128,12 @@ interface AtOutline {
 }
 
 /** The probabilities of one fold. deviation: a random run is compared too. scoreOnly: stops when that is done. */
-async function atOutline({ model, kernels, levels, first, within }: AtOutline, fold: number, deviation: Deviation | null, scoreOnly: boolean): Promise<Tensor> {
+async function atOutline(
+  { model, kernels, levels, first, within }: AtOutline,
+  fold: number,
+  deviation: Deviation | null,
+  scoreOnly: boolean,
+): Promise<Tensor> {
   const { form, comparedLevels } = model;
   const run = deviation ? { seed: 0, number: 0, fireRate: form.fireRate } : undefined;
   const steps = form.levels.reduce((sum, level) => sum + level.steps, 0);
@@ -133,11 +154,26 @@ function check(model: Model, image: Image): void {
   const names = model.channelNames;
   if (shape.length !== model.axes) {
     const kinds: Record<number, string> = { 2: "2D images", 3: "volumes" };
-    throw new InputError("", `${kinds[model.axes]}, as ${model.dataset} was trained on`, `an image of ${shape.join(" x ")} voxels`);
+    throw new InputError(
+      "",
+      `${kinds[model.axes]}, as ${model.dataset} was trained on`,
+      `an image of ${shape.join(" x ")} voxels`,
+    );
   }
   if (channels !== names.length)
-    throw new InputError("", `${names.length} channels (${names.join(", ")}), as ${model.dataset} was trained on`, `${channels}`, names.length > 1 ? "Give one file for each channel, in this order." : "");
-  if (!image.array.data.every(Number.isFinite)) throw new InputError("", "finite intensities", "NaN or infinite voxels", "Replace them, or export the image again.");
+    throw new InputError(
+      "",
+      `${names.length} channels (${names.join(", ")}), as ${model.dataset} was trained on`,
+      `${channels}`,
+      names.length > 1 ? "Give one file for each channel, in this order." : "",
+    );
+  if (!image.array.data.every(Number.isFinite))
+    throw new InputError(
+      "",
+      "finite intensities",
+      "NaN or infinite voxels",
+      "Replace them, or export the image again.",
+    );
   checkSpacing(image, model.trainingRange);
 }
 

@@ -84,13 +84,18 @@ class Segmenter {
   }
 
   private opened(): [Model, Image] {
-    if (!this.model || !this.image) throw new InputError("", "a model and an image", this.model ? "no image" : "no model");
+    if (!this.model || !this.image)
+      throw new InputError("", "a model and an image", this.model ? "no image" : "no model");
     return [this.model, this.image];
   }
 }
 
 async function loadKernels(): Promise<Kernels> {
-  const graphs = { perceive: await bytesAt(perceive), step: await bytesAt(step), stepWithoutNorm: await bytesAt(stepWithoutNorm) };
+  const graphs = {
+    perceive: await bytesAt(perceive),
+    step: await bytesAt(step),
+    stepWithoutNorm: await bytesAt(stepWithoutNorm),
+  };
   return Kernels.load(graphs, await unpacked(cpuRuntime));
 }
 

@@ -13,7 +13,9 @@ async function last(all: AsyncGenerator<Moment>, visit: (moment: Moment) => void
 }
 
 describe.each(cases.automata as any[])("$name", (found) => {
-  const weights = new Map(Object.entries(found.weights as Record<string, string>).map(([name, at]) => [name, array(at)]));
+  const weights = new Map(
+    Object.entries(found.weights as Record<string, string>).map(([name, at]) => [name, array(at)]),
+  );
   const automaton = { form: found.form, rules: rules(weights, found.form), outline: found.outline };
 
   const seen = pyramid(found.form, array(found.image));
@@ -21,7 +23,10 @@ describe.each(cases.automata as any[])("$name", (found) => {
 
   it("computes the cells and the probabilities of light_nca.py", async () => {
     const computed: number[] = [];
-    const moment = await last(moments(automaton, await kernels, seen), ({ level, cells, grid }) => (computed[level] = cells.length / grid.inner.length));
+    const moment = await last(
+      moments(automaton, await kernels, seen),
+      ({ level, cells, grid }) => (computed[level] = cells.length / grid.inner.length),
+    );
     expectClose(Float64Array.from(computed), Float64Array.from(found.computed), 1e-9);
     const maps = probabilities(moment, found.form);
     expect(maps.shape).toEqual(array(found.probabilities).shape);
@@ -31,7 +36,8 @@ describe.each(cases.automata as any[])("$name", (found) => {
   it("has the quality score of the runtime", async () => {
     const deviation = new Deviation();
     await last(moments(automaton, await kernels, seen, { run, runLevels: found.levels }), (moment) => {
-      if (moment.level === found.levels - 1 && moment.step === found.form.levels[moment.level].steps) deviation.add(moment, found.form);
+      if (moment.level === found.levels - 1 && moment.step === found.form.levels[moment.level].steps)
+        deviation.add(moment, found.form);
       expect(moment.drawn === null).toBe(moment.level >= found.levels);
     });
     expect(found.score).toBeGreaterThan(0.005);

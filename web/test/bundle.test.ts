@@ -4,7 +4,9 @@ import { expect, it } from "vitest";
 import { readBundle } from "../src/network/bundle";
 import { readModel } from "../src/network/model";
 
-const BUNDLE = new Uint8Array(readFileSync(new URL("../../mednca_pipeline/inference/shipped_models/phantom.mednca", import.meta.url)));
+const BUNDLE = new Uint8Array(
+  readFileSync(new URL("../../mednca_pipeline/inference/shipped_models/phantom.mednca", import.meta.url)),
+);
 
 /** The bundle with some members changed; null removes one. */
 function changed(members: Record<string, Uint8Array | null>): Uint8Array {
@@ -37,13 +39,29 @@ it.each([
   ["cut off", BUNDLE.subarray(0, BUNDLE.length - 100), "a model bundle (.mednca)"],
   ["no zip file", strToU8("a text"), "a model bundle (.mednca)"],
   ["without a manifest", changed({ "manifest.json": null }), "found a zip file of something else"],
-  ["with another weight", changed({ "fold_0/final.safetensors": new Uint8Array(67048) }), "expected the content that the manifest says"],
+  [
+    "with another weight",
+    changed({ "fold_0/final.safetensors": new Uint8Array(67048) }),
+    "expected the content that the manifest says",
+  ],
   ["with a member more", changed({ "more.json": strToU8("{}") }), "expected the members that the manifest names"],
   ["with a member less", changed({ "quality.json": null }), "expected the members that the manifest names"],
   ["that leads elsewhere", changed({ "../plans.json": strToU8("{}") }), "expected a file name, or one in a folder"],
-  ["of a later schema", changed({ "manifest.json": manifest((values) => (values.schema = 2)) }), "expected schema 1, found 2"],
-  ["of another format", changed({ "manifest.json": manifest((values) => (values.format = "other")) }), 'expected the format "mednca bundle"'],
-  ["that is a bomb", changed({ "bomb.json": new Uint8Array(2 ** 25) }), "members that are not much larger than the file"],
+  [
+    "of a later schema",
+    changed({ "manifest.json": manifest((values) => (values.schema = 2)) }),
+    "expected schema 1, found 2",
+  ],
+  [
+    "of another format",
+    changed({ "manifest.json": manifest((values) => (values.format = "other")) }),
+    'expected the format "mednca bundle"',
+  ],
+  [
+    "that is a bomb",
+    changed({ "bomb.json": new Uint8Array(2 ** 25) }),
+    "members that are not much larger than the file",
+  ],
 ])("refuses a bundle %s", async (_, bytes, message) => {
   await expect(readBundle(bytes)).rejects.toThrow(message);
 });

@@ -39,7 +39,9 @@ describe.each(cases.network_input as any[])("format $format", (found) => {
     const size = all.shape[2] * all.shape[3];
     for (let channel = 0; channel < all.shape[0]; channel++) {
       const start = (channel * all.shape[1] + 1) * size;
-      expect(some.data.subarray(channel * 2 * size, (channel + 1) * 2 * size)).toEqual(all.data.subarray(start, start + 2 * size));
+      expect(some.data.subarray(channel * 2 * size, (channel + 1) * 2 * size)).toEqual(
+        all.data.subarray(start, start + 2 * size),
+      );
     }
   });
 });

@@ -1,6 +1,7 @@
 /** Arrays in row-major order, and views of them by strides, as NumPy has them. */
 
-export type Numbers = Float32Array | Float64Array | Uint8Array | Uint16Array | Int8Array | Int16Array | Int32Array | Uint32Array;
+export type Numbers =
+  Float32Array | Float64Array | Uint8Array | Uint16Array | Int8Array | Int16Array | Int32Array | Uint32Array;
 
 /** data: row-major, shape.reduce(product) values. */
 export interface Tensor<T extends Numbers = Float32Array> {
@@ -33,7 +34,7 @@ export function each(view: View, visit: (position: number, index: number) => voi
   const last = axes - 1;
   const [size, stride] = axes ? [view.shape[last], view.strides[last]] : [1, 0];
   const place = new Array<number>(Math.max(0, last)).fill(0);
-  for (let position = 0, start = view.offset; ; ) {
+  for (let position = 0, start = view.offset; ;) {
     for (let step = 0; step < size; step++) visit(position++, start + step * stride);
     let axis = last - 1;
     for (; axis >= 0; axis--) {

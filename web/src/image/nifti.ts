@@ -63,7 +63,8 @@ export function stacked(images: readonly Image[]): Image {
   const shape = first.array.shape.slice(1).join(" x ");
   for (const other of others) {
     const found = other.array.shape.slice(1).join(" x ");
-    if (found !== shape) throw new InputError("", `channels of one shape (${shape})`, found, "Give the files of one case.");
+    if (found !== shape)
+      throw new InputError("", `channels of one shape (${shape})`, found, "Give the files of one case.");
   }
   const data = new Float32Array(images.reduce((total, image) => total + image.array.data.length, 0));
   let at = 0;

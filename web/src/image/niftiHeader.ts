@@ -26,7 +26,15 @@ export type FieldName = keyof typeof FIELDS;
 export type Header = Record<FieldName, readonly number[]> & { readonly littleEndian: boolean };
 
 /** What stays as it was read when a mask is written: as runtime/formats/nifti.py has it. */
-export const GEOMETRY: readonly FieldName[] = ["pixdim", "qform_code", "sform_code", "quatern", "qoffset", "srow", "xyzt_units"];
+export const GEOMETRY: readonly FieldName[] = [
+  "pixdim",
+  "qform_code",
+  "sform_code",
+  "quatern",
+  "qoffset",
+  "srow",
+  "xyzt_units",
+];
 
 const SIZES: Record<Kind, number> = { u8: 1, i16: 2, i32: 4, i64: 8, f32: 4, f64: 8 };
 const NIFTI1 = 348;
@@ -36,13 +44,18 @@ const NIFTI2 = 540;
 export function readHeader(bytes: ArrayBuffer): Header {
   const view = new DataView(bytes);
   const found = [true, false].flatMap((little) =>
-    [NIFTI1, NIFTI2].filter((size) => bytes.byteLength >= size && view.getInt32(0, little) === size).map((size) => ({ little, size })),
+    [NIFTI1, NIFTI2]
+      .filter((size) => bytes.byteLength >= size && view.getInt32(0, little) === size)
+      .map((size) => ({ little, size })),
   )[0];
   if (!found) throw new InputError("", "a NIfTI file", "something else", "Convert it to .nii.gz.");
   const second = found.size === NIFTI2;
   const entries = Object.entries(FIELDS).map(([name, [at1, kind1, at2, kind2, count]]) => {
     const [at, kind] = second ? [at2, kind2] : [at1, kind1];
-    return [name, Array.from({ length: count }, (_, index) => read(view, at + index * SIZES[kind], kind, found.little))];
+    return [
+      name,
+      Array.from({ length: count }, (_, index) => read(view, at + index * SIZES[kind], kind, found.little)),
+    ];
   });
   return { ...(Object.fromEntries(entries) as Record<FieldName, number[]>), littleEndian: found.little };
 }

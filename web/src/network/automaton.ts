@@ -44,7 +44,10 @@ export function pyramid(form: Architecture, image: Tensor): Tensor[] {
   const seen: Tensor[] = [];
   let [finer, current] = [form.levels[0].factor.map(() => 1), image];
   for (const { factor } of [...form.levels].reverse()) {
-    current = averaged(current, factor.map((side, axis) => side / finer[axis]));
+    current = averaged(
+      current,
+      factor.map((side, axis) => side / finer[axis]),
+    );
     finer = [...factor];
     seen.unshift(current);
   }
@@ -52,17 +55,29 @@ export function pyramid(form: Architecture, image: Tensor): Tensor[] {
 }
 
 /** seen: from `pyramid`. */
-export async function* moments(automaton: Automaton, kernels: Kernels, seen: readonly Tensor[], asked: Asked = {}): AsyncGenerator<Moment> {
+export async function* moments(
+  automaton: Automaton,
+  kernels: Kernels,
+  seen: readonly Tensor[],
+  asked: Asked = {},
+): AsyncGenerator<Moment> {
   const { form, rules, outline } = automaton;
   const { first = 0, runLevels = Infinity } = asked;
   let before: Moment | null = null;
   for (const [level, { factor, steps }] of form.levels.entries()) {
     const rule = rules[level];
     const grid: Grid = new Grid(seen[level].shape.slice(1), form.border);
-    const parents: Int32Array | null = before && parentsOf(grid, before.grid, form.levels[level - 1].factor.map((above, axis) => above / factor[axis]));
+    const parents: Int32Array | null =
+      before &&
+      parentsOf(
+        grid,
+        before.grid,
+        form.levels[level - 1].factor.map((above, axis) => above / factor[axis]),
+      );
     const start = (rows: Float32Array | null): Float32Array =>
       parents && rows ? inherited(rows, grid, parents, rule.free) : new Float32Array(grid.size * rule.free);
-    const cells: Int32Array = before && parents && outline ? atOutline(before, parents, form, outline) : Int32Array.from(grid.inner.keys());
+    const cells: Int32Array =
+      before && parents && outline ? atOutline(before, parents, form, outline) : Int32Array.from(grid.inner.keys());
     const state = start(before?.state ?? null);
     const run = level < runLevels ? (asked.run ?? null) : null;
     const drawn = run && start(before?.drawn ?? null);
@@ -71,7 +86,8 @@ export async function* moments(automaton: Automaton, kernels: Kernels, seen: rea
     const stepper = new Stepper(rule, kernels.cells(rule), grid, cells, seen[level]);
     for (let step = 0; step < steps; step++) {
       await stepper.step(state, form.fireRate, null);
-      if (drawn && run) await stepper.step(drawn, 1, firing(run, level, step, cells, first * product(grid.shape.slice(1))));
+      if (drawn && run)
+        await stepper.step(drawn, 1, firing(run, level, step, cells, first * product(grid.shape.slice(1))));
       yield (before = moment(step + 1));
     }
   }
@@ -84,13 +100,15 @@ export function probabilities({ state, grid }: Pick<Moment, "state" | "grid">, f
   for (let cell = 0; cell < cells; cell++) {
     const at = grid.inner[cell] * free;
     if (form.sigmoid) {
-      for (let output = 0; output < outputs; output++) data[output * cells + cell] = 1 / (1 + Math.exp(-state[at + output]));
+      for (let output = 0; output < outputs; output++)
+        data[output * cells + cell] = 1 / (1 + Math.exp(-state[at + output]));
       continue;
     }
     let [largest, total] = [-Infinity, 0];
     for (let output = 0; output < outputs; output++) largest = Math.max(largest, state[at + output]);
     for (let output = 0; output < outputs; output++) total += Math.exp(state[at + output] - largest);
-    for (let output = 0; output < outputs; output++) data[output * cells + cell] = Math.exp(state[at + output] - largest) / total;
+    for (let output = 0; output < outputs; output++)
+      data[output * cells + cell] = Math.exp(state[at + output] - largest) / total;
   }
   return { data, shape: [outputs, ...grid.shape] };
 }
@@ -124,7 +142,9 @@ class Stepper {
     grid.fillBorder(state, free);
     for (let start = 0; start < count; start += ROWS) {
       const stop = Math.min(start + ROWS, count);
-      const at = chosen ? chosen.subarray(start, stop) : Int32Array.from({ length: stop - start }, (_, index) => start + index);
+      const at = chosen
+        ? chosen.subarray(start, stop)
+        : Int32Array.from({ length: stop - start }, (_, index) => start + index);
       changes.set(await this.kernel.step(this.neighbours(state, free, at), await this.baseOf(at)), start * free);
     }
     for (let number = 0; number < count; number++) {
@@ -144,7 +164,9 @@ class Stepper {
     const consecutive = at[at.length - 1] - at[0] === at.length - 1;
     if (consecutive) return base.subarray(at[0] * rule.hidden, (at[0] + at.length) * rule.hidden);
     const rows = new Float32Array(at.length * rule.hidden);
-    at.forEach((cell, index) => rows.set(base.subarray(cell * rule.hidden, (cell + 1) * rule.hidden), index * rule.hidden));
+    at.forEach((cell, index) =>
+      rows.set(base.subarray(cell * rule.hidden, (cell + 1) * rule.hidden), index * rule.hidden),
+    );
     return rows;
   }
 
@@ -186,7 +208,8 @@ function parentsOf(grid: Grid, above: Grid, ratio: readonly number[]): Int32Arra
 function inherited(rows: Float32Array, grid: Grid, parents: Int32Array, free: number): Float32Array {
   const state = new Float32Array(grid.size * free);
   for (let cell = 0; cell < parents.length; cell++)
-    for (let channel = 0; channel < free; channel++) state[grid.inner[cell] * free + channel] = rows[parents[cell] * free + channel];
+    for (let channel = 0; channel < free; channel++)
+      state[grid.inner[cell] * free + channel] = rows[parents[cell] * free + channel];
   return state;
 }
 

@@ -20,14 +20,22 @@ interface Manifest {
 /** The members of a bundle by name, each as the manifest says. Throws InputError for any other file. */
 export async function readBundle(bytes: Uint8Array): Promise<Map<string, Uint8Array>> {
   const members = unzipped(bytes);
-  if (!("manifest.json" in members)) throw new InputError("", "a model bundle (.mednca)", "a zip file of something else");
+  if (!("manifest.json" in members))
+    throw new InputError("", "a model bundle (.mednca)", "a zip file of something else");
   const manifest = parsed(members["manifest.json"], "manifest.json") as Manifest;
-  if (manifest.format !== "mednca bundle") throw new InputError("manifest.json", 'the format "mednca bundle"', `${manifest.format}`);
+  if (manifest.format !== "mednca bundle")
+    throw new InputError("manifest.json", 'the format "mednca bundle"', `${manifest.format}`);
   if (manifest.schema !== SCHEMA)
-    throw new InputError("manifest.json", `schema ${SCHEMA}`, `${manifest.schema}`, "Use a later version of this page.");
+    throw new InputError(
+      "manifest.json",
+      `schema ${SCHEMA}`,
+      `${manifest.schema}`,
+      "Use a later version of this page.",
+    );
   const named = new Set(["manifest.json", ...Object.keys(manifest.members)]);
   for (const name of new Set([...named, ...Object.keys(members)]))
-    if (!named.has(name) || !(name in members)) throw new InputError(name, "the members that the manifest names", "others", REMEDY);
+    if (!named.has(name) || !(name in members))
+      throw new InputError(name, "the members that the manifest names", "others", REMEDY);
   for (const [name, { bytes: size, sha256 }] of Object.entries(manifest.members))
     if (members[name].length !== size || (await hash(members[name])) !== sha256)
       throw new InputError(name, "the content that the manifest says", "another sum", REMEDY);
@@ -60,7 +68,12 @@ function unzipped(bytes: Uint8Array): Unzipped {
     return unzipSync(bytes, { filter: allowed });
   } catch (error) {
     if (error instanceof InputError) throw error;
-    throw new InputError("", "a model bundle (.mednca)", `a damaged file, or one of something else (${(error as Error).message})`, REMEDY);
+    throw new InputError(
+      "",
+      "a model bundle (.mednca)",
+      `a damaged file, or one of something else (${(error as Error).message})`,
+      REMEDY,
+    );
   }
 }
 

@@ -54,7 +54,14 @@ export async function film(model: Model, kernels: Kernels, { grid, pad }: Prepar
     const at = flat ? 0 : Math.floor(place / form.levels[moment.level].factor[0]);
     const [height, width] = moment.grid.shape.slice(-2);
     if (!moment.step) made.push(described(moment, model, levels[moment.level], own, at));
-    else pictures.push({ level: moment.level, step: moment.step, height, width, probabilities: sliceOf(probabilities(moment, form), at) });
+    else
+      pictures.push({
+        level: moment.level,
+        step: moment.step,
+        height,
+        width,
+        probabilities: sliceOf(probabilities(moment, form), at),
+      });
   }
   const [, height, width] = pad.shape;
   const [, top, left] = pad.starts;
@@ -69,12 +76,23 @@ function described(moment: Moment, model: Model, image: Tensor, channel: number,
   const size = height * width;
   const pixels = sliceOf(image, at).subarray(channel * size, (channel + 1) * size);
   const [high, wide] = factor.slice(-2);
-  return { factor: [high, wide], steps, height, width, image: pixels.slice(), active: all.slice(at * size, (at + 1) * size) };
+  return {
+    factor: [high, wide],
+    steps,
+    height,
+    width,
+    image: pixels.slice(),
+    active: all.slice(at * size, (at + 1) * size),
+  };
 }
 
 /** (C, N or 1, [depth,] height, width) -> (C, height, width) of one slice. */
 function sliceOf({ data, shape }: Tensor, at: number): Float32Array {
   const [height, width] = shape.slice(-2);
   const strides = stridesOf([shape[0], data.length / (shape[0] * height * width), height, width]);
-  return gathered(data, { shape: [shape[0], height, width], strides: [strides[0], strides[2], 1], offset: at * strides[1] });
+  return gathered(data, {
+    shape: [shape[0], height, width],
+    strides: [strides[0], strides[2], 1],
+    offset: at * strides[1],
+  });
 }

@@ -15,7 +15,10 @@ const MULTIPLIERS = [0xd2511f53, 0xcd9e8d57];
 const WEYL = [0x9e3779b9, 0xbb67ae85];
 
 /** Four counter words and two key words, all 32 bits -> four output words. */
-export function philox4x32(key: readonly [number, number], counter: readonly [number, number, number, number]): number[] {
+export function philox4x32(
+  key: readonly [number, number],
+  counter: readonly [number, number, number, number],
+): number[] {
   let [c0, c1, c2, c3] = counter;
   let [k0, k1] = key;
   for (let round = 0; round < ROUNDS; round++) {

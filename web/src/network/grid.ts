@@ -52,7 +52,8 @@ export class Grid {
     const cells = this.inner.length;
     const rows = new Float32Array(this.size * channels);
     for (let channel = 0; channel < channels; channel++)
-      for (let cell = 0; cell < cells; cell++) rows[this.inner[cell] * channels + channel] = image.data[channel * cells + cell];
+      for (let cell = 0; cell < cells; cell++)
+        rows[this.inner[cell] * channels + channel] = image.data[channel * cells + cell];
     this.fillBorder(rows, channels);
     return rows;
   }

@@ -33,12 +33,25 @@ export class Kernels {
   cells(rule: Rule): Cells {
     const { hidden, free, norm } = rule;
     const tensor = (data: Float32Array, ...dims: number[]) => new ort.Tensor("float32", data, dims);
-    const matrices = { update: tensor(rule.update, hidden, free), matrix: tensor(rule.fromState, rule.fromState.length / hidden, hidden) };
-    const image = { matrix: tensor(rule.fromImage, rule.fromImage.length / hidden, hidden), bias: tensor(rule.bias, hidden) };
-    const affine = norm && { eps: tensor(Float32Array.of(norm.eps), 1), gain: tensor(norm.gain, hidden), shift: tensor(norm.shift, hidden) };
+    const matrices = {
+      update: tensor(rule.update, hidden, free),
+      matrix: tensor(rule.fromState, rule.fromState.length / hidden, hidden),
+    };
+    const image = {
+      matrix: tensor(rule.fromImage, rule.fromImage.length / hidden, hidden),
+      bias: tensor(rule.bias, hidden),
+    };
+    const affine = norm && {
+      eps: tensor(Float32Array.of(norm.eps), 1),
+      gain: tensor(norm.gain, hidden),
+      shift: tensor(norm.shift, hidden),
+    };
     return {
       perceive: async (rows) => {
-        const { hidden: found } = await this.perceive.run({ ...image, rows: tensor(rows, (rows.length * hidden) / rule.fromImage.length, rule.fromImage.length / hidden) });
+        const { hidden: found } = await this.perceive.run({
+          ...image,
+          rows: tensor(rows, (rows.length * hidden) / rule.fromImage.length, rule.fromImage.length / hidden),
+        });
         return found.data as Float32Array;
       },
       step: async (rows, base) => {

@@ -46,12 +46,25 @@ export async function readModel(bytes: Uint8Array): Promise<Model> {
   const plans = json(members, "plans.json");
   const config = plans.configs?.[record.config];
   const plan = config?.models?.[record.model];
-  if (!plan) throw new InputError("plans.json", `a plan of ${record.model} in ${record.config}`, "none", "Export the model again.");
-  if (!plan.levels) throw new InputError("model.json", "a Med-NCA", record.model, "Only cellular automata run in this page.");
-  const labels: Labels = { names: plans.labels.names, values: plans.labels.values, regionOrder: plans.labels.region_order ?? [] };
+  if (!plan)
+    throw new InputError(
+      "plans.json",
+      `a plan of ${record.model} in ${record.config}`,
+      "none",
+      "Export the model again.",
+    );
+  if (!plan.levels)
+    throw new InputError("model.json", "a Med-NCA", record.model, "Only cellular automata run in this page.");
+  const labels: Labels = {
+    names: plans.labels.names,
+    values: plans.labels.values,
+    regionOrder: plans.labels.region_order ?? [],
+  };
   const format = inputFormat(config, plan);
   const form = architecture(plan, channelsSeen(plans.channel_names.length, format), labels);
-  const names = [...members.keys()].filter((name) => FOLD.test(name)).sort((one, other) => one.localeCompare(other, "en", { numeric: true }));
+  const names = [...members.keys()]
+    .filter((name) => FOLD.test(name))
+    .sort((one, other) => one.localeCompare(other, "en", { numeric: true }));
   if (!names.length) throw new InputError("", "the weights of at least one fold", "none", "Export the model again.");
   const weights = names.map((name) => readSafetensors(members.get(name)!));
   const outline = plan.outline ?? null;

@@ -11,7 +11,11 @@ export interface Outline {
 }
 
 /** Which cells of a level lie within `halo` cells of one that is not sure, or whose neighbour has another class. */
-export function nearOpen({ state, grid }: Pick<Moment, "state" | "grid">, form: Architecture, outline: Outline): Uint8Array {
+export function nearOpen(
+  { state, grid }: Pick<Moment, "state" | "grid">,
+  form: Architecture,
+  outline: Outline,
+): Uint8Array {
   const { shape, inner } = grid;
   const [open, classes] = [new Uint8Array(inner.length), new Int32Array(inner.length)];
   const [free, outputs] = [form.channels - form.nImage, form.nOutputs];
@@ -23,7 +27,8 @@ export function nearOpen({ state, grid }: Pick<Moment, "state" | "grid">, form: 
     let total = 0;
     for (let output = 0; output < outputs; output++) {
       const value = state[at + output];
-      if (!form.sigmoid) total += Math.exp(value - state[at + largest]); // the largest probability is 1 / total
+      if (!form.sigmoid)
+        total += Math.exp(value - state[at + largest]); // the largest probability is 1 / total
       else if (Math.abs(value) < bound) open[cell] = 1;
       if (form.sigmoid && value > 0) classes[cell] += 2 ** output;
     }
@@ -57,7 +62,13 @@ function grown(mask: Uint8Array, shape: readonly number[], by: number): Uint8Arr
 }
 
 /** Calls `visit` for all cells that have a neighbour `distance` further along `axis`, with it. */
-function pairs(shape: readonly number[], strides: readonly number[], axis: number, distance: number, visit: (first: number, second: number) => void): void {
+function pairs(
+  shape: readonly number[],
+  strides: readonly number[],
+  axis: number,
+  distance: number,
+  visit: (first: number, second: number) => void,
+): void {
   const part = shape.map((side, at) => (at === axis ? side - distance : side));
   each({ shape: part, strides, offset: 0 }, (_, first) => visit(first, first + distance * strides[axis]));
 }

@@ -25,7 +25,8 @@ export function judge({ validation, threshold }: Standing, score: number | null,
   if (score === null) return { flag: "not available", reason: "no quality score" };
   if (!threshold || !validation) return { flag: "uncalibrated", reason: "no validated fold says what the score means" };
   if (!(score <= threshold.value)) return { flag: "review", reason: `score above ${threshold.value.toFixed(4)}` };
-  if (validation.dice < PROVEN_DICE) return { flag: "unproven", reason: `the model's validation Dice is below ${PROVEN_DICE}` };
+  if (validation.dice < PROVEN_DICE)
+    return { flag: "unproven", reason: `the model's validation Dice is below ${PROVEN_DICE}` };
   return { flag: "ok", reason: `score at most ${threshold.value.toFixed(4)}` };
 }
 

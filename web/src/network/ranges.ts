@@ -31,7 +31,12 @@ export function checkSpacing({ geometry }: Image, { spacingMm }: TrainingRange):
 }
 
 /** Sentences on spacing, extent and intensity outside of training's; [] when all is inside. */
-export function rangeWarnings({ array, geometry }: Image, seen: TrainingRange, channels: readonly string[], spacingKnown: boolean): string[] {
+export function rangeWarnings(
+  { array, geometry }: Image,
+  seen: TrainingRange,
+  channels: readonly string[],
+  spacingKnown: boolean,
+): string[] {
   const names = "zyx".slice(-seen.extentMm.length);
   const shape = shapeOf(geometry);
   const scale = spacingKnown ? geometry.spacingMm : shape.map(() => 1);
@@ -39,16 +44,39 @@ export function rangeWarnings({ array, geometry }: Image, seen: TrainingRange, c
   const image = cropped(array, nonzeroCrop(array));
   const size = product(image.shape.slice(1));
   const checks: [string, number, Range, string][] = [
-    ...(spacingKnown ? scale.map((step, axis): [string, number, Range, string] => [`spacing ${names[axis]}`, step, seen.spacingMm[axis], " mm"]) : []),
-    ...shape.map((side, axis): [string, number, Range, string] => [`extent ${names[axis]}`, side * scale[axis], seen.extentMm[axis], unit]),
+    ...(spacingKnown
+      ? scale.map((step, axis): [string, number, Range, string] => [
+          `spacing ${names[axis]}`,
+          step,
+          seen.spacingMm[axis],
+          " mm",
+        ])
+      : []),
+    ...shape.map((side, axis): [string, number, Range, string] => [
+      `extent ${names[axis]}`,
+      side * scale[axis],
+      seen.extentMm[axis],
+      unit,
+    ]),
     ...channels.map((name, channel): [string, number, Range, string] => {
       const values = image.data.subarray(channel * size, (channel + 1) * size);
-      return [`mean intensity of ${name}`, values.reduce((sum, value) => sum + value, 0) / size, seen.intensity[channel], ""];
+      return [
+        `mean intensity of ${name}`,
+        values.reduce((sum, value) => sum + value, 0) / size,
+        seen.intensity[channel],
+        "",
+      ];
     }),
   ];
   return checks
-    .filter(([, value, [low, high]]) => !(low - TOLERANCE * Math.abs(low) <= value && value <= high + TOLERANCE * Math.abs(high)))
-    .map(([name, value, [low, high], of]) => `${name} ${short(value)}${of} outside training's ${short(low)} to ${short(high)}`);
+    .filter(
+      ([, value, [low, high]]) =>
+        !(low - TOLERANCE * Math.abs(low) <= value && value <= high + TOLERANCE * Math.abs(high)),
+    )
+    .map(
+      ([name, value, [low, high], of]) =>
+        `${name} ${short(value)}${of} outside training's ${short(low)} to ${short(high)}`,
+    );
 }
 
 function short(value: number): string {

@@ -39,20 +39,31 @@ export function rules(weights: Weights, form: Architecture): Rule[] {
   return form.levels.map((_, index) => {
     const of = (name: string) => {
       const found = weights.get(`cells.${index}.${name}`);
-      if (!found) throw new InputError(`cells.${index}.${name}`, "a weight of this plan's architecture", "no such weight");
+      if (!found)
+        throw new InputError(`cells.${index}.${name}`, "a weight of this plan's architecture", "no such weight");
       return found;
     };
     const has = (name: string) => weights.has(`cells.${index}.${name}`);
-    const { matrix, bias } = has("banks.0.weight") ? withBanks(of, has) : { matrix: of("hidden.weight"), bias: has("hidden.bias") ? of("hidden.bias").data : null };
+    const { matrix, bias } = has("banks.0.weight")
+      ? withBanks(of, has)
+      : { matrix: of("hidden.weight"), bias: has("hidden.bias") ? of("hidden.bias").data : null };
     const update = of("update.weight");
     const rows = update.shape[0] === form.channels ? form.nImage : 0; // the published layer has rows for the image too
-    const affine = form.norm === "none" ? null : { eps: EPS[form.norm], gain: of("norm.weight").data, shift: of("norm.bias").data };
+    const affine =
+      form.norm === "none" ? null : { eps: EPS[form.norm], gain: of("norm.weight").data, shift: of("norm.bias").data };
     return folded(matrix, bias, update, rows, form, affine);
   });
 }
 
 /** matrix: (H, channels, 3, ...). The mean that a layer norm subtracts is taken out of the matrices. */
-function folded(matrix: Tensor, given: Float32Array | null, update: Tensor, skipped: number, form: Architecture, norm: Rule["norm"]): Rule {
+function folded(
+  matrix: Tensor,
+  given: Float32Array | null,
+  update: Tensor,
+  skipped: number,
+  form: Architecture,
+  norm: Rule["norm"],
+): Rule {
   const [hidden, channels, ...taps] = matrix.shape;
   const free = channels - form.nImage;
   const around = product(taps);
@@ -78,7 +89,15 @@ function folded(matrix: Tensor, given: Float32Array | null, update: Tensor, skip
   for (let unit = 0; unit < hidden; unit++)
     for (let channel = 0; channel < free; channel++)
       change[unit * free + channel] = update.data[(channel + skipped) * hidden + unit];
-  return { hidden, free, fromImage: part(0, form.nImage), fromState: part(form.nImage, free), bias, update: change, norm };
+  return {
+    hidden,
+    free,
+    fromImage: part(0, form.nImage),
+    fromState: part(form.nImage, free),
+    bias,
+    update: change,
+    norm,
+  };
 }
 
 /** Subtracts the mean over the first axis, which has `count` entries, in place. */
@@ -92,7 +111,10 @@ function centre(values: Float32Array, count: number): void {
 }
 
 /** The identity, the filter banks and the layer that mixes them as one convolution: all three are linear. */
-function withBanks(of: (name: string) => Tensor, has: (name: string) => boolean): { matrix: Tensor; bias: Float32Array } {
+function withBanks(
+  of: (name: string) => Tensor,
+  has: (name: string) => boolean,
+): { matrix: Tensor; bias: Float32Array } {
   const mixing = of("hidden.weight");
   const bias = Float32Array.from(of("hidden.bias").data);
   const hidden = mixing.shape[0];

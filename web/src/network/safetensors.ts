@@ -31,9 +31,14 @@ export function readSafetensors(bytes: Uint8Array): Map<string, Tensor> {
 function readArray(name: string, { dtype, shape, data_offsets: [start, stop] }: Entry, content: Uint8Array): Tensor {
   const count = product(shape);
   if (!(dtype in BYTES)) throw new InputError(name, `one of ${Object.keys(BYTES).join(", ")}`, dtype);
-  if (!(start >= 0 && stop <= content.length && stop - start === count * BYTES[dtype])) throw damaged(`${name} from ${start} to ${stop}`);
+  if (!(start >= 0 && stop <= content.length && stop - start === count * BYTES[dtype]))
+    throw damaged(`${name} from ${start} to ${stop}`);
   const view = new DataView(content.buffer, content.byteOffset + start);
-  const read = { F32: (at: number) => view.getFloat32(4 * at, true), F16: (at: number) => half(view.getUint16(2 * at, true)), I32: (at: number) => view.getInt32(4 * at, true) }[dtype]!;
+  const read = {
+    F32: (at: number) => view.getFloat32(4 * at, true),
+    F16: (at: number) => half(view.getUint16(2 * at, true)),
+    I32: (at: number) => view.getInt32(4 * at, true),
+  }[dtype]!;
   const data = Float32Array.from({ length: count }, (_, at) => read(at));
   if (!data.every(Number.isFinite)) throw new InputError(name, "finite numbers", "others", "Export the model again.");
   return { data, shape };

@@ -71,7 +71,9 @@ export class CellsView {
       `Level ${picture.level + 1} of ${this.film.levels.length}, cells of ${high} x ${wide} pixels; ` +
       `step ${picture.step} of ${level.steps}; ${Math.round(100 * share)} % of the cells compute`;
     paint("belief", this.film, level, (pixel, cell) => believed(pixel, cell, picture, this.colours));
-    paint("computing", this.film, level, (pixel, cell) => (level.active[cell] ? COMPUTING.map((value) => 0.55 * value + 0.45 * pixel) : grey(0.6 * pixel)));
+    paint("computing", this.film, level, (pixel, cell) =>
+      level.active[cell] ? COMPUTING.map((value) => 0.55 * value + 0.45 * pixel) : grey(0.6 * pixel),
+    );
   }
 }
 
@@ -79,7 +81,12 @@ export class CellsView {
  *
  * colour: of a cell, from its grey value (0 to 255) and its index.
  */
-function paint(id: string, film: Film, { width, height, image, factor }: LevelPictures, colour: (pixel: number, cell: number) => readonly number[]): void {
+function paint(
+  id: string,
+  film: Film,
+  { width, height, image, factor }: LevelPictures,
+  colour: (pixel: number, cell: number) => readonly number[],
+): void {
   const pixels = new ImageData(width, height);
   const sorted = image.slice().sort();
   const [low, high] = [sorted[Math.floor(0.01 * (sorted.length - 1))], sorted[Math.ceil(0.99 * (sorted.length - 1))]];
@@ -97,7 +104,12 @@ function paint(id: string, film: Film, { width, height, image, factor }: LevelPi
 }
 
 /** The image, mixed with the colour of each output by its probability. */
-function believed(pixel: number, cell: number, { probabilities, width, height }: Picture, colours: readonly (readonly number[])[]): number[] {
+function believed(
+  pixel: number,
+  cell: number,
+  { probabilities, width, height }: Picture,
+  colours: readonly (readonly number[])[],
+): number[] {
   const mixed = grey(pixel);
   const size = width * height;
   colours.forEach((colour, output) => {

@@ -4,7 +4,11 @@ export function element<T extends HTMLElement = HTMLElement>(id: string): T {
 }
 
 /** A new element with a text. */
-export function made<K extends keyof HTMLElementTagNameMap>(tag: K, text = "", className = ""): HTMLElementTagNameMap[K] {
+export function made<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  text = "",
+  className = "",
+): HTMLElementTagNameMap[K] {
   const created = document.createElement(tag);
   created.textContent = text;
   if (className) created.className = className;

@@ -15,7 +15,9 @@ export interface Chosen {
 /** Throws InputError for files that are neither. */
 export async function chosenFrom(files: readonly File[]): Promise<Chosen> {
   const models = files.filter(({ name }) => MODEL.test(name));
-  const images = files.filter(({ name }) => NIFTI.test(name)).sort((one, other) => one.name.localeCompare(other.name, "en", { numeric: true }));
+  const images = files
+    .filter(({ name }) => NIFTI.test(name))
+    .sort((one, other) => one.name.localeCompare(other.name, "en", { numeric: true }));
   const others = files.filter(({ name }) => !MODEL.test(name) && !NIFTI.test(name));
   const model = models.length ? await read(models[0]) : null;
   if (images.length) return { model, image: await Promise.all(images.map(read)) };
@@ -31,7 +33,8 @@ export async function dropped(items: DataTransferItemList): Promise<File[]> {
 }
 
 async function filesIn(entry: FileSystemEntry): Promise<File[]> {
-  if (entry.isFile) return [await new Promise<File>((resolve, reject) => (entry as FileSystemFileEntry).file(resolve, reject))];
+  if (entry.isFile)
+    return [await new Promise<File>((resolve, reject) => (entry as FileSystemFileEntry).file(resolve, reject))];
   const reader = (entry as FileSystemDirectoryEntry).createReader();
   const found: File[] = [];
   for (;;) {
@@ -46,13 +49,24 @@ async function converted(files: readonly File[]): Promise<NamedFile> {
   const { Dcm2niix } = await import("@niivue/dcm2niix");
   const converter = new Dcm2niix();
   await converter.init();
-  const found = await converter.input(files).b("n").z("n").f("%s").run().catch((error: Error) => error); // %s: no tag of a patient
+  const found = await converter
+    .input(files)
+    .b("n")
+    .z("n")
+    .f("%s")
+    .run()
+    .catch((error: Error) => error); // %s: no tag of a patient
   converter.worker.terminate();
   const images = found instanceof Error ? [] : found.filter(({ name }) => NIFTI.test(name));
   if (found instanceof Error || !images.length) {
     const told = found instanceof Error ? ` (${found.message})` : "";
     const remedy = "Choose a .nii.gz file, or the folder of one DICOM series.";
-    throw new InputError(files[0].name, "NIfTI, .mednca or a DICOM series", `files that cannot be read so${told}`, remedy);
+    throw new InputError(
+      files[0].name,
+      "NIfTI, .mednca or a DICOM series",
+      `files that cannot be read so${told}`,
+      remedy,
+    );
   }
   const largest = images.reduce((one, other) => (other.size > one.size ? other : one));
   return { name: `series_${largest.name}`, bytes: (await read(largest)).bytes };

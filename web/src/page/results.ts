@@ -19,7 +19,11 @@ export function showFound(found: readonly Found[], unit: string, notes: readonly
     const row = made("tr");
     const label = made("td", name);
     label.prepend(swatch(colourOf(value)));
-    row.append(label, made("td", volume === null ? "" : `${rounded(volume)} ${unit}`, "number"), made("td", `${voxels}`, "number"));
+    row.append(
+      label,
+      made("td", volume === null ? "" : `${rounded(volume)} ${unit}`, "number"),
+      made("td", `${voxels}`, "number"),
+    );
     return row;
   });
   element("found").replaceChildren(...rows);

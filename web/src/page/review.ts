@@ -42,18 +42,38 @@ export function reviewList(session: Session, viewer: Viewer, filling: () => numb
   buttons[0].click();
 }
 
-async function showCase(found: ReviewCase, names: ReadonlyMap<number, string>, viewer: Viewer, filling: number): Promise<void> {
+async function showCase(
+  found: ReviewCase,
+  names: ReadonlyMap<number, string>,
+  viewer: Viewer,
+  filling: number,
+): Promise<void> {
   const prediction = await fetched(found.prediction);
   await viewer.show(found.image ? await fetched(found.image) : prediction);
   await viewer.overlay(prediction, names, filling);
   showVerdict(found, found.quality);
   const image = await readNifti(prediction.bytes);
-  showFound(counted(image, names), image.geometry.axes.length === 2 ? "cm²" : "ml", found.image ? [] : ["Its image was not given (-i)."]);
+  showFound(
+    counted(image, names),
+    image.geometry.axes.length === 2 ? "cm²" : "ml",
+    found.image ? [] : ["Its image was not given (-i)."],
+  );
 }
 
-async function showMask({ prediction, reference }: ReviewCase, which: string, names: ReadonlyMap<number, string>, viewer: Viewer, filling: number): Promise<void> {
-  if (which !== "difference") return viewer.overlay(await fetched(which === "reference" ? reference! : prediction), names, filling);
-  await viewer.overlay(await differing(await fetched(prediction), await fetched(reference!)), new Map([[1, "differs"]]), filling);
+async function showMask(
+  { prediction, reference }: ReviewCase,
+  which: string,
+  names: ReadonlyMap<number, string>,
+  viewer: Viewer,
+  filling: number,
+): Promise<void> {
+  if (which !== "difference")
+    return viewer.overlay(await fetched(which === "reference" ? reference! : prediction), names, filling);
+  await viewer.overlay(
+    await differing(await fetched(prediction), await fetched(reference!)),
+    new Map([[1, "differs"]]),
+    filling,
+  );
 }
 
 /** A mask of the voxels in which two masks differ. */

@@ -7,7 +7,12 @@ import type { Labels } from "./labels";
  *
  * A voxel outside of them becomes background, or with regions what still contains it. Returns the classes that lost any.
  */
-export function keepLargest(mask: Uint8Array | Uint16Array, shape: readonly number[], kept: Readonly<Record<string, number>>, labels: Labels): string[] {
+export function keepLargest(
+  mask: Uint8Array | Uint16Array,
+  shape: readonly number[],
+  kept: Readonly<Record<string, number>>,
+  labels: Labels,
+): string[] {
   return labels.names.filter((name, index) => {
     if (!(name in kept)) return false;
     const values = new Set(labels.values[index]);
@@ -18,7 +23,12 @@ export function keepLargest(mask: Uint8Array | Uint16Array, shape: readonly numb
 }
 
 /** The voxels with one of `values` outside of the `count` largest components, corners included. Among equals the first stays. */
-function outsideLargest(mask: Uint8Array | Uint16Array, shape: readonly number[], values: ReadonlySet<number>, count: number): number[] {
+function outsideLargest(
+  mask: Uint8Array | Uint16Array,
+  shape: readonly number[],
+  values: ReadonlySet<number>,
+  count: number,
+): number[] {
   const found: number[][] = [];
   const seen = new Uint8Array(mask.length);
   const visit = neighbours(shape);
@@ -34,7 +44,10 @@ function outsideLargest(mask: Uint8Array | Uint16Array, shape: readonly number[]
       });
     found.push(component);
   }
-  return found.sort((one, other) => other.length - one.length).slice(count).flat();
+  return found
+    .sort((one, other) => other.length - one.length)
+    .slice(count)
+    .flat();
 }
 
 /** Calls back with each voxel that touches a voxel by a face, an edge or a corner. */

@@ -17,7 +17,8 @@ export function nonzeroCrop(image: Tensor): Crop {
   const strides = stridesOf(shape);
   for (let voxel = 0; voxel < size; voxel++) {
     let occupied = false;
-    for (let channel = 0; channel < channels && !occupied; channel++) occupied = image.data[channel * size + voxel] !== 0;
+    for (let channel = 0; channel < channels && !occupied; channel++)
+      occupied = image.data[channel * size + voxel] !== 0;
     if (!occupied) continue;
     for (let axis = 0; axis < shape.length; axis++) {
       const place = Math.floor(voxel / strides[axis]) % shape[axis];
@@ -52,4 +53,3 @@ function viewOf(crop: Crop, channels?: number): View {
   if (channels === undefined) return { shape: croppedShape(crop), strides, offset };
   return { shape: [channels, ...croppedShape(crop)], strides: [product(crop.shape), ...strides], offset };
 }
-

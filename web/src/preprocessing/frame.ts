@@ -39,7 +39,9 @@ export function frameOf(image: Tensor, spacingMm: readonly number[], plan: Prepr
 export function preprocessed(image: Tensor, frame: Frame): Tensor {
   const small = cropped(image, frame.crop);
   const [channels, ...shape] = small.shape;
-  const sliced = frame.axisOrder.length ? transposed(small, frame.axisOrder) : { data: small.data, shape: [channels, 1, ...shape] };
+  const sliced = frame.axisOrder.length
+    ? transposed(small, frame.axisOrder)
+    : { data: small.data, shape: [channels, 1, ...shape] };
   return resampled(normalised(sliced, frame.normalise), frame.resample);
 }
 

@@ -52,7 +52,8 @@ export function seen(image: Tensor, pad: Pad, format: InputFormat, first = 0, la
   let target = 0;
   for (let offset = -adjacent; offset <= adjacent; offset++)
     for (let channel = 0; channel < channels; channel++)
-      for (let slice = first; slice < last; slice++) target = copySlice(image, pad, channel, slice + offset, data, target);
+      for (let slice = first; slice < last; slice++)
+        target = copySlice(image, pad, channel, slice + offset, data, target);
   addPosition(data, target, pad, format, first, last);
   return { data, shape: [total, slices, height, width] };
 }
@@ -73,7 +74,14 @@ export function unpad(probabilities: Tensor, pad: Pad, whole: Tensor, first: num
 }
 
 /** One padded slice of a channel; slices beyond the ends repeat the first and the last. Returns where it ends. */
-function copySlice(image: Tensor, pad: Pad, channel: number, slice: number, data: Float32Array, target: number): number {
+function copySlice(
+  image: Tensor,
+  pad: Pad,
+  channel: number,
+  slice: number,
+  data: Float32Array,
+  target: number,
+): number {
   const [slices, height, width] = pad.shape;
   const from = (channel * slices + inside(slice - pad.starts[0], slices)) * height;
   for (let row = 0; row < pad.padded[1]; row++) {
@@ -85,7 +93,14 @@ function copySlice(image: Tensor, pad: Pad, channel: number, slice: number, data
 }
 
 /** The place of each voxel along the last axes; half a typical side is the unit, and 0 the image's centre. */
-function addPosition(data: Float32Array, target: number, pad: Pad, format: InputFormat, first: number, last: number): void {
+function addPosition(
+  data: Float32Array,
+  target: number,
+  pad: Pad,
+  format: InputFormat,
+  first: number,
+  last: number,
+): void {
   const axes = format.position.length;
   const counts = [last - first, pad.padded[1], pad.padded[2]];
   const starts = [first - pad.starts[0], -pad.starts[1], -pad.starts[2]];

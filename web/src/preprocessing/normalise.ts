@@ -28,7 +28,8 @@ export function normalised(image: Tensor, { schemes, ctStatistics, clipPercentil
       const [mean, sd, low, high] = ctStatistics[index];
       clip(channel, low, high);
       standardise(channel, mean, sd);
-    } else if (scheme === "rgb") channel.forEach((value, at) => (channel[at] = Math.fround(value * Math.fround(2 / 255)) - 1));
+    } else if (scheme === "rgb")
+      channel.forEach((value, at) => (channel[at] = Math.fround(value * Math.fround(2 / 255)) - 1));
   });
   return { data, shape: image.shape };
 }
@@ -37,7 +38,10 @@ export function normalised(image: Tensor, { schemes, ctStatistics, clipPercentil
 export function percentiles(values: Float32Array, shape: readonly number[]): [number, number] {
   let stride = Math.max(1, Math.ceil(values.length / LARGEST_SAMPLE));
   if (stride > 1) while (shape.some((side) => gcd(stride, side) > 1)) stride++; // else every row gives the same columns
-  const sorted = Float32Array.from({ length: Math.ceil(values.length / stride) }, (_, at) => values[at * stride]).sort();
+  const sorted = Float32Array.from(
+    { length: Math.ceil(values.length / stride) },
+    (_, at) => values[at * stride],
+  ).sort();
   return [quantile(sorted, 0.005), quantile(sorted, 0.995)];
 }
 

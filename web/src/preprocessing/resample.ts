@@ -42,17 +42,28 @@ export function resampled(image: Tensor, step: Resample): Tensor {
 
 /** Probabilities (C, *resampledShape) -> (C, *shape), linearly. */
 export function resampledBack(probabilities: Tensor, step: Resample): Tensor {
-  return along(probabilities, step.shape, step.shape.map(() => LINEAR), false);
+  return along(
+    probabilities,
+    step.shape,
+    step.shape.map(() => LINEAR),
+    false,
+  );
 }
 
 function along(array: Tensor, shape: readonly number[], orders: readonly number[], antialias: boolean): Tensor {
   const leading = array.shape.length - shape.length;
   const changes = shape
-    .map((size, axis) => ({ factor: size / array.shape[leading + axis], axis: leading + axis, size, order: orders[axis] }))
+    .map((size, axis) => ({
+      factor: size / array.shape[leading + axis],
+      axis: leading + axis,
+      size,
+      order: orders[axis],
+    }))
     .filter(({ factor }) => factor !== 1)
     .sort((one, other) => one.factor - other.factor || one.axis - other.axis); // shrinking axes first: less work
   return changes.reduce(
-    (result, { axis, size, order }) => multiplied(result, axis, interpolation(result.shape[axis], size, order, antialias)),
+    (result, { axis, size, order }) =>
+      multiplied(result, axis, interpolation(result.shape[axis], size, order, antialias)),
     array,
   );
 }
@@ -80,7 +91,10 @@ export function interpolation(size: number, newSize: number, order: number, anti
     const whole = new Float64Array(size);
     taps.forEach((weight, tap) => (whole[Math.min(Math.max(start + tap, 0), size - 1)] += weight / total));
     const first = Math.min(Math.max(start, 0), size - 1);
-    return { first, weights: Float32Array.from(whole.subarray(first, Math.min(Math.max(start + count, first + 1), size))) };
+    return {
+      first,
+      weights: Float32Array.from(whole.subarray(first, Math.min(Math.max(start + count, first + 1), size))),
+    };
   });
   return { size, rows };
 }
