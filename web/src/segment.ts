@@ -4,20 +4,18 @@ import { InputError } from "./errors";
 import { product, type Tensor } from "./image/array";
 import { shapeOf } from "./image/geometry";
 import type { Image } from "./image/nifti";
-import { type Moment, moments, probabilities, pyramid } from "./network/automaton";
-import type { Graphics } from "./network/graphics";
-import type { Kernels } from "./network/kernels";
+import { type Engines, foldAverage, type Prepared } from "./network/foldAverage";
 import type { Model } from "./network/model";
-import { Deviation, judge, type Verdict } from "./network/quality";
+import { judge, type Verdict } from "./network/quality";
 import { checkSpacing, rangeWarnings } from "./network/ranges";
 import { keepLargest } from "./preprocessing/components";
-import { type Frame, frameOf, preprocessed, restoredLabels } from "./preprocessing/frame";
+import { frameOf, preprocessed, restoredLabels } from "./preprocessing/frame";
 import { classNames } from "./preprocessing/labels";
-import { padOf, type Pad, seen, unpad } from "./preprocessing/networkInput";
+import { padOf } from "./preprocessing/networkInput";
 
-const CELLS_PER_PART = 2 ** 17; // pixels of the slices that are predicted together
-
-/** A class or region. value: that it writes into the mask. voxels: of all its values. volume: in ml, or cm2 of a 2D image; null where the spacing is not known. */
+/** A class or region. value: that it writes into the mask. voxels: of all its values. volume: in ml, or cm2 of a 2D
+ * image; null where the spacing is not known.
+ */
 export interface Found {
   readonly value: number;
   readonly name: string;
@@ -40,19 +38,6 @@ export interface Segmentation {
   readonly seconds: number;
 }
 
-/** What computes. graphics: every cell; null: the cells at the outline, by the kernels. */
-export interface Engines {
-  readonly kernels: Kernels;
-  readonly graphics: Graphics | null;
-}
-
-/** An image as the networks see it: (C, S, H, W), and the way back. */
-export interface Prepared {
-  readonly grid: Tensor;
-  readonly frame: Frame;
-  readonly pad: Pad;
-}
-
 /** Throws InputError for an image that does not fit the model. */
 export function prepare(model: Model, image: Image): Prepared {
   check(model, image);
@@ -70,7 +55,7 @@ export async function segment(
 ): Promise<Segmentation> {
   const start = performance.now();
   const prepared = prepare(model, image);
-  const { mean, score } = await averaged(model, engines, prepared, progress);
+  const { mean, score } = await foldAverage(model, engines, prepared, progress);
   const labels = restoredLabels(mean, prepared.frame, model.labels);
   const removed = keepLargest(labels, shapeOf(image.geometry), model.components, model.labels);
   const found = count(model, image, labels);
@@ -81,72 +66,6 @@ export async function segment(
   );
   const warnings = rangeWarnings(image, model.trainingRange, model.channelNames, model.spacingKnown);
   return { labels, mean, found, score, verdict, removed, warnings, seconds: (performance.now() - start) / 1000 };
-}
-
-/** The mean of the folds (K, S, H, W), and the quality score of the first: thresholds are learned from single folds. */
-async function averaged(model: Model, engines: Engines, { grid, pad }: Prepared, progress: (share: number) => void) {
-  const { form, folds, format } = model;
-  const shape = [form.nOutputs, ...grid.shape.slice(1)];
-  const mean = { data: new Float32Array(product(shape)), shape };
-  const deviation = new Deviation();
-  const volume = format.dim === 3;
-  const total = pad.padded[0];
-  const size = volume ? total : Math.max(1, Math.floor(CELLS_PER_PART / (pad.padded[1] * pad.padded[2])));
-  const all = Math.ceil(total / size) * folds.length;
-  let done = 0;
-  for (let first = 0; first < total; first += size) {
-    const part = seen(grid, pad, format, first, Math.min(first + size, total));
-    const image = volume ? { ...part, shape: [part.shape[0], 1, ...part.shape.slice(1)] } : part;
-    const levels = pyramid(form, image);
-    for (const number of folds.keys()) {
-      const within = (share: number) => progress((done + share) / all);
-      const outline = { model, kernels: engines.kernels, levels, first: volume ? 0 : first, within };
-      const scored = number === 0 && form.fireRate < 1 ? deviation : null;
-      let maps =
-        engines.graphics && !scored ? null : await atOutline(outline, number, scored, engines.graphics !== null);
-      maps = engines.graphics ? await engines.graphics.probabilities(image, model.weights[number]) : maps;
-      unpad(
-        { data: maps!.data, shape: [form.nOutputs, part.shape[1], ...pad.padded.slice(1)] },
-        pad,
-        mean,
-        first,
-        1 / folds.length,
-      );
-      progress(++done / all);
-    }
-  }
-  return { mean, score: form.fireRate < 1 ? deviation.score : null };
-}
-
-interface AtOutline {
-  readonly model: Model;
-  readonly kernels: Kernels;
-  /** What each level sees of some slices, or of a volume. */
-  readonly levels: readonly Tensor[];
-  readonly first: number;
-  readonly within: (share: number) => void;
-}
-
-/** The probabilities of one fold. deviation: a random run is compared too. scoreOnly: stops when that is done. */
-async function atOutline(
-  { model, kernels, levels, first, within }: AtOutline,
-  fold: number,
-  deviation: Deviation | null,
-  scoreOnly: boolean,
-): Promise<Tensor> {
-  const { form, comparedLevels } = model;
-  const run = deviation ? { seed: 0, number: 0, fireRate: form.fireRate } : undefined;
-  const steps = form.levels.reduce((sum, level) => sum + level.steps, 0);
-  let [step, last] = [0, null as Moment | null];
-  for await (const moment of moments(model.folds[fold], kernels, levels, { run, first, runLevels: comparedLevels })) {
-    last = moment;
-    if (!moment.step) continue;
-    within(++step / steps);
-    if (!deviation || moment.level !== comparedLevels - 1 || moment.step < form.levels[moment.level].steps) continue;
-    deviation.add(moment, form);
-    if (scoreOnly) break;
-  }
-  return probabilities(last!, form);
 }
 
 function check(model: Model, image: Image): void {

@@ -10,10 +10,11 @@ import { InputError } from "./errors";
 import { gunzip, isGzip } from "./image/gzip";
 import { type Image, readNifti, stacked, writeMask } from "./image/nifti";
 import { type Film, film } from "./network/film";
+import type { Prepared } from "./network/foldAverage";
 import { Graphics, hasGraphics } from "./network/graphics";
 import { Kernels } from "./network/kernels";
 import { type Model, readModel } from "./network/model";
-import { prepare, type Prepared, segment, type Segmentation } from "./segment";
+import { prepare, segment, type Segmentation } from "./segment";
 
 export interface NamedBytes {
   readonly name: string;

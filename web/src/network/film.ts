@@ -2,8 +2,8 @@
 
 import { gathered, product, stridesOf, type Tensor } from "../image/array";
 import { seen } from "../preprocessing/networkInput";
-import type { Prepared } from "../segment";
 import { type Moment, moments, probabilities, pyramid } from "./automaton";
+import type { Prepared } from "./foldAverage";
 import type { Kernels } from "./kernels";
 import type { Model } from "./model";
 

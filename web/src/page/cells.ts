@@ -11,7 +11,7 @@ const COMPUTING = [90, 200, 255];
 /** shoot: computes the film of a slice. */
 export class CellsView {
   private film: Film | null = null;
-  private colours: (readonly number[])[] = [];
+  private colours: (readonly number[] | null)[] = []; // of each output; null: the background
   private timer = 0;
   private readonly step = element<HTMLInputElement>("step");
   private readonly slice = element<HTMLInputElement>("slice");
@@ -30,7 +30,7 @@ export class CellsView {
 
   async show(labels: Labels, slices: number, slice: number): Promise<void> {
     this.colours = [...classNames(labels).keys()].map(colourOf);
-    if (!labels.regionOrder.length) this.colours.unshift([0, 0, 0]); // the background
+    if (!labels.regionOrder.length) this.colours.unshift(null);
     this.slice.max = `${slices - 1}`;
     this.slice.value = `${slice}`;
     await this.open(slice);
@@ -108,12 +108,12 @@ function believed(
   pixel: number,
   cell: number,
   { probabilities, width, height }: Picture,
-  colours: readonly (readonly number[])[],
+  colours: readonly (readonly number[] | null)[],
 ): number[] {
   const mixed = grey(pixel);
   const size = width * height;
   colours.forEach((colour, output) => {
-    if (output === 0 && colours[0][0] + colours[0][1] + colours[0][2] === 0) return;
+    if (!colour) return;
     const share = 0.75 * probabilities[output * size + cell];
     mixed.forEach((value, channel) => (mixed[channel] = value + share * (colour[channel] - value)));
   });
