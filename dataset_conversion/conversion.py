@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mednca_pipeline.runtime.errors import InputError
+from mednca_pipeline.runtime.errors import InputError, raise_all
 from mednca_pipeline.runtime.files import write_text
 from mednca_pipeline.runtime.listing import listed
 from mednca_pipeline.runtime.temporary import temporary_name, tidy_once
@@ -79,8 +79,9 @@ def new_folder(workspace: Workspace, number: int, name: str, force: bool) -> Pat
 def write_dataset(conversion: Conversion, folder: Path, progress: Callable[[str], None] | None = None) -> None:
     """Writes the dataset into a temporary folder, which then replaces `folder`.
 
-    Raises InputError, leaving `folder` as it was, when a file of the source cannot be converted. Killed at any moment,
-    there is the old dataset or the new one (workspace.replace_dataset). What killed conversions left is removed.
+    Raises InputError, leaving `folder` as it was, for all files of the source that cannot be converted. Killed at any
+    moment, there is the old dataset or the new one (workspace.replace_dataset). What killed conversions left is
+    removed.
     """
     _check_cases(conversion)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -89,10 +90,15 @@ def write_dataset(conversion: Conversion, folder: Path, progress: Callable[[str]
     try:
         for place in ("imagesTr", "labelsTr"):
             (temporary / place).mkdir(parents=True)
+        faults = []
         for case in conversion.cases:
-            _write_case(case, conversion.file_ending, temporary)
+            try:
+                _write_case(case, conversion.file_ending, temporary)
+            except InputError as error:
+                faults.append(error)  # all of them are named in one go
             if progress:
                 progress(case.name)
+        raise_all(conversion.name or "the source", faults)
         text = json.dumps(_description(conversion), indent=1, ensure_ascii=False)  # not sorted: labels have an order
         write_text(temporary / "dataset.json", text + "\n")
         replace_dataset(folder, temporary)

@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..execution.terminal import say, shown
-from .common import DONE, INPUT_FAULT, add_cluster, check_own_json, check_there, command_parser, run_command
+from .common import (
+    DONE,
+    INPUT_FAULT,
+    add_cluster,
+    check_own_json,
+    check_own_table,
+    check_there,
+    command_parser,
+    run_command,
+)
 
 if TYPE_CHECKING:
     from ..results.summary import Summary
@@ -62,7 +71,10 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     check_there("-l", references, "a folder of reference label files")
     file = Path(arguments.o).expanduser().absolute() if arguments.o else predictions / "summary.json"
     check_own_json("-o", file, {"cases", "policy"})
+    check_own_table(_beside(file, "cases.csv"))
 
+    if not arguments.quiet:
+        say(f"Comparing {shown(predictions)} with {shown(references)}. Loading the libraries takes some seconds.")
     from ..evaluation.metrics import Units  # slow from here on, and what can be said at once is said
     from ..evaluation.summary import evaluate_folder, paired_files
     from ..execution.executors import open_executor

@@ -88,6 +88,8 @@ def _predict(arguments: argparse.Namespace) -> int:
         raise InputError("--fast", "one pass of one fold", f"--runs {arguments.runs}", "Leave out --fast or --runs.")
     if arguments.fast and len(arguments.m) > 1:
         raise InputError("--fast", "one pass of one model", f"{len(arguments.m)} in -m", "Name one of them.")
+    if not arguments.quiet:
+        say(f"Looking for images in {shown(source)}.")  # importing is slow
     from ..execution.executors import open_executor  # slow from here on, and what can be said at once is said
     from ..execution.progress import counting
     from ..inference.batch import predict_inputs
@@ -101,8 +103,8 @@ def _predict(arguments: argparse.Namespace) -> int:
     channels = read_plans(trained[0].folder.plans_file).channel_names
     cases, notes = find_inputs(source, len(channels), arguments.series)
     check_output_folder(source, cases, out)
-    for note in [] if arguments.quiet else notes:
-        say(f"note: {note}")
+    for line in [] if arguments.quiet else [*(f"note: {note}" for note in notes), "Loading the model."]:
+        say(line)
     counted = counting("Predicting", len(cases), arguments.quiet)
     with counted as step, open_executor(arguments.np, arguments.cluster) as executor:
         predicted = predict_inputs(settings, cases, out, executor, arguments.overwrite, step)
@@ -150,6 +152,7 @@ def _conclude(predicted: "Predicted", out: Path, quiet: bool) -> int:
 
     from ..inference.flags import flag_lines
     from ..runtime.errors import InputError
+    from ..runtime.listing import listed
 
     if not quiet:
         kept = f", {len(predicted.kept)} kept from before (--overwrite makes them again)" if predicted.kept else ""
@@ -157,6 +160,9 @@ def _conclude(predicted: "Predicted", out: Path, quiet: bool) -> int:
         say(f"{len(predicted.written)} predicted{kept}.{where}")
         for line in flag_lines(predicted.flags, predicted.standing):
             say(line)
+        if count := len(predicted.others):
+            rows = f"{count} row{'s' * (count > 1)} of quality.csv"
+            say(f"note: {rows} from before, of scans that are not in this input: {listed(predicted.others)}")
     for name, error in predicted.failures.items():
         message = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error} (a fault of ours)"
         say(f"failed: {name}: {message}", sys.stderr)

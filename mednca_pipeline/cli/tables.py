@@ -65,13 +65,12 @@ def summary_table(summary: Summary) -> Table:
         table.add_column("nnU-Net Dice", justify="right")
         table.caption = "Absent from both masks of a case: Dice 1 here, left out by nnU-Net."
     for name, mean in summary.mean.items():
-        sd = summary.sd[name]
+        sd = summary.sd[name] if count > 1 else dict.fromkeys(mean, math.nan)
         table.add_row(
             plain(name),
-            *(
-                _spread(mean[metric], sd[metric] if count > 1 else math.nan, digits)
-                for metric, digits in (("dice", 4), ("hd95", 2), ("nsd", 4))
-            ),
+            _spread(mean["dice"], sd["dice"], 4),
+            _spread(mean["hd95"], sd["hd95"], 2),
+            _spread(mean["nsd"], sd["nsd"], 4),
             *([_known(nnunet[name]["dice"])] if nnunet and absent else []),
         )
     return table

@@ -11,6 +11,7 @@ from ..execution.work import Task, run_in_order
 from ..results.fold_folder import FoldName
 from ..runtime.errors import InputError
 from ..runtime.listing import listed
+from ..runtime.printing import printable
 from ..runtime.quality import Standing
 from ..runtime.temporary import tidy_once
 from .cases import map_files
@@ -65,7 +66,7 @@ class Predicted:
     """Files written and kept (finished before), what went wrong by case name, and what it was done with.
 
     again: why files that were finished before were made again. flags: of all, by case name. standing: how good the
-    model was in validation.
+    model was in validation. others: outputs in quality.csv that none of these inputs has.
     """
 
     made_with: str
@@ -77,6 +78,7 @@ class Predicted:
     again: dict[str, str] = field(default_factory=dict)
     failures: dict[str, Exception] = field(default_factory=dict)
     flags: dict[str, str] = field(default_factory=dict)
+    others: list[str] = field(default_factory=list)
 
 
 def predict_inputs(
@@ -133,6 +135,7 @@ def predict_inputs(
     predicted.flags = {
         case.name: table.row(case.output)["flag"] for case in cases if case.name not in predicted.failures
     }
+    predicted.others = sorted(table.rows.keys() - {printable(case.output) for case in cases})
     return predicted
 
 

@@ -276,7 +276,9 @@ def _records(kind: type[Any], data: Any, name: str, file: Path) -> dict[str, Any
 
 
 def _named(models: Sequence[Weights]) -> str:
-    return " + ".join(f"{weights.model} folds {' '.join(weights.folds)}" for weights in models)
+    return " + ".join(
+        f"{weights.model} fold{'s' * (len(weights.folds) > 1)} {' '.join(weights.folds)}" for weights in models
+    )
 
 
 def _told(value: object) -> str:

@@ -156,11 +156,11 @@ class Predictor:
     @property
     def title(self) -> str:
         """Dataset, model, folds, and how they predict."""
-        folds = " ".join(str(fold) for fold in self.networks)
+        folds = f"fold{'s' * (len(self.networks) > 1)} {' '.join(map(str, self.networks))}"
         count = self.asked.runs
         runs = f", {count} run{'s' * (count > 1)} per fold, seed {self.asked.seed}" if count else ""
         every = ", every cell" if self.everywhere else ""
-        return f"{self.plans.dataset} {self.model}_{self.config}, folds {folds}{runs}{every}"
+        return f"{self.plans.dataset} {self.model}_{self.config}, {folds}{runs}{every}"
 
     def describe(self) -> str:
         """One line that says what the outputs were made with."""

@@ -1,6 +1,7 @@
 """Faults of the input and of the environment: what the user can correct."""
 
 import errno
+from collections.abc import Sequence
 
 from .printing import LINES, printable
 
@@ -36,6 +37,15 @@ class InputError(Exception):
             return "\n".join(filter(None, (sentence, printable(self.remedy, keep=LINES))))
         ended = f"{sentence}." if sentence and sentence[-1] not in ".!?" else sentence
         return " ".join(filter(None, (ended, printable(self.remedy, keep=LINES))))
+
+
+def raise_all(where: object, errors: Sequence["InputError"]) -> None:
+    """Raises one error for all that were found at `where`, each on a line of its own; nothing where there is none."""
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        lines = "".join(f"\n- {' '.join(str(error).split())}" for error in errors)
+        raise InputError(where, found=f"{len(errors)} faults:{lines}")
 
 
 _ELSEWHERE = "Choose another folder, or have it changed."

@@ -193,3 +193,16 @@ def test_where_no_case_can_be_evaluated_each_is_named_once_and_nothing_is_writte
     assert said.err.count("failed: a:") == said.err.count("failed: b:") == 1
     assert "No case could be evaluated" in said.err and "Dice" not in said.out and "Written" not in said.out
     assert not (predictions / "summary.json").exists()
+
+
+def test_a_table_of_something_else_is_not_overwritten_and_one_case_has_no_spread(folders, tmp_path, capsys):
+    predictions, references = folders
+    next(predictions.glob("b.*")).unlink()
+    arguments = ["-p", str(predictions), "-l", str(references), "-o", str(tmp_path / "B.json")]
+    (tmp_path / "B_cases.csv").write_text("name,age\n", encoding="utf-8")
+    assert main(arguments) == 2 and not (tmp_path / "B.json").exists()
+    assert (tmp_path / "B_cases.csv").read_text(encoding="utf-8") == "name,age\n"
+    (tmp_path / "B_cases.csv").unlink()
+    assert main(arguments) == main(arguments) == 0
+    out = capsys.readouterr().out
+    assert "1 of 3 with a reference" in out and "±" not in out
