@@ -4,7 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mednca_pipeline.runtime.errors import InputError, raise_all
@@ -46,7 +46,10 @@ class RawCase:
 
 @dataclass(frozen=True)
 class Conversion:
-    """A dataset to be written. name: the default name. labels: {"background": 0, ...}. notes: texts for the user."""
+    """A dataset to be written. name: the default name. labels: {"background": 0, ...}. notes: texts for the user.
+
+    about: what the source says of itself, such as {"licence": "CC-BY-SA 4.0"}; a model card repeats it.
+    """
 
     name: str
     channel_names: tuple[str, ...]
@@ -55,6 +58,7 @@ class Conversion:
     cases: tuple[RawCase, ...]
     spacing_known: bool = True
     notes: tuple[str, ...] = ()
+    about: Mapping[str, str] = field(default_factory=dict)
 
 
 def new_folder(workspace: Workspace, number: int, name: str, force: bool) -> Path:
@@ -126,6 +130,7 @@ def _write_case(case: RawCase, ending: str, folder: Path) -> None:
 
 def _description(conversion: Conversion) -> dict[str, object]:
     description: dict[str, object] = {
+        **conversion.about,
         "channel_names": {str(index): name for index, name in enumerate(conversion.channel_names)},
         "labels": dict(conversion.labels),
         "numTraining": sum(case.label is not None for case in conversion.cases),

@@ -22,6 +22,7 @@ ORDER = (
     "evaluation",
     "planning",
     "inference",
+    "deploy",
     "training",
     "crossval",
     "phantom",

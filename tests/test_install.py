@@ -23,7 +23,20 @@ PACKAGES = {
     "mednca_pipeline": ROOT / "mednca_pipeline",
     "dataset_conversion": ROOT / "dataset_conversion",
 }
-COMMANDS = ("convert", "check", "plan_and_preprocess", "train", "crossval", "predict", "evaluate", "plot")
+COMMANDS = (
+    "convert",
+    "check",
+    "plan_and_preprocess",
+    "train",
+    "crossval",
+    "predict",
+    "evaluate",
+    "plot",
+    "export",
+    "info",
+    "install",
+    "models",
+)
 HEAVY = ("torch", "monai", "batchgenerators", "acvl_utils", "blosc2", "pandas", "sklearn", "skimage", "matplotlib")
 DISTRIBUTION_OF = {"PIL": "pillow", "sklearn": "scikit-learn"}
 
@@ -105,7 +118,8 @@ def test_every_import_is_declared_and_every_declared_dependency_imported(setup_a
     imported = set().union(*(_imported(folder) for folder in PACKAGES.values()))
     third_party = imported - set(sys.stdlib_module_names) - set(PACKAGES)
     needed = {DISTRIBUTION_OF.get(name, name).lower() for name in third_party}
-    declared = _declared(setup_arguments, "train") + setup_arguments["extras_require"]["cluster"]
+    extras = setup_arguments["extras_require"]
+    declared = [*_declared(setup_arguments, "train"), *extras["cluster"], *extras["onnx"]]
     assert needed == _requirement_names(declared) - {"dask"}  # distributed's other half
 
 

@@ -4,6 +4,7 @@ import argparse
 import sys
 import time
 import traceback
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,13 +15,14 @@ from .common import DONE, INPUT_FAULT, OUR_FAULT, add_cluster, check_own_json, c
 
 if TYPE_CHECKING:
     from ..inference.batch import Predicted, Settings
-    from ..inference.trained import TrainedModel
+    from ..inference.trained_model import TrainedModel
 
 EXAMPLES = """  mednca_predict -i in -o out                    the only trained dataset, all folds
   mednca_predict -i scan.nii.gz -o out -d 4      one file
   mednca_predict -i dicom_folder -o out -d 4     every DICOM series below the folder
   mednca_predict -i in -o out -d 4 -m unet_small --folds 0 1
   mednca_predict -i in -o out -d 4 -m mednca unet_small     the mean of two models
+  mednca_predict -i in -o out -m hippocampus.mednca         one file, no workspace
   mednca_predict -i in -o out -d 4 --fast        one fold, without the quality score
   mednca_predict -i in -o out -d 4 --runs 10     the mean of ten random runs, for research"""
 
@@ -44,8 +46,8 @@ def main(argv: list[str] | None = None) -> int:
         nargs="+",
         default=["mednca"],
         metavar="MODEL",
-        help=f"model: {', '.join(MODELS)} (default: mednca), a model with its configuration, such as mednca_3d, or the "
-        "folder of a model. Several models are averaged",
+        help=f"model: {', '.join(MODELS)} (default: mednca), a model with its configuration, such as mednca_3d, a "
+        "bundle, an installed model, or the folder of a model. Several models are averaged",
     )
     add("--config", help="configuration: 2d or 3d (default: the plan's)")
     add("--folds", nargs="+", help="folds of each model, such as 0 1 (default: all finished ones)")
@@ -60,7 +62,12 @@ def main(argv: list[str] | None = None) -> int:
     switch("--no-quality", help="leave out the quality score, which takes about a third of the time")
     switch("--fast", help="predict with one fold (the first of --folds) and without the quality score")
     switch("--everywhere", help="compute every cell, not only those near an outline; slower")
-    add("--device", default="auto", help="device to predict on: auto (default; the CPU for mednca), cpu, cuda or mps")
+    add(
+        "--device",
+        default="auto",
+        help="device to predict on: auto (default; the CPU for mednca), cpu, cuda, mps, or onnx for a UNet: the CPU in "
+        "ONNX Runtime",
+    )
     add("--series", nargs="+", default=[], metavar="UID", help="UIDs or numbers of the DICOM series to take, or all")
     switch("--save_probabilities", help="also write a probability map per class")
     switch("--save_variance", help="also write the variance over models, folds and random runs")
@@ -96,11 +103,10 @@ def _predict(arguments: argparse.Namespace) -> int:
     from ..inference.inputs import find_inputs
     from ..inference.run_report import write_report
     from ..inference.trained import find_models
-    from ..models.registry import read_plans
 
     trained = find_models(workspace, arguments.d, arguments.m, arguments.config)
     settings = _settings(arguments, trained)
-    channels = read_plans(trained[0].folder.plans_file).channel_names
+    channels = trained[0].plans.channel_names
     cases, notes = find_inputs(source, len(channels), arguments.series)
     check_output_folder(source, cases, out)
     for line in [] if arguments.quiet else [*(f"note: {note}" for note in notes), "Loading the model."]:
@@ -117,13 +123,13 @@ def _predict(arguments: argparse.Namespace) -> int:
     return _conclude(predicted, out, arguments.quiet)
 
 
-def _settings(arguments: argparse.Namespace, trained: "list[TrainedModel]") -> "Settings":
+def _settings(arguments: argparse.Namespace, trained: "Sequence[TrainedModel]") -> "Settings":
     from ..inference.batch import Settings
     from ..inference.trained import choose_folds
     from ..runtime.errors import InputError
     from ..runtime.memory import parse_memory
 
-    each = [choose_folds(model.folder, arguments.folds) for model in trained]
+    each = [choose_folds(model, arguments.folds) for model in trained]
     single = len(trained) == 1 and (len(each[0]) == 1 or arguments.fast)
     if arguments.save_variance and arguments.runs < 2 and single:
         raise InputError(
@@ -134,7 +140,7 @@ def _settings(arguments: argparse.Namespace, trained: "list[TrainedModel]") -> "
         )
     folds = each[0][: 1 if arguments.fast else None] if arguments.folds or len(trained) == 1 else None
     return Settings(
-        model_folders=tuple(model.folder.path for model in trained),
+        model_folders=tuple(model.path for model in trained),
         folds=folds,
         device=arguments.device,
         runs=arguments.runs,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ..inference.trained import present_digest
+from ..inference.calibration import present_digest
 from ..models.registry import MODELS
 from ..plans.plans import Plans, describe_components
 from ..plans.splits import Fold

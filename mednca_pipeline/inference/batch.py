@@ -22,6 +22,7 @@ from .options import PredictionOptions
 from .prediction import ImagePredictor
 from .predictor import Predictor
 from .quality_table import QualityTable, Row, columns
+from .trained_model import open_model
 
 log = logging.getLogger(__name__)
 FAILED = "failed"  # the flag of an input without output
@@ -32,7 +33,7 @@ VOXELS = (".raw", ".zraw")  # beside a .mhd header
 class Settings(PredictionOptions):
     """What is predicted with, how, and what is saved. Hashable: a worker process loads its own predictor from it.
 
-    model_folders: several are averaged. folds: of each; None for all finished ones.
+    model_folders: folders or bundles; several are averaged. folds: of each; None for all finished ones.
     """
 
     model_folders: tuple[Path, ...]
@@ -47,7 +48,7 @@ class Settings(PredictionOptions):
     def recipe(self, predictor: ImagePredictor) -> Recipe:
         """predictor: as loaded from these settings."""
         return recipe_of(
-            self.model_folders,
+            [open_model(path) for path in self.model_folders],
             self.folds,
             predictor.components,
             runs_per_fold=predictor.runs_per_fold,
@@ -57,7 +58,7 @@ class Settings(PredictionOptions):
         )
 
     def load(self) -> ImagePredictor:
-        predictors = [Predictor.from_folder(folder, self.folds, self) for folder in self.model_folders]
+        predictors = [Predictor.from_model(open_model(path), self.folds, self) for path in self.model_folders]
         return predictors[0] if len(predictors) == 1 else Combination(predictors, self.postprocess)
 
 

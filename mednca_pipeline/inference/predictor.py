@@ -8,23 +8,22 @@ from pathlib import Path
 
 import numpy as np
 
-from ..models.registry import read_plans
 from ..plans.plans import Plans, describe_components
 from ..results.fold_folder import FoldName
-from ..results.model_folder import ModelFolder
 from ..runtime.errors import InputError
 from ..runtime.memory import check_memory
+from ..runtime.padding import Pad
 from ..runtime.preprocessing import frame_of
 from ..runtime.preprocessing_steps import Frame
 from ..runtime.quality import Standing
 from ..runtime.units import voxel_unit
-from .calibration import read_standing
 from .fold_average import average_folds
 from .network import Asked, Network, load_network
 from .options import DEFAULTS, PredictionOptions
 from .prediction import ModelMaps, Prediction, output_names, segment
 from .ranges import check_spacing_range
-from .trained import check_fold, choose_folds, model_record
+from .trained import choose_folds
+from .trained_model import BundleModel, FolderModel, TrainedModel
 
 log = logging.getLogger(__name__)
 
@@ -77,16 +76,30 @@ class Predictor:
 
         Raises InputError when a fold is missing, does not fit, or was trained with other plans.
         """
-        folder = ModelFolder(Path(model_folder))
-        record = model_record(folder)
-        plans, name, config = read_plans(folder.plans_file), record.model, record.config
-        networks = {}
-        for fold in choose_folds(folder, folds):
-            check_fold(folder.fold(fold), plans, record)
-            weights = folder.fold(fold).weights
-            networks[fold] = load_network(weights, plans, name, config, options.device, options.everywhere)
-        components = _kept_components(folder, plans, plans.digest(config, name)) if options.postprocess else {}
-        return cls(LoadedModel(plans, config, name, networks, components, read_standing(folder)), options)
+        return cls.from_model(FolderModel.open(Path(model_folder)), folds, options)
+
+    @classmethod
+    def from_bundle(
+        cls, file: Path | str, folds: Sequence[FoldName] | None = None, options: PredictionOptions = DEFAULTS
+    ) -> "Predictor":
+        """Loads a bundle, as mednca_export writes it; `folds` None means all in it.
+
+        Raises InputError for a file that is no bundle or is damaged, and for a fold that is not in it.
+        """
+        return cls.from_model(BundleModel.open(Path(file)), folds, options)
+
+    @classmethod
+    def from_model(
+        cls, model: TrainedModel, folds: Sequence[FoldName] | None = None, options: PredictionOptions = DEFAULTS
+    ) -> "Predictor":
+        """Loads folds of a model, wherever it lies; arguments and errors: see from_folder and from_bundle."""
+        plans, name, config = model.plans, model.model, model.config
+        networks = {
+            fold: load_network(model.weights(fold), plans, name, config, options.device, options.everywhere)
+            for fold in choose_folds(model, folds)
+        }
+        components = model.components() if options.postprocess else {}
+        return cls(LoadedModel(plans, config, name, networks, components, model.standing()), options)
 
     def predict(self, array: np.ndarray, spacing_mm: Sequence[float], with_variance: bool = False) -> Prediction:
         """array: (C, z, y, x) or (C, y, x), raw intensities; spacing_mm per axis in the array's order.
@@ -106,7 +119,8 @@ class Predictor:
             raise InputError("", "finite intensities", f"{count} NaN or infinite voxels", remedy)
         frame = frame_of(array, spacing_mm, self.plans.config(self.config).preprocessing)
         outputs = len(output_names(self.plans))
-        check_memory(len(array), array.shape[1:], frame.resample.resampled_shape, outputs, self.memory_bytes)
+        for grid in (frame.resample.resampled_shape, self._padded(frame)):
+            check_memory(len(array), array.shape[1:], grid, outputs, self.memory_bytes)
         return PreparedImage(frame.forward(array), frame)
 
     def run(
@@ -138,6 +152,12 @@ class Predictor:
     def _maps(self, image: PreparedImage, networks: Sequence[Network], asked: Asked, with_variance: bool) -> ModelMaps:
         average = average_folds(networks, image.array, self.plans.labels, asked, with_variance)
         return ModelMaps(output_names(self.plans), average.mean, average.variance, average.quality, image.frame)
+
+    def _padded(self, frame: Frame) -> tuple[int, ...]:
+        """(S, H, W) of an image as the networks take it."""
+        shape, form = frame.resample.resampled_shape, next(iter(self.networks.values())).format
+        pad = Pad.to(shape[-form.dim :], form.image_size, form.factor)
+        return (*shape[: -form.dim], *pad.padded_shape)
 
     def _per_fold(self, runs: int, folds: int) -> int:
         """Random runs of each fold, 0 for networks that have none."""
@@ -209,8 +229,3 @@ def _other_axes(plans: Plans, shape: Sequence[int], spacing_mm: Sequence[float])
 def describe_kept(components: Mapping[str, int]) -> str:
     """The end of a predictor's description; "" where all components are kept."""
     return f", keeping {describe_components(components)}" if components else ""
-
-
-def _kept_components(folder: ModelFolder, plans: Plans, digest: str) -> dict[str, int]:
-    chosen = folder.postprocessing(digest)
-    return plans.components if chosen is None else chosen.components

@@ -66,7 +66,8 @@ _ENVIRONMENT = {
 
 _MEMORY = "Work on fewer cases at once (-np 0), on smaller images, or on a machine with more memory."
 _OURS = ("", "mednca_pipeline", "dataset_conversion")
-_EXTRAS = {"distributed": "cluster", "dask": "cluster"}  # import name -> the extra that brings it; all others: train
+# import name -> the extra that brings it; all others: train
+_EXTRAS = {"distributed": "cluster", "dask": "cluster", "onnx": "onnx", "onnxruntime": "onnx"}
 
 
 def correctable(error: Exception) -> Exception:

@@ -13,6 +13,7 @@ from ..inference.network import load_network
 from ..inference.predictor import LoadedModel, Predictor
 from ..models.weights import save_weights
 from ..runtime.images import read_image, read_labels
+from ..runtime.weights import read_weights
 from ..workspace import Workspace
 from .batches import Batch
 from .checkpoint import save_checkpoint
@@ -100,7 +101,7 @@ def _case(workspace: Workspace, job: Job, trial: TrainingState, folder: Path, wa
     watch.begins("Timing the prediction of a case", CASE_RUNS)
     weights, plans = folder / "final.safetensors", job.plans
     save_weights(weights, trial.ema)
-    network = load_network(weights, plans, job.options.model, job.config.name, job.options.device)
+    network = load_network(read_weights(weights), plans, job.options.model, job.config.name, job.options.device)
     predictor = Predictor(LoadedModel(plans, job.config.name, job.options.model, {0: network}))
     (case,) = (
         case for case in load_dataset(workspace.raw_folder(plans.dataset)).training if case.name == job.fold.val[0]

@@ -142,7 +142,7 @@ def test_models_are_named_by_model_by_configuration_and_by_folder(tmp_path, fold
         (["mednca_2d"], "3d", "expected configuration 3d, as --config says, found 2d"),
         ([str(tmp_path / "mednca_2d")], None, "found no plans.json in it"),
         ([str(tmp_path)], None, "found no model of this version"),
-        (["unett"], None, r"expected a trained unett .*found mednca \(2d\)"),
+        (["unett"], None, r"-m unett: expected one of mednca, .* mednca_models lists"),
     ):
         with pytest.raises(InputError, match=message):
             find_models(workspace, None, names, config)

@@ -21,6 +21,7 @@ from mednca_pipeline.runtime.fire_masks import RandomRun, fire_masks
 from mednca_pipeline.runtime.outline import Outline
 from mednca_pipeline.runtime.preprocessing import preprocess_image
 from mednca_pipeline.runtime.quality import Deviation
+from mednca_pipeline.runtime.weights import read_weights
 
 from .tiny_model import SHAPE, SPACING, make_image, make_plans, save_model, with_regions
 
@@ -109,7 +110,7 @@ def test_numpy_and_torch_predict_the_same(tmp_path, image, config, everywhere, m
     light = Predictor.from_folder(folder, options=PredictionOptions(runs=2))
     assert isinstance(light.networks[0], LightNetwork)
     weights = folder / "fold_0" / "final.safetensors"
-    torch_network = TorchNCA.from_weights(weights, plans, "mednca", config, "cpu", everywhere)
+    torch_network = TorchNCA.from_weights(read_weights(weights), plans, "mednca", config, "cpu", everywhere)
     for asked in (Asked(), Asked(runs=2)):
         found, expected = (
             Predictor(LoadedModel(plans, config, "mednca", {0: network}), PredictionOptions(runs=asked.runs)).predict(

@@ -53,7 +53,9 @@ def test_faults_of_the_environment_have_path_and_cause(number, found):
     assert (error.found == "as the system says") == (number == errno.EIO)
 
 
-@pytest.mark.parametrize(("module", "extra"), [("scipy.ndimage", "train"), ("distributed", "cluster")])
+@pytest.mark.parametrize(
+    ("module", "extra"), [("scipy.ndimage", "train"), ("distributed", "cluster"), ("onnx", "onnx")]
+)
 def test_a_missing_package_is_named_with_the_extra_that_brings_it(module, extra):
     error = correctable(ModuleNotFoundError(f"No module named '{module}'", name=module))
     assert isinstance(error, InputError) and error.expected == module.partition(".")[0]
