@@ -92,24 +92,33 @@ def read_original(path: Path) -> Forgery:
     return Forgery(members, json.loads(members.pop(MANIFEST)))
 
 
-@st.composite
-def forged(draw: Draw, original: Forgery) -> Zipped:
-    """A bundle with some changes, or none."""
-    made = Forgery(dict(original.members), copy.deepcopy(original.manifest), stored=draw(st.booleans()))
-    for _ in range(draw(st.integers(0, 3))):
-        draw(st.sampled_from(CHANGES))(draw, made)
-    content = made.zipped()
-    if draw(st.integers(0, 3)) == 0:
-        content = draw(st.sampled_from((_header, _bytes)))(draw, content)
-    return Zipped(content)
+def forgeries(original: Forgery) -> st.SearchStrategy[Zipped]:
+    """Bundles with some changes, or none."""
+
+    @st.composite
+    def forged(draw: Draw) -> Zipped:
+        made = Forgery(dict(original.members), copy.deepcopy(original.manifest), stored=draw(st.booleans()))
+        for _ in range(draw(st.integers(0, 3))):
+            draw(st.sampled_from(CHANGES))(draw, made)
+        content = made.zipped()
+        if draw(st.integers(0, 3)) == 0:
+            content = draw(st.sampled_from((_header, _bytes)))(draw, content)
+        return Zipped(content)
+
+    return forged()
+
+
+def _one_of(draw: Draw, made: Forgery, ending: str) -> str:
+    """The name of a member with this ending, "" where changes that were made before left none."""
+    return str(draw(st.sampled_from([name for name in made.members if name.endswith(ending)] or [""])))
 
 
 def _json_value(draw: Draw, made: Forgery) -> None:
     """A value of a JSON member, with the digest of the plans as a forger would mend it."""
-    name = draw(st.sampled_from([name for name in made.members if name.endswith(".json")]))
+    name = _one_of(draw, made, ".json")
     try:
         values = json.loads(made.members[name])
-    except ValueError:  # of a change that was made before
+    except (KeyError, ValueError):  # of a change that was made before
         return
     _change_inside(draw, values)
     made.members[name] = json.dumps(values).encode("utf-8", "surrogatepass")
@@ -152,7 +161,9 @@ def _mend_digests(made: Forgery) -> None:
 
 
 def _weights(draw: Draw, made: Forgery) -> None:
-    name = draw(st.sampled_from([name for name in made.members if name.endswith(".safetensors")]))
+    name = _one_of(draw, made, ".safetensors")
+    if not name:
+        return
     how = draw(st.sampled_from(("shape", "dtype", "value", "gone", "more", "bytes")))
     if how == "bytes":
         made.members[name] = draw(st.binary(max_size=200))
@@ -181,7 +192,7 @@ def _weights(draw: Draw, made: Forgery) -> None:
 
 
 def _members(draw: Draw, made: Forgery) -> None:
-    name = draw(st.sampled_from(sorted(made.members) or [""]))
+    name = _one_of(draw, made, "")
     how = draw(st.sampled_from(("rename", "drop", "twice", "link", "more", "bomb", "content")))
     if not name:
         return

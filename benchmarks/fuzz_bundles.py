@@ -24,7 +24,7 @@ import hypothesis
 import numpy as np
 from hypothesis import HealthCheck, Phase
 
-from benchmarks.forgeries import Zipped, forged, read_original
+from benchmarks.forgeries import Zipped, forgeries, read_original
 from benchmarks.fuzz import LIMIT_S, peak_bytes, reset_peak_bytes
 from mednca_pipeline.deploy.onnx_description import GraphDescription
 from mednca_pipeline.inference.bundle_model import DESCRIPTION, BundleModel
@@ -76,7 +76,7 @@ def fuzz_bundles(seconds: float, seed: int) -> Forged:
                 phases=(Phase.generate, Phase.shrink),
                 suppress_health_check=list(HealthCheck),
             )
-            run = hypothesis.seed(seed * 1_000_003 + number)(settings(hypothesis.given(forged(original))(each)))
+            run = hypothesis.seed(seed * 1_000_003 + number)(settings(hypothesis.given(forgeries(original))(each)))
             try:
                 run()
             except BaseException as error:  # of a library in Rust even what is no Exception
