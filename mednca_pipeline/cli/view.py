@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 PORT = 8765
 EXAMPLES = """\
-  mednca_view                          segment in the browser with the models of the workspace
-  mednca_view out -i in                look through predictions, flagged cases first
-  mednca_view out -i in -l labels      with their references"""
+  mednca_view                       segment with the models of the workspace
+  mednca_view out -i in             look through predictions, flagged cases first
+  mednca_view out -i in -l labels   with their references"""
 
 
 def main(argv: list[str] | None = None) -> int:
