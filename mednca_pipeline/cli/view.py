@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 PORT = 8765
 EXAMPLES = """\
   mednca_view                       segment with the models of the workspace
-  mednca_view out -i in             look through predictions, flagged cases first
+  mednca_view out -i in             review predictions, flagged ones first
   mednca_view out -i in -l labels   with their references"""
 
 
