@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 STAMP := $(VENV)/installed.stamp
 
-.PHONY: install demo test lint soak
+.PHONY: install demo test lint soak web
 
 install: $(STAMP)
 
@@ -29,3 +29,7 @@ lint: install
 
 soak: install
 	$(BIN)/python -m benchmarks.soak
+
+# The page for browsers, in mednca_pipeline/viewing/web_page; needs Node.js 20 or newer and npm.
+web:
+	cd web && npm ci --ignore-scripts --no-audit --no-fund && npm test && npm run build

@@ -181,9 +181,9 @@ class _Batch:
             for index, seed in enumerate(self.seeds):
                 place, first = self._make(seed, self.folder / str(index))
                 signal.alarm(LIMIT_S)
-                before = _reset_peak_bytes()
+                before = reset_peak_bytes()
                 result = self._read(place, first)
-                if _peak_bytes() - before > MOST_BYTES:
+                if peak_bytes() - before > MOST_BYTES:
                     result["outcome"] = "over 1 GB"
                 signal.alarm(0)
                 shutil.rmtree(self.folder / str(index))
@@ -203,13 +203,13 @@ class _Batch:
         return {"outcome": outcome, "message": f"from byte {first}", "digest": digest}
 
 
-def _reset_peak_bytes() -> int:
+def reset_peak_bytes() -> int:
     """Forgets the peak of this process's memory, and gives what it has now."""
     Path("/proc/self/clear_refs").write_text("5")
-    return _peak_bytes()
+    return peak_bytes()
 
 
-def _peak_bytes() -> int:
+def peak_bytes() -> int:
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 

@@ -11,9 +11,13 @@ import safetensors.numpy  # noqa: F401  # once, and not in each process
 import torch
 
 from benchmarks.fuzz import BYTES, JSON, TEXT, Kind
+from benchmarks.fuzz_onnx import description_kind
 from mednca_pipeline.crossval.jobs import FoldJob, JobOutcome, read_job, read_outcome
 from mednca_pipeline.datasets.dataset import load_dataset
+from mednca_pipeline.deploy.bundle import write_bundle
+from mednca_pipeline.deploy.card import make_card
 from mednca_pipeline.fingerprint.fingerprint import read_fingerprint
+from mednca_pipeline.inference.folder_model import FolderModel
 from mednca_pipeline.inference.options import PredictionOptions
 from mednca_pipeline.inference.predictor import Predictor
 from mednca_pipeline.inference.quality_table import QualityTable
@@ -26,11 +30,12 @@ from mednca_pipeline.plans.plans import Plans
 from mednca_pipeline.plans.splits import read_splits
 from mednca_pipeline.preprocessing.store import CaseStore
 from mednca_pipeline.results.fold_folder import FoldFolder
+from mednca_pipeline.results.model_card import DataFacts
 from mednca_pipeline.results.model_folder import ModelFolder, QualityRecord
 from mednca_pipeline.results.postprocessing import Postprocessing
 from mednca_pipeline.runtime.files import write_json, write_text
-from mednca_pipeline.runtime.folding import read_weights
 from mednca_pipeline.runtime.quality import Threshold
+from mednca_pipeline.runtime.weights import read_weights
 from mednca_pipeline.training.checkpoint import load_checkpoint
 from mednca_pipeline.training.state import new_state
 from mednca_pipeline.workspace import Workspace
@@ -79,7 +84,8 @@ def own_kinds(root: Path) -> list[Kind]:
     ]
     loaded = Kind("model folder: plans.json", model, "plans.json", _load_model, JSON)
     weights = Kind("model folder: weights", model, "fold_0/final.safetensors", _load_model, BYTES)
-    return [*made, loaded, weights]
+    bundle = Kind("bundle", _exported(model, root / "bundle"), "a.mednca", _load_bundle, BYTES)
+    return [*made, loaded, weights, bundle, description_kind(root / "onnx", known)]
 
 
 def _trained(root: Path) -> Workspace:
@@ -102,6 +108,14 @@ def _fill(model: Path, fold: Path) -> str:
     metrics = {name: {"anterior": {"dice": 0.5, "hd95": 2.0}} for name in CASES}
     write_json(model / "postprocessing.json", Postprocessing({"anterior": 1}, {}, (0,), digest, metrics, "x"))
     return digest
+
+
+def _exported(model: Path, folder: Path) -> Path:
+    """A folder with the model's bundle."""
+    folder.mkdir()
+    found = FolderModel.open(model)
+    write_bundle(found, (0,), "float16", make_card(found, (0,), DataFacts()), folder / "a.mednca")
+    return folder
 
 
 def _read_plans(folder: Path) -> Any:
@@ -144,12 +158,19 @@ def _read_checkpoint(folder: Path, state_of: Callable[[], Any]) -> Any:
 
 def _read_weights(folder: Path, plans: Plans) -> Any:
     load_weights(folder / "final.safetensors", build_model("mednca", plans, "2d"))
-    return read_weights(folder / "final.safetensors")
+    return read_weights(folder / "final.safetensors").arrays
 
 
 def _load_model(folder: Path) -> Any:
     """As mednca_predict loads a model, and predicts."""
-    predictor = Predictor.from_folder(folder, options=PredictionOptions(device="cpu"))
+    return _predict(Predictor.from_folder(folder, options=PredictionOptions(device="cpu")))
+
+
+def _load_bundle(folder: Path) -> Any:
+    return _predict(Predictor.from_bundle(folder / "a.mednca", options=PredictionOptions(device="cpu")))
+
+
+def _predict(predictor: Predictor) -> Any:
     image = np.random.default_rng(0).normal(size=(1, *SIZE)).astype(np.float32)
     predictor.predict(image, (1.0, 1.0, 1.0))
     return predictor.plans

@@ -321,7 +321,10 @@ def scaling_table(rows: Sequence[dict]) -> str:
     return "\n".join(lines)
 
 
-def write(name: str, rows: list[dict], text: str) -> None:
+FROM_FILE_TO_FILE = "One thread, loaded models, from file to file; how: the head of benchmarks/prediction.py."
+
+
+def write(name: str, rows: list[dict], text: str, head: str = FROM_FILE_TO_FILE) -> None:
     from mednca_pipeline.evaluation.provenance import provenance
     from mednca_pipeline.runtime.files import write_json, write_text
 
@@ -330,7 +333,6 @@ def write(name: str, rows: list[dict], text: str) -> None:
     origin, command = provenance(), command_line()
     said = ", ".join(f"{key} {value}" for key, value in origin.items())
     write_json(OUT / f"{name}.json", {"command": command, **origin, "rows": rows})
-    head = "One thread, loaded models, from file to file; how: the head of benchmarks/prediction.py."
     write_text(OUT / f"{name}.md", f"`{command}`; {said}\n\n{head}\n\n{text}\n")
 
 

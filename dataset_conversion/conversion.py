@@ -4,10 +4,10 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from mednca_pipeline.runtime.errors import InputError
+from mednca_pipeline.runtime.errors import InputError, raise_all
 from mednca_pipeline.runtime.files import write_text
 from mednca_pipeline.runtime.listing import listed
 from mednca_pipeline.runtime.temporary import temporary_name, tidy_once
@@ -46,7 +46,10 @@ class RawCase:
 
 @dataclass(frozen=True)
 class Conversion:
-    """A dataset to be written. name: the default name. labels: {"background": 0, ...}. notes: texts for the user."""
+    """A dataset to be written. name: the default name. labels: {"background": 0, ...}. notes: texts for the user.
+
+    about: what the source says of itself, such as {"licence": "CC-BY-SA 4.0"}; a model card repeats it.
+    """
 
     name: str
     channel_names: tuple[str, ...]
@@ -55,6 +58,7 @@ class Conversion:
     cases: tuple[RawCase, ...]
     spacing_known: bool = True
     notes: tuple[str, ...] = ()
+    about: Mapping[str, str] = field(default_factory=dict)
 
 
 def new_folder(workspace: Workspace, number: int, name: str, force: bool) -> Path:
@@ -79,8 +83,9 @@ def new_folder(workspace: Workspace, number: int, name: str, force: bool) -> Pat
 def write_dataset(conversion: Conversion, folder: Path, progress: Callable[[str], None] | None = None) -> None:
     """Writes the dataset into a temporary folder, which then replaces `folder`.
 
-    Raises InputError, leaving `folder` as it was, when a file of the source cannot be converted. Killed at any moment,
-    there is the old dataset or the new one (workspace.replace_dataset). What killed conversions left is removed.
+    Raises InputError, leaving `folder` as it was, for all files of the source that cannot be converted. Killed at any
+    moment, there is the old dataset or the new one (workspace.replace_dataset). What killed conversions left is
+    removed.
     """
     _check_cases(conversion)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -89,10 +94,15 @@ def write_dataset(conversion: Conversion, folder: Path, progress: Callable[[str]
     try:
         for place in ("imagesTr", "labelsTr"):
             (temporary / place).mkdir(parents=True)
+        faults = []
         for case in conversion.cases:
-            _write_case(case, conversion.file_ending, temporary)
+            try:
+                _write_case(case, conversion.file_ending, temporary)
+            except InputError as error:
+                faults.append(error)  # all of them are named in one go
             if progress:
                 progress(case.name)
+        raise_all(conversion.name or "the source", faults)
         text = json.dumps(_description(conversion), indent=1, ensure_ascii=False)  # not sorted: labels have an order
         write_text(temporary / "dataset.json", text + "\n")
         replace_dataset(folder, temporary)
@@ -120,6 +130,7 @@ def _write_case(case: RawCase, ending: str, folder: Path) -> None:
 
 def _description(conversion: Conversion) -> dict[str, object]:
     description: dict[str, object] = {
+        **conversion.about,
         "channel_names": {str(index): name for index, name in enumerate(conversion.channel_names)},
         "labels": dict(conversion.labels),
         "numTraining": sum(case.label is not None for case in conversion.cases),

@@ -18,6 +18,7 @@ from .sources import case_name, count, existing_folder, image_files
 
 DESCRIPTION = "a task of the Medical Segmentation Decathlon, such as Task04_Hippocampus"
 ENDING = ".nii.gz"
+ABOUT = ("description", "reference", "licence")
 
 
 def convert(options: Options) -> Conversion:
@@ -39,7 +40,8 @@ def convert(options: Options) -> Conversion:
     if isinstance(listed, list) and len(listed) > len(training):
         notes.append(f"{len(training)} of the {len(listed)} training cases in dataset.json are there: those are used.")
     labels = _labels(data.get("labels"), file)
-    return Conversion(_name(source, data), channels, labels, ENDING, (*training, *test), True, tuple(notes))
+    about = {key: data[key] for key in ABOUT if isinstance(data.get(key), str)}
+    return Conversion(_name(source, data), channels, labels, ENDING, (*training, *test), True, tuple(notes), about)
 
 
 def _training(source: Path, channels: tuple[str, ...]) -> tuple[list[RawCase], list[str]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mednca_pipeline.datasets.channels import group_channels
-from mednca_pipeline.runtime.errors import InputError
+from mednca_pipeline.runtime.errors import InputError, raise_all
 from mednca_pipeline.runtime.formats.dicom_series import choose_series, find_series
 from mednca_pipeline.runtime.formats.sitk import SEGMENTATION
 from mednca_pipeline.runtime.formats.text_headers import segment_values
@@ -20,8 +20,9 @@ from .images import Source, write_mapped_labels, write_mask
 from .sources import case_name, count, existing_folder, image_files, left_out
 
 DESCRIPTION = "any folder of images (-i) and a folder of masks with the same names (-l)"
-_AFFIX = re.compile(r"(?i)[ _.-]+(mask|masks|seg|segmentation|label|labels|gt)$")
+_AFFIX = re.compile(r"(?i)[ _.-]+(masks?|seg|segmentation|labels?|gt|groundtruth|annotations?)$")
 _CHANNEL = re.compile(r"(.+)_\d{4}")
+_GREY = "Add --map 255:1 for white masks, or --threshold 127 for grey masks."
 _MOST_LABELS = 32  # more values are grey levels and not labels
 
 
@@ -94,7 +95,9 @@ def _images(folder: Path, masks: dict[str, Path], series: Sequence[str]) -> dict
         return {name: files for name, files in cases}
     twice = sorted({stem for stem in stems if stems.count(stem) > 1})
     if twice:
-        raise InputError(folder, "one file per image", f"several named {twice[0]}", "Remove one of them.")
+        raise InputError(
+            folder, "one file per image", f"several named {', '.join(twice)}", "Remove all but one of each."
+        )
     return {stem: (file,) for stem, file in zip(stems, files, strict=True)}
 
 
@@ -152,15 +155,27 @@ def _values(options: Options, masks: Sequence[Path]) -> list[int]:
     if options.mapping is not None:
         return sorted(set(options.mapping.values()) - {0})
     values: set[int] = set()
+    faults = []
     for mask in masks:
-        values |= set(np.unique(read_labels(mask).array).tolist()) - {0}
-        if len(values) > _MOST_LABELS or 255 in values:
-            found = "255" if values == {255} else f"{len(values)} values up to {max(values)}"
-            remedy = "Add --map 255:1 for white masks, or --threshold 127 for grey masks."
-            raise InputError(mask, "label values such as 0 and 1", found, remedy)
+        try:
+            values |= _values_of(mask)
+        except InputError as error:
+            faults.append(error)
+    raise_all(masks[0].parent, faults)
+    if len(values) > _MOST_LABELS:
+        found = f"{len(values)} values up to {max(values)}"
+        raise InputError(masks[0].parent, "label values such as 0 and 1", found, _GREY)
     if not values:
         raise InputError(masks[0].parent, "some foreground in the masks", "only 0", "Check -l.")
     return sorted(values)
+
+
+def _values_of(mask: Path) -> set[int]:
+    values = set(np.unique(read_labels(mask).array).tolist()) - {0}
+    if len(values) > _MOST_LABELS or 255 in values:
+        found = "255" if values == {255} else f"{len(values)} values up to {max(values)}"
+        raise InputError(mask, "label values such as 0 and 1", found, _GREY)
+    return values
 
 
 def _label_names(options: Options, values: Sequence[int]) -> dict[str, int]:

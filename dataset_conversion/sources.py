@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from mednca_pipeline.runtime.errors import InputError
+from mednca_pipeline.runtime.errors import InputError, raise_all
 from mednca_pipeline.runtime.images import SUPPORTED, split_ending, stored_files
 from mednca_pipeline.runtime.listing import listed
 
@@ -29,14 +29,13 @@ def subfolder(source: Path, names: Sequence[str], what: str) -> Path:
 def image_files(folder: Path) -> list[Path]:
     """The image files of a folder, sorted by name; hidden ones (such as macOS's ._ files) are passed over.
 
-    Raises InputError for a link to a file that is not there, as git-annex and DataLad leave them.
+    Raises InputError for all links to files that are not there, as git-annex and DataLad leave them.
     """
     visible = (path for path in folder.iterdir() if not path.name.startswith(".") and not path.is_dir())
     files = sorted(path for path in visible if split_ending(path)[1] in SUPPORTED)
-    for file in files:
-        if not file.exists():
-            remedy = "Fetch the file (git annex get, datalad get), or remove the link."
-            raise InputError(file, "an image", "a link to a file that is not there", remedy)
+    remedy = "Fetch the file (git annex get, datalad get), or remove the link."
+    dangling = [file for file in files if not file.exists()]
+    raise_all(folder, [InputError(file, "an image", "a link to a file that is not there", remedy) for file in dangling])
     return files
 
 

@@ -74,11 +74,12 @@ def train(
 def crossvalidate(dataset: str | int, root: Path | str | None = None, **options: Any) -> "CrossvalResult":
     """Trains what is missing of folds and models and writes the comparison, as mednca_crossval does.
 
-    options: fields of crossval.run.CrossvalOptions, such as models=("mednca", "unet"), folds=(0, 1), budget="15min",
-    jobs=2, ensemble=True. The result's `models` have every case's metrics, `files` are the tables, and `failed` names
-    what could not be trained.
+    options: fields of crossval.options.CrossvalOptions, such as models=("mednca", "unet"), folds=(0, 1),
+    budget="15min", jobs=2, ensemble=True. The result's `models` have every case's metrics, `files` are the tables, and
+    `failed` names what could not be trained.
     """
-    from .crossval.run import CrossvalOptions, crossvalidate
+    from .crossval.options import CrossvalOptions
+    from .crossval.run import crossvalidate
     from .workspace import open_workspace
 
     asked = {"command": "mednca_pipeline.crossvalidate", "quiet": True, **options}
@@ -97,22 +98,21 @@ def predict(
     """Segments image files into the folder `out`, with quality.csv, as mednca_predict does.
 
     images: a folder of images or DICOM series, or one file. models: folders such as
-    results/Dataset004_Hippocampus/mednca_2d; several are averaged. settings: fields of PredictionOptions and of
-    inference.batch.Settings, such as folds=(0,), quality=False, runs=10. The result's `failures` has the error of each
-    input that could not be predicted; the others are done. For arrays in memory, use `Predictor`.
+    results/Dataset004_Hippocampus/mednca_2d, or bundles; several are averaged. settings: fields of PredictionOptions
+    and of inference.batch.Settings, such as folds=(0,), quality=False, runs=10. The result's `failures` has the error
+    of each input that could not be predicted; the others are done. For arrays in memory, use `Predictor`.
     """
     from .execution.executors import open_executor
     from .inference.batch import Settings, predict_inputs
     from .inference.inputs import find_inputs
     from .inference.output_folder import check_output_folder
-    from .models.registry import read_plans
-    from .results.model_folder import ModelFolder
+    from .inference.trained_model import open_model
 
     folders = tuple(Path(model).expanduser().absolute() for model in models)
     if not folders:
         raise InputError("models", "at least one model's folder", "none")
     source, target = Path(images).expanduser().absolute(), Path(out).expanduser().absolute()
-    channels = read_plans(ModelFolder(folders[0]).plans_file).channel_names
+    channels = open_model(folders[0]).plans.channel_names
     cases, _ = find_inputs(source, len(channels), [])
     check_output_folder(source, cases, target)
     with open_executor(workers) as executor:

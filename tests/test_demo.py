@@ -58,7 +58,7 @@ def test_unseen_phantoms_are_segmented_in_their_own_geometry(finished):
         labels = Image.open(root / "predictions" / f"{name}.png")
         assert labels.size == image.size
     summary = json.loads((root / "predictions" / "summary.json").read_text(encoding="utf-8"))
-    assert set(summary["cases"]) == {"unseen_000", "unseen_001"} and summary["units"]["distance"] == "voxels"
+    assert set(summary["cases"]) == {"unseen_000", "unseen_001"} and summary["units"]["distance"] == "pixels"
 
 
 def test_it_ends_with_the_paths_of_what_it_wrote(finished):

@@ -20,10 +20,25 @@ from mednca_pipeline.models.registry import build_model, read_plans
 from mednca_pipeline.models.weights import save_weights
 from mednca_pipeline.runtime.outline import Outline
 from mednca_pipeline.runtime.quality import Deviation
+from mednca_pipeline.runtime.weights import read_weights
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
-COMMANDS = ("convert", "check", "plan_and_preprocess", "train", "crossval", "predict", "evaluate", "plot")
+COMMANDS = (
+    "convert",
+    "check",
+    "plan_and_preprocess",
+    "train",
+    "crossval",
+    "predict",
+    "evaluate",
+    "plot",
+    "export",
+    "info",
+    "install",
+    "models",
+    "view",
+)
 SOURCES = [
     path for folder in ("mednca_pipeline", "dataset_conversion") for path in sorted((ROOT / folder).rglob("*.py"))
 ]
@@ -252,7 +267,9 @@ def test_figure_of_the_outline_shows_the_cells_that_each_level_computes(phantom_
     weights, plan = tmp_path / "final.safetensors", plans.config("2d").models["mednca"]
     torch.manual_seed(0)
     save_weights(weights, build_model("mednca", plans, "2d"))
-    network = script.LightNetwork(weights, plans, "2d", dataclasses.replace(plan, outline=Outline(eps=0.9, halo=0)))
+    network = script.LightNetwork(
+        read_weights(weights), plans, "2d", dataclasses.replace(plan, outline=Outline(eps=0.9, halo=0))
+    )
     image = np.random.default_rng(0).standard_normal((len(plans.channel_names), 1, 40, 44)).astype(np.float32)
     views = script.level_views(network, image)
     grids = [(40 // level.factor[0], 44 // level.factor[1]) for level in plan.levels]

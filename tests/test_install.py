@@ -23,7 +23,21 @@ PACKAGES = {
     "mednca_pipeline": ROOT / "mednca_pipeline",
     "dataset_conversion": ROOT / "dataset_conversion",
 }
-COMMANDS = ("convert", "check", "plan_and_preprocess", "train", "crossval", "predict", "evaluate", "plot")
+COMMANDS = (
+    "convert",
+    "check",
+    "plan_and_preprocess",
+    "train",
+    "crossval",
+    "predict",
+    "evaluate",
+    "plot",
+    "export",
+    "info",
+    "install",
+    "models",
+    "view",
+)
 HEAVY = ("torch", "monai", "batchgenerators", "acvl_utils", "blosc2", "pandas", "sklearn", "skimage", "matplotlib")
 DISTRIBUTION_OF = {"PIL": "pillow", "sklearn": "scikit-learn"}
 
@@ -105,7 +119,8 @@ def test_every_import_is_declared_and_every_declared_dependency_imported(setup_a
     imported = set().union(*(_imported(folder) for folder in PACKAGES.values()))
     third_party = imported - set(sys.stdlib_module_names) - set(PACKAGES)
     needed = {DISTRIBUTION_OF.get(name, name).lower() for name in third_party}
-    declared = _declared(setup_arguments, "train") + setup_arguments["extras_require"]["cluster"]
+    extras = setup_arguments["extras_require"]
+    declared = [*_declared(setup_arguments, "train"), *extras["cluster"], *extras["onnx"]]
     assert needed == _requirement_names(declared) - {"dask"}  # distributed's other half
 
 
@@ -203,7 +218,8 @@ def test_a_command_that_needs_more_says_which_extra(light, tmp_path):
 
 
 def test_a_format_that_needs_more_says_which_extra(light, tmp_path):
-    (tmp_path / "a.nrrd").write_text("NRRD0004\n", encoding="utf-8")
+    header = "NRRD0004\ntype: uchar\ndimension: 3\nsizes: 2 2 2\nencoding: raw\n\n"
+    (tmp_path / "a.nrrd").write_bytes(header.encode() + bytes(8))
     command = [light, "-m", "mednca_pipeline.cli.predict", "-i", tmp_path / "a.nrrd", "-o", tmp_path / "out"]
     command += ["-m", ROOT / "results" / "Dataset004_Hippocampus" / "recorded" / "mednca_2d"]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, cwd=tmp_path)

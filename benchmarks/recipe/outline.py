@@ -17,7 +17,7 @@ import numpy as np
 
 from benchmarks.scans import read_scan
 from mednca_pipeline.datasets.dataset import load_dataset
-from mednca_pipeline.evaluation.metrics import Units, evaluate_case, with_policy
+from mednca_pipeline.evaluation.metrics import evaluate_case, units_of, with_policy
 from mednca_pipeline.evaluation.provenance import provenance
 from mednca_pipeline.execution.libraries import wait_briefly
 from mednca_pipeline.inference import light
@@ -74,7 +74,7 @@ def measure(folder: Path, root: Path, outline: Outline | None) -> Found:
     for name in ModelFolder(folder).fold(0).summary().cases:
         scan = read_scan(raw[name])
         prediction = predictor.predict(scan.array, scan.spacing_mm)
-        labels, units = predictor.plans.labels, Units(predictor.plans.spacing_known)
+        labels, units = predictor.plans.labels, units_of(predictor.plans)
         of_classes = evaluate_case(prediction.labels, scan.labels, scan.spacing_mm, labels, units)
         metrics = with_policy(of_classes[FOREGROUND])
         found.dice.append(metrics["dice"])

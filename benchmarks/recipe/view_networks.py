@@ -23,10 +23,11 @@ from mednca_pipeline.planning.sizes import image_size, preprocessed_shapes, typi
 from mednca_pipeline.plans.model_plans import NCAPlan
 from mednca_pipeline.preprocessing.run import Target, preprocess_dataset
 from mednca_pipeline.runtime.files import read_json, write_json
-from mednca_pipeline.runtime.folding import light_nca, read_weights
+from mednca_pipeline.runtime.folding import light_nca
 from mednca_pipeline.runtime.light_nca import LightNCA, level_by_level, pyramid
 from mednca_pipeline.runtime.network_input import InputFormat, parts
 from mednca_pipeline.runtime.preprocessing import PreprocessingPlan, preprocess_image
+from mednca_pipeline.runtime.weights import read_weights
 from mednca_pipeline.training.batches import BatchRecipe, Sampler
 from mednca_pipeline.training.job import Job
 from mednca_pipeline.training.loop import mask_generator
@@ -90,7 +91,7 @@ class Study:
             record = {"commit": commit(), "cpu_minutes": (time.process_time() - began) / 60}
             write_json(file.with_suffix(".json"), record)
             save_weights(file, ema)
-        network = light_nca(read_weights(file), architecture(plan, n_image, labels), file)
+        network = light_nca(read_weights(file), architecture(plan, n_image, labels))
         return network, read_json(file.with_suffix(".json"))
 
     def _train(self, network: MedNCA, views: Sequence[View], seed: int) -> torch.nn.Module:

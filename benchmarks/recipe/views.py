@@ -26,7 +26,7 @@ import numpy as np
 import torch
 
 from mednca_pipeline.evaluation.component_removal import apply_postprocessing
-from mednca_pipeline.evaluation.metrics import Units, evaluate_case, with_policy
+from mednca_pipeline.evaluation.metrics import evaluate_case, units_of, with_policy
 from mednca_pipeline.runtime.files import replacing, write_text
 from mednca_pipeline.runtime.preprocessing import preprocess_image
 from mednca_pipeline.runtime.quality import FOREGROUND
@@ -110,7 +110,7 @@ def measured(study: Study, what: str, members: Sequence[Member]) -> dict[str, An
     segmented = [segmentation(study, index, mean) for index, mean in enumerate(means)]
     seconds = (time.process_time() - began) / len(means) + sum(part for _, part in predicted)
     plans = study.job.plans
-    units = Units(plans.spacing_known)
+    units = units_of(plans)
     evaluated = (
         evaluate_case(found, case.labels, case.spacing_mm, plans.labels, units)
         for found, case in zip(segmented, study.cases, strict=True)

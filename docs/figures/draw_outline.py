@@ -28,6 +28,7 @@ from mednca_pipeline.runtime.images import read_image
 from mednca_pipeline.runtime.light_nca import level_by_level
 from mednca_pipeline.runtime.outline import Outline
 from mednca_pipeline.runtime.preprocessing import preprocess_image
+from mednca_pipeline.runtime.weights import read_weights
 
 ROOT = Path(__file__).resolve().parents[2]
 DATASET = "Dataset001_Phantom"
@@ -62,7 +63,7 @@ def main() -> None:
     arguments = parser.parse_args()
     weights, picture = trained(arguments.root)
     plans = read_plans(weights.parent.parent / "plans.json")
-    network = LightNetwork(weights, plans, "2d", plans.config("2d").models["mednca"])
+    network = LightNetwork(read_weights(weights), plans, "2d", plans.config("2d").models["mednca"])
     scan = read_image([picture])
     image, _ = preprocess_image(scan.array, scan.spacing_mm, plans.config("2d").preprocessing)
     figure = draw(level_views(network, image), timing(network, image))

@@ -1,4 +1,4 @@
-"""Writes docs/schemas/plans.schema.json, the JSON schema of plans.json, from the dataclasses that check it.
+"""Writes the JSON schemas of plans.json and of ONNX descriptions from the dataclasses that check these files.
 
 python docs/schemas/make_schemas.py
 """
@@ -11,11 +11,14 @@ from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+from mednca_pipeline.deploy import onnx_description
+from mednca_pipeline.deploy.onnx_description import GraphDescription
 from mednca_pipeline.models.registry import MODELS
-from mednca_pipeline.plans.plans import SCHEMA, ConfigPlan, Plans
+from mednca_pipeline.plans import plans
+from mednca_pipeline.plans.plans import ConfigPlan, Plans
 from mednca_pipeline.runtime.records import Between
 
-OUT = Path(__file__).with_name("plans.schema.json")
+FOLDER = Path(__file__).parent
 PLAIN = {int: "integer", float: "number", str: "string", bool: "boolean"}
 
 
@@ -54,8 +57,8 @@ def record(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
     needed = [one.name for one in fields(kind) if one.default is MISSING and one.default_factory is MISSING]
     properties = {one.name: schema_of(hints[one.name], definitions) for one in fields(kind)}
     if kind is ConfigPlan:
-        plans = {name: schema_of(model.plan, definitions) for name, model in MODELS.items()}
-        properties["models"] = {"type": "object", "properties": plans, "additionalProperties": False}
+        models = {name: schema_of(model.plan, definitions) for name, model in MODELS.items()}
+        properties["models"] = {"type": "object", "properties": models, "additionalProperties": False}
     return {
         "description": (kind.__doc__ or "").split("\n\n")[0].strip(),
         "type": "object",
@@ -66,16 +69,28 @@ def record(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
 
 
 def plans_schema() -> dict[str, Any]:
+    return file_schema(Plans, "plans.json of mednca_pipeline", plans.SCHEMA)
+
+
+def onnx_schema() -> dict[str, Any]:
+    return file_schema(GraphDescription, "what stands beside an ONNX graph of mednca_pipeline", onnx_description.SCHEMA)
+
+
+def file_schema(kind: Any, title: str, number: int) -> dict[str, Any]:
     definitions: dict[str, Any] = {}
-    top = record(Plans, definitions)
-    top["properties"]["schema"] = {"const": SCHEMA}
-    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "plans.json of mednca_pipeline"}
+    top = record(kind, definitions)
+    top["properties"]["schema"] = {"const": number}
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title}
     return {**head, **top, "$defs": dict(sorted(definitions.items()))}
 
 
-def text() -> str:
-    return json.dumps(plans_schema(), indent=1) + "\n"
+FILES = {"plans.schema.json": plans_schema, "onnx.schema.json": onnx_schema}
+
+
+def text(name: str) -> str:
+    return json.dumps(FILES[name](), indent=1) + "\n"
 
 
 if __name__ == "__main__":
-    OUT.write_text(text(), encoding="utf-8")
+    for file in FILES:
+        (FOLDER / file).write_text(text(file), encoding="utf-8")

@@ -45,7 +45,7 @@ def _check(arguments: argparse.Namespace) -> int:
         dataset = load_dataset(folder)
         workers = default_workers(dataset) if arguments.np is None else arguments.np
         counted = counting("Checking", len(dataset.training) + len(dataset.test), arguments.quiet)
-        with counted as step, open_executor(workers) as executor:
+        with open_executor(workers) as executor, counted as step:
             report = check_dataset(dataset, executor, step)
         print_report(dataset, report, arguments.quiet)
         fatal = fatal or bool(report.fatal)

@@ -110,6 +110,18 @@ def check_own_json(flag: str, path: Path, keys: set[str]) -> None:
         raise InputError(f"{flag} {path}", expected, "a file of something else", "Give another name.")
 
 
+def check_own_table(path: Path) -> None:
+    """Raises InputError for a file that is there and is no table of cases: mednca_evaluate did not write it."""
+    if not os.path.lexists(path):
+        return
+    found = ""
+    with contextlib.suppress(OSError, ValueError), path.open(encoding="utf-8") as file:
+        found = file.readline(200)
+    if not found.startswith("case,class,dice,"):
+        remedy = "Move it away, or give another name with -o."
+        raise InputError(path, "no such file, or a table of mednca_evaluate", "a file of something else", remedy)
+
+
 def print_error(error: BaseException, message: str, with_traceback: bool) -> None:
     if with_traceback:
         traceback.print_exception(error)

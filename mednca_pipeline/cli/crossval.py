@@ -5,7 +5,7 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ..execution.terminal import say, shown
+from ..execution.terminal import columns, duration, say, shown, wrapped
 from ..models.registry import COMPARED, MODELS
 from .common import DONE, INPUT_FAULT, OUR_FAULT, add_cluster, command_parser, run_command
 
@@ -37,7 +37,8 @@ def main(argv: list[str] | None = None) -> int:
         nargs="+",
         default=list(COMPARED),
         metavar="MODEL",
-        help=f"models to compare: some of {', '.join(MODELS)} (default: {' '.join(COMPARED)})",
+        help=f"models to compare: some of {', '.join(MODELS)}, also with a configuration, such as mednca_2d "
+        f"(default: {' '.join(COMPARED)})",
     )
     add(
         "--ensemble",
@@ -49,13 +50,22 @@ def main(argv: list[str] | None = None) -> int:
     length = parser.add_mutually_exclusive_group()
     length.add_argument(
         "--budget",
+        metavar="TIME",
         help="training time per fold, such as 15min; converted to a number of iterations on the first missing fold of "
         "each model, and all folds of the model share this number",
     )
-    length.add_argument("--iterations", type=int, help="number of iterations (default: the plan's schedule)")
-    add("--jobs", type=int, default=1, help="trainings that run at once and share this machine's cores (default: 1)")
+    length.add_argument(
+        "--iterations", type=int, metavar="N", help="number of iterations (default: the plan's schedule)"
+    )
+    add(
+        "--jobs",
+        type=int,
+        metavar="N",
+        default=1,
+        help="trainings that run at once and share this machine's cores (default: 1)",
+    )
     add("--device", default="auto", help="device to train on: auto (default), cpu, cuda, cuda:1 or mps")
-    add("--seed", type=int, default=0, help="seed of every training (default: 0)")
+    add("--seed", type=int, metavar="N", default=0, help="seed of every training (default: 0)")
     add("-np", type=int, metavar="N", help="processes per training that augment (default: as for mednca_train)")
     add_cluster(parser)
     return run_command(parser, _crossvalidate, argv)
@@ -77,16 +87,18 @@ def _crossvalidate(arguments: argparse.Namespace) -> int:
     workspace = open_workspace(arguments.root)
     if arguments.budget is not None:
         parse_budget(arguments.budget)
-    config = read_plans(workspace.plans_file(workspace.resolve(arguments.dataset))).config(arguments.config)
-    for model in arguments.models:
-        config.model(model)
+    models, config = _named(arguments)
+    plans = read_plans(workspace.plans_file(workspace.resolve(arguments.dataset)))
+    for model in models:
+        plans.config(config).model(model)
 
-    from ..crossval.run import CrossvalOptions, crossvalidate  # three seconds: what can be said at once is said
+    from ..crossval.options import CrossvalOptions
+    from ..crossval.work import find_work  # half a second, unlike torch
 
     options = CrossvalOptions(
         dataset=arguments.dataset,
-        models=tuple(arguments.models),
-        config=arguments.config,
+        models=models,
+        config=config,
         folds=folds or None,
         budget=arguments.budget,
         iterations=arguments.iterations,
@@ -99,17 +111,33 @@ def _crossvalidate(arguments: argparse.Namespace) -> int:
         ensemble=arguments.ensemble,
         command=" ".join(arguments.command),
     )
+    find_work(workspace, options)
+    if not arguments.quiet:
+        say("Loading torch …", sys.stderr)
+
+    from ..crossval.run import crossvalidate  # seconds: what can be said at once is said before
+
     with FoldBars(arguments.quiet) as bars:
         report = partial(_report, quiet=arguments.quiet)
         result = crossvalidate(workspace, options, report, bars)
     return _conclude(result, arguments.quiet)
 
 
+def _named(arguments: argparse.Namespace) -> tuple[tuple[str, ...], str | None]:
+    """(models, configuration): the names may be of models' folders, mednca_2d, if all say the same configuration."""
+    from .naming import one_config, split_model
+
+    named = [split_model(name) for name in arguments.models]
+    models = tuple(dict.fromkeys(model for model, _ in named))
+    remedy = f"Compare one at a time: mednca_crossval {arguments.dataset} --models {' '.join(models)} --config 2d."
+    return models, one_config(arguments.config, [config for _, config in named], remedy)
+
+
 def _report(job: "FoldJob", outcome: "JobOutcome", quiet: bool) -> None:
     if outcome.state == "failed":
         say(f"failed: {job.name}: {outcome.error}", sys.stderr)
     elif not quiet:
-        say(f"{job.name}: done in {outcome.minutes:.1f} min")
+        say(f"{job.name}: done in {duration(60 * outcome.minutes)}")
 
 
 def _conclude(result: "CrossvalResult", quiet: bool) -> int:
@@ -119,16 +147,20 @@ def _conclude(result: "CrossvalResult", quiet: bool) -> int:
         say(f"failed: {name}: {reason}", sys.stderr)
     if not result.failed:
         return DONE
-    say(f"{len(result.failed)} failed; the same command tries again what is missing.", sys.stderr)
+    if result.ours:
+        say(f"{len(result.failed)} failed. The same command tries again what is missing.", sys.stderr)
+    else:
+        say(f"{len(result.failed)} failed. Do as said above; then the same command does what is missing.", sys.stderr)
     return OUR_FAULT if result.ours else INPUT_FAULT
 
 
 def _print_tables(result: "CrossvalResult") -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from ..crossval.comparison import compare
-    from .findings import plain
+    from ..runtime.printing import printable
     from .fitting import print_table
     from .tables import comparison_table
 
@@ -140,7 +172,7 @@ def _print_tables(result: "CrossvalResult") -> None:
         else:
             console.print(table)
     for note in comparison.notes:
-        console.print(plain(f"note: {note}"), style="yellow")
+        console.print(Text(wrapped(printable(f"note: {note}"), columns()), style="yellow"))
     for file in result.files:
         say(shown(file))
 

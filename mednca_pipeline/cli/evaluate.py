@@ -2,11 +2,21 @@
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..execution.terminal import say, shown
-from .common import DONE, INPUT_FAULT, add_cluster, check_own_json, check_there, command_parser, run_command
+from .common import (
+    DONE,
+    INPUT_FAULT,
+    add_cluster,
+    check_own_json,
+    check_own_table,
+    check_there,
+    command_parser,
+    run_command,
+)
 
 if TYPE_CHECKING:
     from ..results.summary import Summary
@@ -36,15 +46,21 @@ def main(argv: list[str] | None = None) -> int:
         "-i", metavar="IMAGES", help="folder of the images, on which the worst cases are drawn (default: beside LABELS)"
     )
     add("-d", metavar="DATASET", help="dataset that names the classes, such as 4")
-    add("-o", metavar="FILE", help="output file (default: summary.json in PREDICTIONS)")
+    add(
+        "-o",
+        metavar="FILE",
+        help="output file (default: summary.json in PREDICTIONS); with another name, this name is also put before "
+        "cases.csv and worst",
+    )
+    add("--overwrite", action="store_true", help="replace an output file even if it has cases that are not here")
     add("-np", type=int, default=0, metavar="N", help="number of worker processes (default: 0)")
     add_cluster(parser)
     add(
         "--tolerance",
         type=float,
         metavar="DISTANCE",
-        help="distance up to which NSD counts an outline as right, in mm, or in voxels if the spacing is unknown "
-        "(default: 1 mm or 2 voxels)",
+        help="distance up to which NSD counts an outline as right, in mm, or in pixels or voxels if the spacing is "
+        "unknown (default: 1 mm, or 2 pixels or voxels)",
     )
     return run_command(parser, _evaluate, argv)
 
@@ -55,22 +71,49 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     check_there("-l", references, "a folder of reference label files")
     file = Path(arguments.o).expanduser().absolute() if arguments.o else predictions / "summary.json"
     check_own_json("-o", file, {"cases", "policy"})
+    check_own_table(_beside(file, "cases.csv"))
 
+    if not arguments.quiet:
+        say(f"Comparing {shown(predictions)} with {shown(references)}. Loading the libraries takes some seconds.")
     from ..evaluation.metrics import Units  # slow from here on, and what can be said at once is said
-    from ..evaluation.summary import evaluate_folder
+    from ..evaluation.summary import evaluate_folder, paired_files
     from ..execution.executors import open_executor
     from ..execution.progress import counting_up
     from ..results.summary import write_summary
 
+    if file.is_file() and not arguments.overwrite:
+        _check_nothing_is_lost(file, paired_files(predictions, references))
     labels, spacing_known = _labels(arguments, predictions, references)
     units = Units(spacing_known, arguments.tolerance)
     counted = counting_up("Evaluating", arguments.quiet)
     with counted as update, open_executor(arguments.np, arguments.cluster) as executor:
         summary = evaluate_folder(predictions, references, labels, units, executor, update)
+    if not summary.cases:
+        return _conclude(summary, file, None, arguments.quiet)
     write_summary(file, summary)
     images = Path(arguments.i).expanduser().absolute() if arguments.i else None
     drawn = _write_cases(summary, file, (predictions, references, images), labels)
     return _conclude(summary, file, drawn, arguments.quiet)
+
+
+def _check_nothing_is_lost(file: Path, here: Mapping[str, object]) -> None:
+    """Raises InputError for the summary of a training, and for one of cases that are not `here`."""
+    from ..results.summary import read_summary
+    from ..runtime.errors import InputError
+    from ..runtime.listing import listed
+
+    summary = read_summary(file)
+    remedy = "Choose another file with -o, or add --overwrite if what it has is no longer needed."
+    if summary.components is not None:
+        raise InputError(file, "a file of mednca_evaluate", "the summary of a training or an ensemble", remedy)
+    if lost := [case for case in summary.cases if case not in here]:
+        found = f"{len(lost)} more, which are in it now: {listed(lost, _NAMED)}"
+        raise InputError(file, f"the {len(here)} cases of these folders or fewer", found, remedy)
+
+
+def _beside(file: Path, name: str) -> Path:
+    """cases.csv beside summary.json, mine_cases.csv beside mine.json."""
+    return file.with_name(name if file.name == "summary.json" else f"{file.stem}_{name}")
 
 
 def _write_cases(
@@ -97,11 +140,9 @@ def _write_cases(
         files = {"prediction": predicted[case], "reference": true[case]}
         return read_picture(case, find(case) if find else (), files, labels)
 
-    if not summary.cases:
-        return None
     first = read_header(true[next(iter(summary.cases))])
-    write_cases(file.with_name("cases.csv"), summary, first.geometry.ndim)
-    folder = file.with_name("worst")
+    write_cases(_beside(file, "cases.csv"), summary, first.geometry.ndim)
+    folder = _beside(file, "worst")
     return folder if draw_worst(summary, folder, picture_of) else None
 
 
@@ -134,10 +175,11 @@ def _conclude(summary: "Summary", file: Path, drawn: Path | None, quiet: bool) -
     from .tables import summary_table
 
     if not quiet:
-        print_table(Console(), summary_table(summary))
-        for line in worst_lines(summary, drawn):
-            say(line)
-        say(f"Written: {shown(file)} and cases.csv beside it")
+        if summary.cases:
+            print_table(Console(), summary_table(summary))
+            for line in worst_lines(summary, drawn):
+                say(line)
+            say(f"Written: {shown(file)} and {_beside(file, 'cases.csv').name} beside it")
         if found := summary.missing:
             done = len(summary.cases) + len(summary.failed or {})
             of = f"{done} of {done + len(found)} label files have a prediction"
@@ -146,6 +188,8 @@ def _conclude(summary: "Summary", file: Path, drawn: Path | None, quiet: bool) -
             say(f"note: predictions without a label file: {len(found)} ({listed(found, _NAMED)})")
     for case, reason in (summary.failed or {}).items():
         say(f"failed: {case}: {reason}", sys.stderr)
+    if not summary.cases:
+        say("No case could be evaluated, and nothing was written.", sys.stderr)
     return INPUT_FAULT if summary.failed else DONE
 
 

@@ -36,6 +36,8 @@ class FoldBars:
 
     def concludes(self, folds: int) -> None:
         self._show([("Comparing", 0, 0)])
+        if not self._quiet:
+            self._lines.begins("Comparing")
 
     def _show(self, bars: Sequence[tuple[str, int, int]]) -> None:
         if bars and not self._started:  # not before: a single training shows bars of its own

@@ -5,9 +5,8 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..execution.progress import counting_up
-from ..execution.terminal import shown, wide_console
-from .common import DONE, INPUT_FAULT, add_cluster, command_parser, print_error, run_command
+from ..execution.terminal import say, shown, wide_console
+from .common import DONE, INPUT_FAULT, add_cluster, check_there, command_parser, print_error, run_command
 from .findings import NARROW
 from .fitting import print_table
 from .plan_summary import next_lines, print_summary, start_config, summary_lines
@@ -30,13 +29,19 @@ EXAMPLES = """\
   mednca_plan_and_preprocess -d 4 --config 2d --levels 4 2 1 --steps 12 6 4    your own levels"""
 
 FLAG_HELP = {
-    "levels": "downscale factor of each level of mednca, coarsest first: 4 2 1, or per axis 1x4x4 1x1x1",
-    "steps": "number of steps of each level of mednca, coarsest first: 10 6 4",
-    "spacing": "target spacing in mm (in voxels where the spacing is unknown): one value, or one per axis (z y x)",
-    "patch": "patch size at the finest level, in voxels: one value, or one per axis",
-    "channels": "number of state channels of mednca",
-    "position": "yes or no: whether networks see where in the image a voxel lies. Choose no for models that will see "
-    "scans of another field of view",
+    "levels": ("FACTOR", "downscale factor of each level of mednca, coarsest first: 4 2 1, or per axis 1x4x4 1x1x1"),
+    "steps": ("COUNT", "number of steps of each level of mednca, coarsest first: 10 6 4"),
+    "spacing": (
+        "MM",
+        "target spacing in mm (in pixels where it is unknown): 0.8, or one per axis: 1.5 0.8 0.8",
+    ),
+    "patch": ("SIZE", "patch size at the finest level, in pixels or voxels: 64 for all axes, or one per axis: 24 24"),
+    "channels": ("COUNT", "number of state channels of mednca: 16"),
+    "position": (
+        "yes|no",
+        "whether networks see where in the image a pixel or voxel lies; no for models that will see scans of another "
+        "field of view",
+    ),
 }
 
 
@@ -64,7 +69,7 @@ def main(argv: list[str] | None = None) -> int:
         metavar="DATASET",
         help="datasets, such as 4 or Dataset004_Hippocampus",
     )
-    add("--memory", help="memory that a training may take (default: 4GB, less on smaller machines)")
+    add("--memory", metavar="SIZE", help="memory that a training may take (default: 4GB, less on smaller machines)")
     add("-np", type=int, metavar="N", help="number of worker processes (0: none; default: one per core, at most 8)")
     add_cluster(parser)
     add(
@@ -82,8 +87,9 @@ def main(argv: list[str] | None = None) -> int:
     )
     add("--force", action="store_true", help="repeat everything and forget earlier choices")
     add("--explain", action="store_true", help="print every decision with its reason")
-    for flag, text in FLAG_HELP.items():
-        add(f"--{flag}", nargs="+", metavar="X", help=text)
+    for flag, (metavar, text) in FLAG_HELP.items():
+        several = None if flag in ("channels", "position") else "+"
+        add(f"--{flag}", nargs=several, metavar=metavar, help=text)
     return run_command(parser, _plan_and_preprocess, argv)
 
 
@@ -95,12 +101,12 @@ def _plan_and_preprocess(arguments: argparse.Namespace) -> int:
     names = dict.fromkeys(workspace.resolve(dataset) for group in arguments.d for dataset in group)
     for name in names:
         workspace.raw_folder(name)
+    options = _options(arguments)
 
     from ..datasets.dataset import load_dataset  # slow from here on, and what can be said at once is said
     from ..execution.executors import open_executor
     from ..execution.processes import cores
 
-    options = _options(arguments)
     workers = min(8, cores()) if arguments.np is None else arguments.np
     datasets = [load_dataset(workspace.raw_folder(name)) for name in names]
     worked, shows = True, Shows(arguments.quiet, arguments.explain)
@@ -117,10 +123,21 @@ def _plan_and_preprocess(arguments: argparse.Namespace) -> int:
 def _options(arguments: argparse.Namespace) -> "PlanOptions":
     from pathlib import Path
 
+    from ..execution.executors import check_workers
+    from ..planning.overrides import check_flags
     from ..planning.run import PlanOptions
+    from ..runtime.errors import InputError
     from ..runtime.memory import parse_memory
 
-    flags = {flag: " ".join(values) for flag in FLAG_HELP if (values := getattr(arguments, flag)) is not None}
+    if arguments.folds is not None and arguments.folds < 2:
+        raise InputError("--folds", "at least 2", str(arguments.folds))
+    if arguments.np is not None:
+        check_workers(arguments.np)
+    if arguments.groups:
+        check_there("--groups", Path(arguments.groups), "a CSV or JSON file")
+    given = {flag: values for flag in FLAG_HELP if (values := getattr(arguments, flag)) is not None}
+    flags = {flag: values if isinstance(values, str) else " ".join(values) for flag, values in given.items()}
+    check_flags(flags, arguments.config)
     return PlanOptions(
         memory_bytes=parse_memory(arguments.memory) if arguments.memory else None,
         flags=flags,
@@ -138,6 +155,7 @@ def _one_dataset(
     from ..execution.progress import counting
     from ..planning.run import plan_dataset
     from ..preprocessing.run import Target, preprocess_dataset
+    from ..runtime.listing import counted
     from .findings import print_report
 
     with counting(f"Reading {dataset.name}", len(dataset.training) + len(dataset.test), shows.quiet) as step:
@@ -154,7 +172,7 @@ def _one_dataset(
         with counting(f"Preprocessing {config}", len(dataset.training), shows.quiet) as step:
             target = Target.planned(planned.plans, config, folder)
             done = preprocess_dataset(dataset, target, executor, progress=step, force=options.force)
-        stored.append(f"{config} {len(done.written)} cases, {len(done.skipped)} were finished")
+        stored.append(f"{config} {counted(len(done.written), 'case')}, {len(done.skipped)} were finished")
     if not shows.quiet:
         files = workspace.splits_file(dataset.name), workspace.explained_file(dataset.name)
         where = shown(workspace.preprocessed_folder(dataset.name, ""))
@@ -166,15 +184,17 @@ def _one_dataset(
 def _times(workspace: "Workspace", planned: "Planned") -> "list[Expected]":
     """How long each model that a cross-validation compares takes here, the one to start with first."""
     from ..models.registry import COMPARED
+
+    say("Loading torch …", sys.stderr)
     from ..training.expected import expected
+    from ..training.printer import EpochPrinter
 
     assert planned.plans is not None
-    config = start_config(planned)
-    with counting_up("Timing", quiet=False) as update:
-        times = []
-        for done, model in enumerate(COMPARED):
-            update(done, len(COMPARED))
-            times.append(expected(workspace, planned.plans.dataset, model, config))
+    times = []
+    for model in COMPARED:
+        say(f"{model}:", sys.stderr)
+        with EpochPrinter(quiet=False) as printer:
+            times.append(expected(workspace, planned.plans.dataset, model, start_config(planned), printer))
     return times
 
 

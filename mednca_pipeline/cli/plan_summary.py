@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..execution.terminal import columns, shown, wrapped
+from ..execution.terminal import columns, duration, shown, wrapped
+from ..runtime.listing import counted
 
 if TYPE_CHECKING:
     from ..datasets.dataset import Dataset
@@ -35,15 +36,22 @@ def summary_lines(
     config = plans.config(start_config(planned))
     told = {made.name: made for made in plans.decisions if made.config in ("all", config.name)}
     yours = ", ".join(dict.fromkeys(made.name for made in plans.decisions if made.by_user))
-    images = "pictures" if len(plans.training_range.extent_mm) == 2 else "volumes"
+    image = "picture" if plans.dimensions == 2 else "volume"
     sizes = sorted({len(fold.val) for fold in planned.folds})
     each = "-".join(map(str, dict.fromkeys((sizes[0], sizes[-1])))) if sizes else "0"
+    validated = f"{each} validation {'case' if each == '1' else 'cases'}"
     lines = [
-        ("data", f"{len(dataset.training)} {images} ({_named(plans.channel_names)}); {_named(plans.labels.names)}"),
+        (
+            "data",
+            f"{counted(len(dataset.training), image)} ({_named(plans.channel_names)}); {_named(plans.labels.names)}",
+        ),
         ("network", _network(config, told)),
         ("grid", _grid(config, told)),
         ("components", told["components"].value),
-        ("folds", f"{len(planned.folds)}, each with {each} validation cases: {shown(files[0])}"),
+        (
+            "folds",
+            f"{len(planned.folds)}, each with {validated}: {shown(files[0])}",
+        ),
         ("stored", preprocessed),
     ]
     if yours:
@@ -65,18 +73,14 @@ def next_lines(dataset: str, planned: "Planned", times: "Sequence[Expected]") ->
     device = {"cpu": "CPU", "cuda": "GPU"}.get(first.device, first.device)
     each = ", ".join(f"{each.model} {duration(each.fold_s * folds)}" for each in times)
     parts = f"{duration(first.training_s)} training, up to {duration(first.validation_s)} validation"
+    compare = f"mednca_crossval {number}{option}"
     return [
         ("start with", f"{first.model} in {first.config}: mednca_train {number} fold0{model}{option} ({parts})"),
-        (f"{folds} folds", f"{each}, with validation, as measured on this {device}: mednca_crossval {number}{option}"),
+        (
+            counted(folds, "fold"),
+            f"{each}, with validation, as measured on this {device}: {compare}",
+        ),
     ]
-
-
-def duration(seconds: float) -> str:
-    """ "40 s", "12 min" or "1 h 45 min"."""
-    if seconds < 59.5:
-        return f"{max(1, round(seconds))} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def start_config(planned: "Planned") -> str:

@@ -56,6 +56,8 @@ def _plot(arguments: argparse.Namespace) -> int:
     if references:
         check_there("-l", references, "a folder of reference label files")
 
+    if not arguments.quiet:
+        say(f"Drawing the predictions in {shown(predictions)}. Loading the libraries takes some seconds.")
     from ..evaluation.overlays import plot_folder  # slow from here on, and what can be said at once is said
     from ..evaluation.summary import label_files
     from ..execution.progress import counting_up

@@ -4,6 +4,7 @@ import argparse
 import sys
 import time
 import traceback
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,13 +14,14 @@ from .common import DONE, INPUT_FAULT, OUR_FAULT, add_cluster, check_own_json, c
 
 if TYPE_CHECKING:
     from ..inference.batch import Predicted, Settings
-    from ..inference.trained import TrainedModel
+    from ..inference.trained_model import TrainedModel
 
 EXAMPLES = """  mednca_predict -i in -o out                    the only trained dataset, all folds
   mednca_predict -i scan.nii.gz -o out -d 4      one file
   mednca_predict -i dicom_folder -o out -d 4     every DICOM series below the folder
   mednca_predict -i in -o out -d 4 -m unet_small --folds 0 1
   mednca_predict -i in -o out -d 4 -m mednca unet_small     the mean of two models
+  mednca_predict -i in -o out -m hippocampus.mednca         one file, no workspace
   mednca_predict -i in -o out -d 4 --fast        one fold, without the quality score
   mednca_predict -i in -o out -d 4 --runs 10     the mean of ten random runs, for research"""
 
@@ -44,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
         default=["mednca"],
         metavar="MODEL",
         help="model: mednca (default), unet_small or another that was trained, a model with its configuration, such "
-        "as mednca_3d, or the folder of a model. Several models are averaged",
+        "as mednca_3d, a bundle, an installed model, or the folder of a model. Several models are averaged",
     )
     add("--config", help="configuration: 2d or 3d (default: the plan's)")
     add("--folds", nargs="+", help="folds of each model, such as 0 1 (default: all finished ones)")
@@ -59,7 +61,12 @@ def main(argv: list[str] | None = None) -> int:
     switch("--no-quality", help="leave out the quality score, which takes about a third of the time")
     switch("--fast", help="predict with one fold (the first of --folds) and without the quality score")
     switch("--everywhere", help="compute every cell, not only those near an outline; slower")
-    add("--device", default="auto", help="device to predict on: auto (default; the CPU for mednca), cpu, cuda or mps")
+    add(
+        "--device",
+        default="auto",
+        help="device to predict on: auto (default; the CPU for mednca), cpu, cuda, mps, or onnx for a UNet: the CPU in "
+        "ONNX Runtime",
+    )
     add("--series", nargs="+", default=[], metavar="UID", help="UIDs or numbers of the DICOM series to take, or all")
     switch("--save_probabilities", help="also write a probability map per class")
     switch("--save_variance", help="also write the variance over models, folds and random runs")
@@ -87,20 +94,21 @@ def _predict(arguments: argparse.Namespace) -> int:
         raise InputError("--fast", "one pass of one fold", f"--runs {arguments.runs}", "Leave out --fast or --runs.")
     if arguments.fast and len(arguments.m) > 1:
         raise InputError("--fast", "one pass of one model", f"{len(arguments.m)} in -m", "Name one of them.")
+    if not arguments.quiet:
+        say(f"Looking for images in {shown(source)}.")  # importing is slow
     from ..execution.executors import open_executor  # slow from here on, and what can be said at once is said
     from ..execution.progress import counting
     from ..inference.batch import predict_inputs
     from ..inference.inputs import find_inputs
     from ..inference.trained import find_models
-    from ..models.registry import read_plans
 
     trained = find_models(workspace, arguments.d, arguments.m, arguments.config)
     settings = _settings(arguments, trained)
-    channels = read_plans(trained[0].folder.plans_file).channel_names
+    channels = trained[0].plans.channel_names
     cases, notes = find_inputs(source, len(channels), arguments.series)
     check_output_folder(source, cases, out)
-    for note in [] if arguments.quiet else notes:
-        say(f"note: {note}")
+    for line in [] if arguments.quiet else [*(f"note: {note}" for note in notes), "Loading the model."]:
+        say(line)
     counted = counting("Predicting", len(cases), arguments.quiet)
     with counted as step, open_executor(arguments.np, arguments.cluster) as executor:
         predicted = predict_inputs(settings, cases, out, executor, arguments.overwrite, step)
@@ -115,13 +123,13 @@ def _predict(arguments: argparse.Namespace) -> int:
     return _conclude(predicted, out, arguments.quiet)
 
 
-def _settings(arguments: argparse.Namespace, trained: "list[TrainedModel]") -> "Settings":
+def _settings(arguments: argparse.Namespace, trained: "Sequence[TrainedModel]") -> "Settings":
     from ..inference.batch import Settings
     from ..inference.trained import choose_folds
     from ..runtime.errors import InputError
     from ..runtime.memory import parse_memory
 
-    each = [choose_folds(model.folder, arguments.folds) for model in trained]
+    each = [choose_folds(model, arguments.folds) for model in trained]
     single = len(trained) == 1 and (len(each[0]) == 1 or arguments.fast)
     if arguments.save_variance and arguments.runs < 2 and single:
         raise InputError(
@@ -132,7 +140,7 @@ def _settings(arguments: argparse.Namespace, trained: "list[TrainedModel]") -> "
         )
     folds = each[0][: 1 if arguments.fast else None] if arguments.folds or len(trained) == 1 else None
     return Settings(
-        model_folders=tuple(model.folder.path for model in trained),
+        model_folders=tuple(model.path for model in trained),
         folds=folds,
         device=arguments.device,
         runs=arguments.runs,
@@ -150,6 +158,7 @@ def _conclude(predicted: "Predicted", out: Path, quiet: bool) -> int:
 
     from ..inference.flags import flag_lines
     from ..runtime.errors import InputError
+    from ..runtime.listing import listed
 
     if not quiet:
         kept = f", {len(predicted.kept)} kept from before (--overwrite makes them again)" if predicted.kept else ""
@@ -157,6 +166,9 @@ def _conclude(predicted: "Predicted", out: Path, quiet: bool) -> int:
         say(f"{len(predicted.written)} predicted{kept}.{where}")
         for line in flag_lines(predicted.flags, predicted.standing):
             say(line)
+        if count := len(predicted.others):
+            rows = f"{count} row{'s' * (count > 1)} of quality.csv"
+            say(f"note: {rows} from before, of scans that are not in this input: {listed(predicted.others)}")
     for name, error in predicted.failures.items():
         message = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error} (a fault of ours)"
         say(f"failed: {name}: {message}", sys.stderr)

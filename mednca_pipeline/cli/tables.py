@@ -8,7 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from ..crossval.comparison import Comparison
+from ..execution.terminal import duration
 from ..results.summary import Summary
+from ..runtime.listing import counted
 from .findings import plain
 
 
@@ -24,7 +26,7 @@ def comparison_table(comparison: Comparison) -> Group:
     costs = _narrow_table()
     costs.add_column("model", no_wrap=True)
     costs.add_column("folds")
-    for title in ("parameters", "min/fold", "s/case", "schedule"):
+    for title in ("parameters", "time/fold", "s/case", "schedule"):
         costs.add_column(title, justify="right", no_wrap=True)
     models = {row["model"]: row for row in comparison.rows}
     for row in comparison.rows:
@@ -41,7 +43,7 @@ def comparison_table(comparison: Comparison) -> Group:
             plain(_in_lines(name)),
             row["folds"] + (" (incomplete)" if row["missing_folds"] else ""),
             f"{row['parameters']:,.0f}",
-            f"{row['training_minutes']:.1f}",
+            _time(60 * row["training_minutes"]),
             f"{row['seconds_per_case']:.2f}",
             "–" if math.isnan(row["schedule_percent"]) else f"{math.floor(row['schedule_percent'])} %",
         )
@@ -53,8 +55,8 @@ def summary_table(summary: Summary) -> Table:
     units, nnunet, applied = summary.units, summary.mean_nnunet, summary.policy_applied or {}
     absent = nnunet and any(counts["empty_in_both"] for counts in applied.values())
     count = len(summary.cases)
-    of = f" of {count + len(summary.missing)} with a reference" if summary.missing else ""
-    table = Table(title=f"{count}{of or ' cases'}, mean ± sd")
+    of = f"{count} of {count + len(summary.missing)} with a reference" if summary.missing else counted(count, "case")
+    table = Table(title=f"{of}, mean ± sd" if count > 1 else of)
     table.add_column("class")
     tolerance = f"{units.nsd_tolerance:g} {units.distance}"
     for title in ("Dice", f"HD95 ({units.distance})", f"NSD at {tolerance}"):
@@ -63,15 +65,19 @@ def summary_table(summary: Summary) -> Table:
         table.add_column("nnU-Net Dice", justify="right")
         table.caption = "Absent from both masks of a case: Dice 1 here, left out by nnU-Net."
     for name, mean in summary.mean.items():
-        sd = summary.sd[name]
+        sd = summary.sd[name] if count > 1 else dict.fromkeys(mean, math.nan)
         table.add_row(
             plain(name),
-            f"{mean['dice']:.4f} ± {sd['dice']:.4f}",
-            f"{mean['hd95']:.2f} ± {sd['hd95']:.2f}",
-            f"{mean['nsd']:.4f} ± {sd['nsd']:.4f}",
+            _spread(mean["dice"], sd["dice"], 4),
+            _spread(mean["hd95"], sd["hd95"], 2),
+            _spread(mean["nsd"], sd["nsd"], 4),
             *([_known(nnunet[name]["dice"])] if nnunet and absent else []),
         )
     return table
+
+
+def _time(seconds: float) -> str:
+    return "–" if math.isnan(seconds) else duration(seconds)
 
 
 def _known(value: float) -> str:

@@ -7,8 +7,8 @@ from functools import partial
 from ..execution.terminal import say, shown
 from ..models.registry import MODELS
 from .common import check_there, command_parser, run_command
+from .naming import CONFIGS
 
-CONFIGS = ("2d", "3d")
 EXAMPLES = """\
   mednca_train 4 fold0                                the plan's default model, configuration and schedule
   mednca_train 4 fold0 --budget 15min                 as many iterations as fit 15 minutes on this machine
@@ -43,22 +43,32 @@ def main(argv: list[str] | None = None) -> int:
     add("--config", choices=CONFIGS, help="configuration (default: the plan's)")
     length = parser.add_mutually_exclusive_group()
     length.add_argument(
-        "--budget", help="training time, such as 90s, 20min or 1.5h; converted to a number of iterations"
+        "--budget",
+        metavar="TIME",
+        help="training time, such as 90s, 20min or 1.5h; converted to a number of iterations",
     )
-    length.add_argument("--iterations", type=int, help="number of iterations (default: the plan's schedule)")
+    length.add_argument(
+        "--iterations", type=int, metavar="N", help="number of iterations (default: the plan's schedule)"
+    )
     add("--device", default="auto", help="device to train on: auto (default), cpu, cuda, cuda:1 or mps")
     switch("--continue", dest="resume", help="continue from the last checkpoint")
     switch("--force", help="train a finished fold again and overwrite it")
     switch("--val", help="only repeat the validation of a trained fold")
-    add("--pretrained", help="final.safetensors of the same architecture, from which training starts")
-    add("--seed", type=int, default=0, help="seed of weights, samples and fire masks (default: 0)")
+    add("--pretrained", metavar="FILE", help="final.safetensors of the same architecture, from which training starts")
+    add("--seed", type=int, metavar="N", default=0, help="seed of weights, samples and fire masks (default: 0)")
     add(
         "-np",
         "--workers",
         type=int,
+        metavar="N",
         help="number of processes that augment (0: none; default: chosen by cores and device)",
     )
-    add("--threads", type=int, help="number of threads that compute (default: the cores that no worker has)")
+    add(
+        "--threads",
+        type=int,
+        metavar="N",
+        help="number of threads that compute (default: the cores that no worker has)",
+    )
     return run_command(parser, _train, argv)
 
 
@@ -94,7 +104,14 @@ def _train(arguments: argparse.Namespace) -> int | None:
     if options.pretrained:
         check_there("--pretrained", options.pretrained, "the weights of a fold")
 
-    from ..training.fold import revalidate, train_fold  # three seconds: what can be said at once is said
+    from ..training.request import check_trainable, check_validatable, resolve  # half a second, unlike torch
+
+    request = resolve(workspace, options)
+    (check_validatable if arguments.val else check_trainable)(request)
+    if not arguments.quiet:
+        say("Loading torch …", sys.stderr)
+
+    from ..training.fold import revalidate, train_fold  # seconds: what can be said at once is said before
     from ..training.printer import EpochPrinter
 
     with EpochPrinter(quiet=arguments.quiet) as printer:
@@ -110,11 +127,10 @@ def _train(arguments: argparse.Namespace) -> int | None:
 def _named(arguments: argparse.Namespace) -> tuple[str, str | None, str]:
     """(model, configuration, fold). nnU-Net's order, 2d 0, and the name of a model's folder, mednca_2d, are known."""
     from ..runtime.errors import InputError
+    from .naming import one_config, split_model
 
-    model, configs = arguments.model, [arguments.config] if arguments.config else []
-    name, _, suffix = model.rpartition("_")
-    if model not in MODELS and name in MODELS and suffix in CONFIGS:
-        model, configs = name, [*configs, suffix]
+    model, suffix = split_model(arguments.model)
+    before_fold = None
     *before, fold = arguments.fold
     if before:
         typed = " ".join(arguments.fold)
@@ -124,10 +140,8 @@ def _named(arguments: argparse.Namespace) -> tuple[str, str | None, str]:
                 f"Type mednca_train {arguments.dataset} {fold}{f' --config {config}' if config in CONFIGS else ''}."
             )
             raise InputError(typed, "a fold, or 2d or 3d and a fold", typed, remedy)
-        configs.append(before[0])
-    if len(set(configs)) > 1:
-        raise InputError("the configuration", "one", " and ".join(configs), "Name it once, with --config.")
-    return model, configs[0] if configs else None, fold
+        before_fold = before[0]
+    return model, one_config(arguments.config, (suffix, before_fold), "Name it once, with --config."), fold
 
 
 if __name__ == "__main__":

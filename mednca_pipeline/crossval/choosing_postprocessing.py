@@ -15,7 +15,7 @@ from ..results.postprocessing import Postprocessing, raw_sha256
 from ..runtime.errors import InputError
 from ..runtime.images import read_labels
 from ..runtime.labels import Labels
-from ..runtime.listing import listed
+from ..runtime.listing import counted, listed
 from ..runtime.quality import FOREGROUND
 from .collect import ModelResults
 
@@ -41,7 +41,7 @@ def update_postprocessing(results: ModelResults, references: Mapping[str, Path],
         found = f"none of {listed(missing)}"
         remedy = "Validate the fold again with mednca_train --val."
         raise InputError(results.folder.path, "a label file of every validation case", found, remedy)
-    log.info("%s: choosing the postprocessing on %d out-of-fold cases", results.name, len(cases))
+    log.info("%s: choosing the postprocessing on %s", results.name, counted(len(cases), "out-of-fold case"))
     predictions = {case: predictions[case] for case in cases}
     components, evidence = choose_postprocessing(predictions, references, plans.labels, plans.components)
     metrics = {

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ..inference.trained import present_digest
+from ..inference.calibration import present_digest
 from ..models.registry import MODELS
 from ..plans.plans import Plans, describe_components
 from ..plans.splits import Fold
@@ -17,6 +17,7 @@ from ..results.run_record import RunRecord
 from ..results.summary import CaseResult, Summary, SummaryUnits
 from ..runtime.errors import InputError
 
+UNEVEN = 0.5  # of another model's share of its schedule, below which an average is worth a note
 _MEND = "move the model's folder away and train it again"
 
 
@@ -174,7 +175,23 @@ def _collect_ensemble(
                 f"fold {result.fold} of {name} is left out: its models are not those that were averaged; "
                 "mednca_crossval --ensemble averages them again"
             )
+    notes += _uneven_notes(name, present)
     return ModelResults(name, folder, tuple(kept), tuple(range(n_folds)), tuple(notes), members=tuple(members))
+
+
+def _uneven_notes(name: str, members: Sequence[ModelResults]) -> list[str]:
+    """What the mean of models mixes: folds of different lengths, and models of which one got far less of its plan."""
+    notes = []
+    for member in members:
+        counts = sorted({result.run.iterations or 0 for result in member.folds})
+        if len(counts) > 1:
+            each = " and ".join(f"{count:,}" for count in counts)
+            notes.append(f"{name} averages folds of {member.name} that were trained for {each} iterations")
+    known = {member.name: schedule for member in members if (schedule := member.schedule)}
+    if known and min(each.share for each in known.values()) < UNEVEN * max(each.share for each in known.values()):
+        shares = " and ".join(f"{model} got {schedule.percent}" for model, schedule in known.items())
+        notes.append(f"{name} averages models of different training: {shares} of its planned schedule")
+    return notes
 
 
 def _validated_folds(folder: ModelFolder, name: str, n_folds: int, notes: list[str]) -> list[FoldResult]:

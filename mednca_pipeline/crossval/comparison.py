@@ -13,6 +13,7 @@ from ..plans.plans import describe_components
 from ..results.postprocessing import Postprocessing
 from ..results.run_record import RunRecord
 from ..results.summary import CaseResult, Metrics
+from ..runtime.listing import counted
 from ..runtime.quality import FOREGROUND
 from .collect import ModelResults, Schedule
 from .statistics import bootstrap_interval, holm, wilcoxon_p
@@ -54,12 +55,14 @@ def compare(models: Sequence[ModelResults]) -> Comparison:
         common = set(first.cases) & set(second.cases)
         if len(common) < max(len(first.cases), len(second.cases)):
             notes.append(
-                f"{first.name} and {second.name} are paired on the {len(common)} cases that both have "
+                f"{first.name} and {second.name} are paired on the {counted(len(common), 'case')} that both have "
                 f"(of {len(first.cases)} and {len(second.cases)})"
             )
     units = {results.units.distance for results in present}
+    if "pixels" in units:
+        units.discard("voxels")  # as earlier versions called them
     if len(units) > 1:
-        notes.append("distances are in mm for some models and in voxels for others: compare them no further")
+        notes.append(f"distances are in {' and '.join(sorted(units))}, by model: compare them no further")
     warnings = [_short_warning(results, schedules[results.name]) for results in present if results.name in short]
     return Comparison(tuple(rows), tuple(pairs), tuple(notes), "/".join(sorted(units)), tuple(warnings))
 
@@ -99,7 +102,9 @@ def _short_warning(results: ModelResults, schedule: Schedule) -> str:
 def _missing_note(results: ModelResults) -> str:
     done = ", ".join(str(result.fold) for result in results.folds) or "none"
     missing = ", ".join(map(str, results.missing))
-    return f"{results.name} is incomplete: folds {done} of {len(results.expected)} are averaged, missing {missing}"
+    averaged = f"fold {done}" if len(results.folds) == 1 else f"folds {done}"
+    verb = "is measured" if len(results.folds) == 1 else "are averaged"
+    return f"{results.name} is incomplete: {averaged} of {len(results.expected)} {verb}, missing {missing}"
 
 
 def _unmeasured_note(results: ModelResults, postprocessing: Postprocessing) -> str:

@@ -7,9 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..evaluation.colours import class_colours
 from ..evaluation.metrics import POLICY
 from ..evaluation.provenance import provenance
+from ..execution.terminal import duration
 from ..runtime.files import write_text
+from ..runtime.labels import Labels
 from ..runtime.quality import FOREGROUND
 from .collect import ModelResults
 from .comparison import COMPARED, LEAST_SHARE, Comparison, compare
@@ -19,17 +22,21 @@ from .statistics import BOOTSTRAP_RESAMPLES, BOOTSTRAP_SEED
 _TITLES = {"dice": "Dice", "hd95": "HD95", "nsd": "NSD"}
 
 
-def write_comparison(folder: Path, dataset: str, models: Sequence[ModelResults], command: str) -> list[Path]:
+def write_comparison(
+    folder: Path, dataset: str, models: Sequence[ModelResults], command: str, labels: Labels | None = None
+) -> list[Path]:
     """Writes the comparison of `models` into `folder` (results/<dataset>) and returns the files' paths.
 
-    command: the command line that asked for it, quoted in the table.
+    command: the command line that asked for it, quoted in the table. labels: give the classes their colours.
     """
     comparison = compare(models)
     files = [folder / f"comparison{ending}" for ending in (".csv", "_pairs.csv", ".md", ".png")]
     write_text(files[0], _csv(comparison.rows))
     write_text(files[1], _csv(comparison.pairs))
     write_text(files[2], comparison_markdown(dataset, models, comparison, command))
-    comparison_figure(files[3], dataset, [results for results in models if results.folds])
+    comparison_figure(
+        files[3], dataset, [results for results in models if results.folds], class_colours(labels) if labels else None
+    )
     return files
 
 
@@ -76,14 +83,14 @@ def _cost_table(comparison: Comparison) -> str:
             row["model"],
             _number(row["parameters"], "{:,.0f}"),
             _number(row["file_bytes"] / 1024, "{:,.0f}"),
-            _number(row["training_minutes"], "{:.1f}"),
+            "–" if math.isnan(row["training_minutes"]) else duration(60 * row["training_minutes"]),
             _number(row["seconds_per_case"], "{:.2f}"),
             _number(row["peak_memory_bytes"] / 2**20, "{:,.0f}"),
             _schedule(row),
         ]
         for row in {row["model"]: row for row in comparison.rows}.values()
     ]
-    header = ["model", "parameters", "weights file (KiB)", "training (min per fold)", "inference (s per case)"]
+    header = ["model", "parameters", "weights file (KiB)", "training per fold", "inference (s per case)"]
     caption = (
         "Schedule: iterations of those that the plan's schedule has on the machine that trained, in the fold that got "
         f"least. Models below {LEAST_SHARE:.0%} are compared without significance.\n\n"

@@ -17,6 +17,7 @@ from ..runtime.errors import InputError
 from ..training.validation import validate
 from ..workspace import Workspace
 from .collect import FoldResult, collect_results, members_of, run_digests
+from .watching import SILENT, Averaging, CrossvalWatch
 
 Number = TypeVar("Number", int, float)
 log = logging.getLogger(__name__)
@@ -31,8 +32,10 @@ class Ensemble:
     command: str
 
 
-def update_ensemble(workspace: Workspace, plans: Plans, splits: Sequence[Fold], ensemble: Ensemble) -> None:
-    """Writes the folds that all models have finished and that are not up to date.
+def update_ensemble(
+    workspace: Workspace, plans: Plans, splits: Sequence[Fold], ensemble: Ensemble, watch: CrossvalWatch = SILENT
+) -> None:
+    """Writes the folds that all models have finished and that are not up to date. watch: hears how far that is.
 
     Raises InputError where there is no such fold, or a model cannot be loaded.
     """
@@ -56,8 +59,10 @@ def update_ensemble(workspace: Workspace, plans: Plans, splits: Sequence[Fold], 
         ]
         with folder.only_writer():
             target.write_record(record)
-            validate(workspace, plans, Combination(predictors, postprocess=False), folder, splits[number].val)
+            told = Averaging(f"{' + '.join(names)} fold {number}", watch)
+            validate(workspace, plans, Combination(predictors, postprocess=False), folder, splits[number].val, told)
             folder.write_run(_run_record(members, number, splits[number], ensemble.command))
+    watch.folds([])
 
 
 def _run_record(members: Mapping[str, FoldResult], number: int, fold: Fold, command: str) -> RunRecord:

@@ -79,7 +79,13 @@ def _require_count(folder: ModelFolder, counts: Mapping[int, int | None], asked:
 
 def _common(counts: Mapping[int, int | None], name: str) -> int | None:
     """The number of iterations of most folds."""
-    found = list(counts.values())
-    if len(set(found)) > 1:
-        log.warning("The folds of %s were trained for different numbers of iterations: %s.", name, found)
-    return Counter(found).most_common(1)[0][0] if found else None
+    most = Counter(counts.values()).most_common(1)[0][0] if counts else None
+    if len(set(counts.values())) > 1:
+        each = ", ".join(f"fold {fold}: {count}" for fold, count in sorted(counts.items()))
+        others = " and ".join(f"fold {fold}" for fold, count in sorted(counts.items()) if count != most)
+        log.warning(
+            "The folds of %s were trained for different numbers of iterations (%s). Missing ones get %s, as most have; "
+            "mednca_train --force --iterations %s trains %s again.",
+            *(name, each, most, most, others),
+        )
+    return most

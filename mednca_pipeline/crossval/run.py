@@ -6,9 +6,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..datasets.dataset import load_dataset
-from ..fingerprint.leakage import workspace_splits
 from ..inference.calibration import calibrate
-from ..models.registry import COMPARED, MODELS, read_plans
+from ..models.registry import MODELS
 from ..plans.plans import Plans
 from ..plans.splits import Fold
 from ..runtime.errors import InputError
@@ -18,52 +17,14 @@ from .choosing_postprocessing import update_postprocessing
 from .collect import ModelResults, collect_results
 from .comparison_files import write_comparison
 from .ensemble_folds import Ensemble, update_ensemble
-from .jobs import RUNNER, FoldJob, JobOutcome
-from .missing import Missing, find_missing
-from .run_jobs import Where, run_jobs
+from .jobs import FoldJob, JobOutcome
+from .missing import Missing
+from .options import CrossvalOptions
+from .run_jobs import run_jobs
 from .watching import SILENT, CrossvalWatch
+from .work import find_work
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class CrossvalOptions:
-    """What a user asks of a cross-validation. folds None: all. budget: a time such as "15min"; without it and
-    `iterations` the plan's schedule. jobs: trainings at once on one machine. cluster: address of a Dask scheduler whose
-    workers train. command: the command line, noted with each fold and quoted in the tables. workers: -np of each
-    training. ensemble: also the mean of `models`, of each fold that all of them have finished. runner: what Python runs
-    a job with.
-    """
-
-    dataset: str
-    models: tuple[str, ...] = COMPARED
-    config: str | None = None
-    folds: tuple[int, ...] | None = None
-    budget: str | None = None
-    iterations: int | None = None
-    jobs: int = 1
-    cluster: str | None = None
-    device: str = "auto"
-    seed: int = 0
-    workers: int | None = None
-    quiet: bool = False
-    ensemble: bool = False
-    command: str = "mednca_crossval"
-    runner: tuple[str, ...] = RUNNER
-
-    def __post_init__(self) -> None:
-        if self.budget is not None and self.iterations is not None:
-            raise InputError("--budget and --iterations", "one of them", "both", "Leave one out.")
-        if self.budget is not None:
-            parse_budget(self.budget)
-        if self.jobs < 1:
-            raise InputError("--jobs", "at least 1", str(self.jobs))
-        if self.ensemble and len(set(self.models)) < 2:
-            raise InputError("--ensemble", "several models", ", ".join(self.models), "Name more with --models.")
-
-    @property
-    def where(self) -> Where:
-        return Where(self.jobs, self.cluster, self.runner)
 
 
 OnEnd = Callable[[FoldJob, JobOutcome], None]
@@ -97,25 +58,13 @@ def crossvalidate(
     """Trains the folds that are not finished, then writes postprocessing.json per model and comparison.*.
 
     First the models whose number of iterations is not known yet are timed, each on its first missing fold; then all
-    missing folds are trained. on_end: called after each job. watch: hears how far they are. Raises InputError for a
-    fold, model or configuration that does not exist, and KeyboardInterrupt when stopped; what is trained by then stays,
-    and the next call goes on.
+    missing folds are trained. on_end: called after each job. watch: hears how far they are. Raises InputError before
+    anything is trained, as find_work does, and KeyboardInterrupt when stopped; what is trained by then stays, and the
+    next call goes on.
     """
-    dataset = workspace.resolve(options.dataset)
-    plans = read_plans(workspace.plans_file(dataset))
-    config = plans.config(options.config).name
-    cases = [case.name for case in load_dataset(workspace.raw_folder(dataset)).training]
-    splits = workspace_splits(workspace, dataset, cases)
-    folds = _chosen_folds(options.folds, len(splits))
-    for model in options.models:
-        plans.config(config).model(model)  # raises InputError for an unknown model
-    result, missing = CrossvalResult(), []
-    template = _template(workspace, dataset, config, options)
-    for model in dict.fromkeys(options.models):
-        try:
-            missing.append(find_missing(workspace, plans, splits, replace(template, model=model), folds))
-        except InputError as error:
-            result.failed[f"{model}_{config}"] = str(error)
+    work = find_work(workspace, options)
+    plans, splits, missing = work.plans, work.splits, work.missing
+    result = CrossvalResult()
     counts = _timed(missing, options, result, on_end, watch)
 
     def trained(job: FoldJob, outcome: JobOutcome) -> None:
@@ -125,17 +74,17 @@ def crossvalidate(
     planned = {} if options.budget else counts
     jobs = [job for each in missing for job in each.jobs(counts.get(each.name), planned.get(each.name))]
     run_jobs(jobs, options.where, trained, watch)
-    watch.concludes(len(folds) * len(missing))
+    watch.concludes(len(work.folds) * len(missing))
     if options.ensemble:
-        names = tuple(f"{model}_{config}" for model in MODELS if model in options.models)
+        names = tuple(f"{model}_{work.config}" for model in MODELS if model in options.models)
         try:
-            update_ensemble(workspace, plans, splits, Ensemble(names, options.device, options.command))
+            update_ensemble(workspace, plans, splits, Ensemble(names, options.device, options.command), watch)
         except InputError as error:
             result.failed[" + ".join(names)] = str(error)
     result.models = tuple(conclude(workspace, plans, splits))
     if any(results.folds for results in result.models):
-        folder = workspace.results_folder(dataset)
-        result.files = tuple(write_comparison(folder, dataset, result.models, options.command))
+        folder = workspace.results_folder(plans.dataset)
+        result.files = tuple(write_comparison(folder, plans.dataset, result.models, options.command, plans.labels))
     return result
 
 
@@ -154,24 +103,6 @@ def conclude(workspace: Workspace, plans: Plans, splits: Sequence[Fold]) -> list
             calibrate(results.folder)
         models.append(results)
     return models
-
-
-def _template(workspace: Workspace, dataset: str, config: str, options: CrossvalOptions) -> FoldJob:
-    """What all jobs have in common."""
-    return FoldJob(
-        root=str(workspace.root.absolute()),
-        dataset=dataset,
-        model="",
-        config=config,
-        fold=0,
-        iterations=options.iterations,
-        seed=options.seed,
-        device=options.device,
-        workers=options.workers,
-        share=options.jobs,
-        command=options.command,
-        quiet=options.quiet,
-    )
 
 
 def _timed(
@@ -197,11 +128,3 @@ def _timed(
     first = [each.new[0] for each in missing if each.needs_timing]
     run_jobs([replace(job, action="time", budget_s=budget_s) for job in first], options.where, timed, watch)
     return counts
-
-
-def _chosen_folds(folds: Sequence[int] | None, n_folds: int) -> tuple[int, ...]:
-    chosen = tuple(range(n_folds)) if folds is None else tuple(dict.fromkeys(folds))
-    wrong = [fold for fold in chosen if fold not in range(n_folds)]
-    if wrong:
-        raise InputError("--folds", f"numbers from 0 to {n_folds - 1}", ", ".join(map(str, wrong)))
-    return chosen

@@ -66,6 +66,24 @@ class Silent:
 SILENT = Silent()
 
 
+class Averaging:
+    """A training's Watch for the validation of an ensemble's fold, which tells a CrossvalWatch how far it is."""
+
+    def __init__(self, name: str, watch: CrossvalWatch) -> None:
+        self._name, self._watch = name, watch
+        self._what, self._total = "", 0
+
+    def begins(self, what: str, total: int) -> None:
+        self._what, self._total = what, total
+        self.advances(0)
+
+    def advances(self, done: int) -> None:
+        self._watch.folds([Standing(self._name, f"{self._what[:1].lower()}{self._what[1:]}", done, self._total)])
+
+    def epoch(self, state: object) -> None:
+        pass
+
+
 def running(jobs: Sequence[FoldJob], since: float) -> list[FoldJob]:
     """The jobs that began after `since` (as time.time()) and have not ended, as their files say."""
     return [job for job in jobs if since <= _written(job.folder.job_file) > _written(job.folder.outcome_file)]

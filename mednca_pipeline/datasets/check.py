@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..execution.processes import cores
 from ..execution.work import Task, results
+from ..runtime.units import voxel_unit
 from .case_checks import CaseCheck, check_case
 from .dataset import Case, Dataset
 from .file_checks import check_files
@@ -92,7 +93,7 @@ def _odd_axes(training: Sequence[CaseCheck], checked: Sequence[CaseCheck], files
         if usual == 3:
             remedy = f"Export the whole volume that this slice belongs to. {remedy}"
         sides = " x ".join(map(str, check.shape))
-        found = f"one {kinds[check.ndim]} of {sides} voxels"
+        found = f"one {kinds[check.ndim]} of {sides} {voxel_unit(check.ndim)}"
         yield Finding(FATAL, check.name, files[check.name], found, expected, remedy)
 
 

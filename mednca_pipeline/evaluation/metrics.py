@@ -10,14 +10,15 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
+from ..plans.plans import Plans
 from ..runtime.errors import InputError
 from ..runtime.labels import Labels
 from ..runtime.listing import listed
 from ..runtime.quality import FOREGROUND
+from ..runtime.units import DistanceUnit, distance_unit, voxel_unit
 
 METRICS = ("dice", "hd95", "nsd", "volume_predicted", "volume_reference")
 TOLERANCE_MM = 1.0
@@ -28,8 +29,8 @@ _DEFINITIONS = (
     "HD95 is the larger of the two directed 95th percentiles of the distances between boundary voxels"
 )
 POLICY = (
-    f"{_DEFINITIONS}; NSD has a tolerance of {TOLERANCE_MM:g} mm, or {TOLERANCE_VOXELS:g} voxels where the spacing is "
-    "unknown."
+    f"{_DEFINITIONS}; NSD has a tolerance of {TOLERANCE_MM:g} mm, or {TOLERANCE_VOXELS:g} pixels or voxels where "
+    "the spacing is unknown."
 )
 
 EMPTY_IN_BOTH, EMPTY_IN_ONE = "empty_in_both", "empty_in_one"
@@ -39,25 +40,27 @@ Row = Mapping[str, float]  # the metrics of one class of a case; NaN where a met
 
 @dataclass(frozen=True)
 class Units:
-    """What distances and volumes are counted in. spacing_known: mm; else voxels.
+    """What distances and volumes are counted in. spacing_known: mm; else pixels of pictures and voxels of volumes.
 
-    tolerance: NSD's, in this unit; None for TOLERANCE_MM or TOLERANCE_VOXELS. Raises InputError for a negative one.
+    tolerance: NSD's, in this unit; None for TOLERANCE_MM or TOLERANCE_VOXELS. dimensions: of the images, 2 or 3.
+    Raises InputError for a negative tolerance.
     """
 
     spacing_known: bool = True
     tolerance: float | None = None
+    dimensions: int = 3
 
     def __post_init__(self) -> None:
         if not 0 <= self.nsd_tolerance < math.inf:
             raise InputError("tolerance", "a distance of at least 0", str(self.tolerance))
 
     @property
-    def distance(self) -> Literal["mm", "voxels"]:
-        return "mm" if self.spacing_known else "voxels"
+    def distance(self) -> DistanceUnit:
+        return distance_unit(self.spacing_known, self.dimensions)
 
     @property
     def volume(self) -> str:
-        return "mm^dimensions" if self.spacing_known else "voxels"
+        return "mm^dimensions" if self.spacing_known else voxel_unit(self.dimensions)
 
     @property
     def nsd_tolerance(self) -> float:
@@ -72,6 +75,11 @@ class Units:
             "What is undefined is null in the rows of the cases; the means count it as follows, in as many cases as "
             f"policy_applied says. {_DEFINITIONS}; NSD has a tolerance of {self.nsd_tolerance:g} {self.distance}."
         )
+
+
+def units_of(plans: Plans) -> Units:
+    """Those of a dataset."""
+    return Units(plans.spacing_known, dimensions=plans.dimensions)
 
 
 @dataclass(frozen=True)
@@ -103,7 +111,7 @@ def evaluate_case(
 
     prediction, reference: integer label arrays of the same shape, (z, y, x) or (y, x).
     spacing_mm: per axis of these arrays; unused where `units` say that it is not known.
-    Returns {name: mask_metrics}; volumes in mm^3 (2D: mm^2), or in voxels when the spacing is unknown.
+    Returns {name: mask_metrics}; volumes in mm^3 (2D: mm^2), or in pixels or voxels when the spacing is unknown.
     Raises InputError when the shapes differ or a label value is none of `labels`.
     """
     _check(prediction, reference, labels)

@@ -33,7 +33,8 @@ class Picture:
     label_maps: title -> label map, (z, y, x) or (y, x), of the image's shape. geometry: of the image's file, for the
     aspect and the numbers of slices; None: voxels of equal sides, numbered as the array. classes: {label value: name}.
     dice: of the classes, by name; {} where it was not measured. slices: how many; those with the most foreground over
-    all label maps, in the image's order.
+    all label maps, in the image's order. across: axis of a volume (0 axial, 1 coronal, 2 sagittal) across which slices
+    are taken; None: the one of the coarsest spacing (ties: axial).
     """
 
     case: str
@@ -43,6 +44,7 @@ class Picture:
     classes: Mapping[int, str] = field(default_factory=dict)
     dice: Mapping[str, float] = field(default_factory=dict)
     slices: int = 1
+    across: int | None = None
 
     @property
     def spacing_mm(self) -> tuple[float, ...]:
@@ -102,14 +104,14 @@ def read_picture(
 def write_picture(picture: Picture, path: Path) -> None:
     """Writes a PNG: per slice a row with the image, then the image under each of the label maps.
 
-    3D images are cut across the axis of the coarsest spacing (ties: axial). Slices have the numbers of the file's own
+    Slices have the numbers of the file's own
     axis, from 0, as viewers count them. The legend names the classes with their colours and Dice.
     """
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
     spacing, volume = picture.spacing_mm, picture.image.ndim == 4
-    cut = _cut(spacing)
+    cut = _cut(spacing) if picture.across is None else picture.across
     views = _views(picture, cut)
     axis_spacing = spacing[:cut] + spacing[cut + 1 :] if volume else spacing
     aspect = axis_spacing[0] / axis_spacing[1]

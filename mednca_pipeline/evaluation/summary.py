@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,16 +53,13 @@ def evaluate_folder(
 ) -> Summary:
     """Evaluates each label file in `references` against the prediction of the same name (whatever its ending).
 
-    units: that distances and volumes are counted in.
+    units: that distances and volumes are counted in; their dimensions are those of the files.
     executor: whose workers share the work; None: this process does it. progress: called with (done, total) after each.
     Returns a summary with `missing` (references without prediction), `unmatched` (predictions without reference) and
     `failed` ({case: reason}). Raises InputError when nothing can be compared, and when the workers are lost.
     """
     predicted, true = label_files(predictions), label_files(references)
-    pairs = {case: (predicted[case], true[case]) for case in true if case in predicted}
-    if not pairs:
-        expected = f"predictions named like the label files in {references} ({_files_of(true)})"
-        raise InputError(predictions, expected, _files_of(predicted), "Name the two folders with -p and -l.")
+    pairs = paired_files(predictions, references)
     tasks = [Task(case, _evaluate_pair, (case, *files, labels, units)) for case, files in pairs.items()]
     cases, failed = {}, {}
     noted: dict[str, list[str]] = defaultdict(list)
@@ -70,9 +68,9 @@ def evaluate_folder(
         if isinstance(outcome.error, InputError) and not isinstance(outcome.error, WorkersLost):
             predicted_file, true_file = pairs[case]
             failed[case] = f"{outcome.error} (prediction {predicted_file}, reference {true_file})"
-            _log.warning("%s: %s", case, failed[case])
         else:
-            metrics, doubts = outcome.result()
+            metrics, doubts, dimensions = outcome.result()
+            units = replace(units, dimensions=dimensions)
             cases[case] = CaseResult(metrics)
             for doubt in doubts:
                 noted[doubt].append(case)
@@ -83,6 +81,16 @@ def evaluate_folder(
     missing = tuple(case for case in true if case not in predicted)
     unmatched = tuple(case for case in predicted if case not in true)
     return make_summary(cases, units, missing=missing, unmatched=unmatched, failed=failed)
+
+
+def paired_files(predictions: Path, references: Path) -> dict[str, tuple[Path, Path]]:
+    """{case: (prediction, reference)} of the cases that both folders have. Raises InputError when there is none."""
+    predicted, true = label_files(predictions), label_files(references)
+    pairs = {case: (predicted[case], true[case]) for case in true if case in predicted}
+    if not pairs:
+        expected = f"predictions named like the label files in {references} ({_files_of(true)})"
+        raise InputError(predictions, expected, _files_of(predicted), "Name the two folders with -p and -l.")
+    return pairs
 
 
 def label_files(folder: Path) -> dict[str, Path]:
@@ -151,14 +159,14 @@ def _mean_of_defined(values: Sequence[float]) -> float:
 
 def _evaluate_pair(
     case: str, predicted_file: Path, true_file: Path, labels: Labels, units: Units
-) -> tuple[Metrics, list[str]]:
-    """The metrics of a case, and what its headers leave open."""
+) -> tuple[Metrics, list[str], int]:
+    """The metrics of a case, what its headers leave open, and its number of spatial axes."""
     predicted, true = read_labels(predicted_file), read_labels(true_file)
     true_placed, predicted_placed = Placed(true_file, true.geometry), Placed(predicted_file, predicted.geometry)
     doubts = check_geometry(true_placed, predicted_placed, _ELSEWHERE, units.spacing_known)
     spacing = predicted.spacing_mm if not true.geometry.oriented else true.spacing_mm
     true = true.on(predicted.geometry)
-    return evaluate_case(predicted.array[0], true.array[0], spacing, labels, units), doubts
+    return evaluate_case(predicted.array[0], true.array[0], spacing, labels, units), doubts, len(spacing)
 
 
 def _is_map(name: str, files: Mapping[str, Path]) -> bool:

@@ -63,6 +63,12 @@ class Cluster(Executor):
         return Event(f"mednca-stop-{uuid.uuid4().hex}", client=self._client)
 
 
+def check_workers(workers: int) -> None:
+    """Raises InputError for fewer than 0."""
+    if workers < 0:
+        raise InputError("-np", "0 or more worker processes", str(workers))
+
+
 @contextmanager
 def open_executor(workers: int = 0, cluster: str | None = None) -> Iterator[Executor | None]:
     """The cluster at an address, else so many local processes, else None: this process.
@@ -70,8 +76,7 @@ def open_executor(workers: int = 0, cluster: str | None = None) -> Iterator[Exec
     On the way out, what has not begun never does, and what runs is waited for; on Ctrl-C, SIGTERM and SIGHUP local
     processes end at once. Raises InputError for fewer than 0.
     """
-    if workers < 0:
-        raise InputError("-np", "0 or more worker processes", str(workers))
+    check_workers(workers)
     pool = _pool(workers) if workers and not cluster else None
     executor = Cluster(cluster) if cluster else pool
     try:

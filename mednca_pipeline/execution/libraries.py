@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable
 
 from ..runtime.printing import PrintableFormatter
-from .terminal import columns, wrapped
+from .terminal import columns, short_paths, wrapped
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 LARGEST_KEPT = 2**25  # bytes of an array; the most that glibc allows
@@ -68,7 +68,7 @@ def log_to_terminal(packages: Iterable[str], quiet: bool) -> None:
 
 
 class _Wrapping(PrintableFormatter):
-    """Messages as wide as the terminal."""
+    """Messages as wide as the terminal, with paths from the current folder."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return wrapped(super().format(record), columns(sys.stderr))
+        return wrapped(short_paths(super().format(record)), columns(sys.stderr))

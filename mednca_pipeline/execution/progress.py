@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from ..runtime.printing import printable
 
 log = logging.getLogger(__name__)
-INTERVAL_S = 30.0  # between two lines where the output is no terminal
+INTERVAL_S = 10.0  # between two lines where the output is no terminal
 
 
 class Lines:
@@ -18,6 +18,12 @@ class Lines:
     def __init__(self, watched: bool) -> None:
         self._wanted = not watched
         self._last = time.monotonic()
+
+    def begins(self, what: str) -> None:
+        """Logs that a step begins."""
+        if self._wanted:
+            log.info("%s …", what)
+            self.said()
 
     def due(self) -> bool:
         if not self._wanted or time.monotonic() - self._last < INTERVAL_S:
@@ -40,6 +46,7 @@ def counting_up(what: str, quiet: bool) -> Iterator[Callable[[int, int], None]]:
             yield lambda done, total: bar.update(task, completed=done, total=total)
         return
     lines = Lines(watched=False)
+    lines.begins(what)
 
     def update(done: int, total: int) -> None:
         if lines.due():

@@ -4,6 +4,7 @@ COLUMNS decides the width wherever it is set, as for argparse and rich.
 """
 
 import os
+import re
 import sys
 import textwrap
 from pathlib import Path
@@ -42,7 +43,7 @@ def wrapped(text: str, width: int | None, indent: str = "  ") -> str:
 
 def say(text: str, stream: TextIO | None = None) -> None:
     """Prints a message to `stream` (default: stdout); names of files and cases in it are made printable."""
-    print(wrapped(printable(text, keep=LINES), columns(stream)), file=stream or sys.stdout, flush=True)
+    print(wrapped(short_paths(printable(text, keep=LINES)), columns(stream)), file=stream or sys.stdout, flush=True)
 
 
 def shown(path: Path | str) -> str:
@@ -50,6 +51,24 @@ def shown(path: Path | str) -> str:
     path = Path(path)
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) and path != here else str(path)
+
+
+def short_paths(text: str) -> str:
+    """A message whose paths are as `shown` writes them: without the current folder where they lie below it."""
+    here = str(Path.cwd())
+    return re.sub(rf"(?<![^\s'\"(=]){re.escape(here)}{re.escape(os.sep)}(?=\S)", "", text) if here != os.sep else text
+
+
+def duration(seconds: float) -> str:
+    """ "0.4 s", "40 s", "9.1 min", "12 min" or "1 h 45 min"."""
+    if seconds < 1:
+        return f"{seconds:.1g} s" if seconds >= 0.1 else "0.1 s"
+    if seconds < 59.5:
+        return f"{round(seconds)} s"
+    if seconds < 597:
+        return f"{seconds / 60:.1f} min".replace(".0 ", " ")
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def wide_console() -> "Console":

@@ -11,6 +11,7 @@ from ..execution.work import Task, run_in_order
 from ..results.fold_folder import FoldName
 from ..runtime.errors import InputError
 from ..runtime.listing import listed
+from ..runtime.printing import printable
 from ..runtime.quality import Standing
 from ..runtime.temporary import tidy_once
 from .cases import map_files
@@ -21,6 +22,7 @@ from .options import PredictionOptions
 from .prediction import ImagePredictor
 from .predictor import Predictor
 from .quality_table import QualityTable, Row, columns
+from .trained_model import open_model
 
 log = logging.getLogger(__name__)
 FAILED = "failed"  # the flag of an input without output
@@ -31,7 +33,7 @@ VOXELS = (".raw", ".zraw")  # beside a .mhd header
 class Settings(PredictionOptions):
     """What is predicted with, how, and what is saved. Hashable: a worker process loads its own predictor from it.
 
-    model_folders: several are averaged. folds: of each; None for all finished ones.
+    model_folders: folders or bundles; several are averaged. folds: of each; None for all finished ones.
     """
 
     model_folders: tuple[Path, ...]
@@ -46,7 +48,7 @@ class Settings(PredictionOptions):
     def recipe(self, predictor: ImagePredictor) -> Recipe:
         """predictor: as loaded from these settings."""
         return recipe_of(
-            self.model_folders,
+            [open_model(path) for path in self.model_folders],
             self.folds,
             predictor.components,
             runs_per_fold=predictor.runs_per_fold,
@@ -56,7 +58,7 @@ class Settings(PredictionOptions):
         )
 
     def load(self) -> ImagePredictor:
-        predictors = [Predictor.from_folder(folder, self.folds, self) for folder in self.model_folders]
+        predictors = [Predictor.from_model(open_model(path), self.folds, self) for path in self.model_folders]
         return predictors[0] if len(predictors) == 1 else Combination(predictors, self.postprocess)
 
 
@@ -65,7 +67,7 @@ class Predicted:
     """Files written and kept (finished before), what went wrong by case name, and what it was done with.
 
     again: why files that were finished before were made again. flags: of all, by case name. standing: how good the
-    model was in validation.
+    model was in validation. others: outputs in quality.csv that none of these inputs has.
     """
 
     made_with: str
@@ -77,6 +79,7 @@ class Predicted:
     again: dict[str, str] = field(default_factory=dict)
     failures: dict[str, Exception] = field(default_factory=dict)
     flags: dict[str, str] = field(default_factory=dict)
+    others: list[str] = field(default_factory=list)
 
 
 def predict_inputs(
@@ -133,6 +136,7 @@ def predict_inputs(
     predicted.flags = {
         case.name: table.row(case.output)["flag"] for case in cases if case.name not in predicted.failures
     }
+    predicted.others = sorted(table.rows.keys() - {printable(case.output) for case in cases})
     return predicted
 
 

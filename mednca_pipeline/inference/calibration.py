@@ -3,12 +3,12 @@
 import math
 
 from ..evaluation.metrics import with_policy
+from ..models.registry import read_plans
 from ..results.fold_folder import FoldFolder
 from ..results.model_folder import ModelFolder, QualityRecord
 from ..results.summary import CaseResult
 from ..runtime.errors import InputError
 from ..runtime.quality import FOREGROUND, Standing, Threshold, Validation, learn_threshold
-from .trained import present_digest
 
 
 def calibrate(folder: ModelFolder) -> Standing:
@@ -18,7 +18,7 @@ def calibrate(folder: ModelFolder) -> Standing:
     seen its cases in training; nor do folds of other plans than the model folder's.
     Keeps nothing for a model without a validated case.
     """
-    folds = _validated_folds(folder)
+    folds = validated_folds(folder)
     cases = [case for fold in folds for case in fold.summary().cases.values()]
     standing = Standing(_validation(cases), _threshold(cases))
     record = None
@@ -40,13 +40,22 @@ def read_standing(folder: ModelFolder) -> Standing:
     if kept and kept.validation:
         return Standing(kept.validation, kept.threshold)
     try:
-        cases = [case for fold in _validated_folds(folder) for case in fold.summary().cases.values()]
+        cases = [case for fold in validated_folds(folder) for case in fold.summary().cases.values()]
     except InputError:  # a damaged summary proves nothing, and prediction does not need it
         cases = []
     return Standing(_validation(cases), kept.threshold if kept else None)
 
 
-def _validated_folds(folder: ModelFolder) -> list[FoldFolder]:
+def present_digest(folder: ModelFolder) -> str | None:
+    """Digest of the plans kept in a model's folder, or None when there are none."""
+    record = folder.record()
+    if record is None or record.members or not folder.plans_file.is_file():
+        return None
+    return read_plans(folder.plans_file).digest(record.config, record.model)
+
+
+def validated_folds(folder: ModelFolder) -> list[FoldFolder]:
+    """The numbered folds that were trained with the folder's plans and validated."""
     digest, trained = present_digest(folder), folder.trained_folds()
     folds = [fold for fold in folder.folds() if fold.name in trained and fold.name != "all"]
     return [fold for fold in folds if fold.summary_file.is_file() and (run := fold.run()) and run.digest == digest]

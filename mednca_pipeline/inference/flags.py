@@ -49,4 +49,5 @@ def _validated(standing: Standing) -> str:
     validation = standing.validation
     if validation is None:
         return "The model was never validated: train and validate a numbered fold to know how good it is."
-    return f"The model's mean foreground Dice in validation: {validation.dice:.3f} ({validation.cases} cases)."
+    cases = f"{validation.cases} case{'s' * (validation.cases != 1)}"
+    return f"The model's mean foreground Dice in validation: {validation.dice:.3f} ({cases})."

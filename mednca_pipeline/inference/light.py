@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -11,13 +10,14 @@ import numpy as np
 from ..plans.model_plans import NCAPlan
 from ..plans.plans import Plans
 from ..runtime.fire_masks import RandomRun, fires_at
-from ..runtime.folding import Architecture, light_nca, read_weights
+from ..runtime.folding import Architecture, light_nca
 from ..runtime.grid import SeenImage
 from ..runtime.labels import Labels
 from ..runtime.light_nca import level_by_level, pyramid
 from ..runtime.network_input import parts
 from ..runtime.padding import Pad
 from ..runtime.quality import Deviation
+from ..runtime.weights import FoldWeights
 from .network import Asked, input_format, quality_levels
 
 
@@ -43,15 +43,15 @@ class LightNetwork:
 
     device = "cpu"
 
-    def __init__(self, weights: Path, plans: Plans, config: str, plan: NCAPlan) -> None:
+    def __init__(self, weights: FoldWeights, plans: Plans, config: str, plan: NCAPlan) -> None:
         self.plan, self.random = plan, plan.fire_rate < 1
         self.computed: tuple[float, ...] = ()
         self.format = input_format(plans.config(config), plan, plan.levels[0].factor)
         form = architecture(plan, plans.input_channels(plan), plans.labels)
-        self.nca = light_nca(read_weights(weights), form, weights)
+        self.nca = light_nca(weights, form)
 
     @classmethod
-    def from_weights(cls, weights: Path, plans: Plans, model: str, config: str) -> "LightNetwork":
+    def from_weights(cls, weights: FoldWeights, plans: Plans, model: str, config: str) -> "LightNetwork":
         return cls(weights, plans, config, cast(NCAPlan, plans.config(config).model(model)))
 
     def see(self, image: np.ndarray) -> Iterator[Seen]:

@@ -10,8 +10,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ..models.registry import read_plans
-from ..results.model_folder import ModelFolder
 from ..runtime.errors import InputError
 from ..runtime.files import flush, read_json, state_of, write_json
 from ..runtime.hashes import file_sha256, files_sha256
@@ -19,12 +17,12 @@ from ..runtime.images import stored_files
 from ..runtime.locks import locked
 from ..runtime.records import from_dict
 from ..runtime.temporary import temporary_name
-from .calibration import read_standing
 from .cases import predict_case
 from .inputs import InputCase
 from .prediction import ImagePredictor
 from .quality_table import LOCK, Row
-from .trained import choose_folds, model_record
+from .trained import choose_folds
+from .trained_model import TrainedModel
 
 FILE = "made_from.json"
 SCHEMA = 1
@@ -73,7 +71,7 @@ class Recipe:
         if models != [(weights.model, tuple(weights.folds)) for weights in new.models]:
             other.append(f"{_named(new.models)} instead of {_named(self.models)}")
         elif [weights.folds for weights in self.models] != [weights.folds for weights in new.models]:
-            return "the model was trained again"
+            return "the model has other weights"
         elif self.models != new.models:
             other.append("another plan, quality threshold or validation of the model")
         return f"other settings: {'; '.join(other)}"
@@ -192,22 +190,19 @@ def _records_in(out: Path) -> MadeFrom:
 
 
 def recipe_of(
-    folders: Sequence[Path], folds: Sequence[Any] | None, components: Mapping[str, int], **settings: Any
+    models: Sequence[TrainedModel], folds: Sequence[Any] | None, components: Mapping[str, int], **settings: Any
 ) -> Recipe:
     """The recipe of models, each with `folds`. settings: the other fields."""
-    models = []
-    for path in folders:
-        folder = ModelFolder(path)
-        record, plans = model_record(folder), read_plans(folder.plans_file)
-        chosen = choose_folds(folder, folds)
-        hashes = {str(fold): file_sha256(folder.fold(fold).weights) for fold in chosen}
-        standing = read_standing(folder)
+    made = []
+    for model in models:
+        hashes = {str(fold): model.weights_sha256(fold) for fold in choose_folds(model, folds)}
+        standing = model.standing()
         threshold = standing.threshold.value if standing.threshold else None
         validation = standing.validation.dice if standing.validation else None
-        digest = plans.digest(record.config, record.model)
-        name = f"{plans.dataset} {record.model}_{record.config}"
-        models.append(Weights(name, digest, hashes, threshold, validation))
-    return Recipe(tuple(models), components=dict(components), **settings)
+        digest = model.plans.digest(model.config, model.model)
+        name = f"{model.plans.dataset} {model.model}_{model.config}"
+        made.append(Weights(name, digest, hashes, threshold, validation))
+    return Recipe(tuple(made), components=dict(components), **settings)
 
 
 def predict_and_record(
@@ -276,7 +271,9 @@ def _records(kind: type[Any], data: Any, name: str, file: Path) -> dict[str, Any
 
 
 def _named(models: Sequence[Weights]) -> str:
-    return " + ".join(f"{weights.model} folds {' '.join(weights.folds)}" for weights in models)
+    return " + ".join(
+        f"{weights.model} fold{'s' * (len(weights.folds) > 1)} {' '.join(weights.folds)}" for weights in models
+    )
 
 
 def _told(value: object) -> str:

@@ -2,16 +2,20 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from importlib.util import find_spec
 from typing import Any, Protocol
 
 import numpy as np
 
-from ..models.registry import model_named, resolved
+from ..models.registry import MODELS, model_named, resolved
 from ..plans.model_plans import ModelPlan, NCAPlan
 from ..plans.plans import ConfigPlan, Plans
+from ..runtime.errors import InputError
 from ..runtime.network_input import InputFormat
 from ..runtime.quality import Deviation
+from ..runtime.weights import FoldWeights
+
+ONNX = "onnx"  # the device that is the CPU in ONNX Runtime
 
 
 @dataclass(frozen=True)
@@ -28,10 +32,13 @@ class Asked:
 
 
 class Network(Protocol):
-    """One fold. device: what it computes on. random: whether its random runs differ, which a quality score needs."""
+    """One fold. device: what it computes on. random: whether its random runs differ, which a quality score needs.
+    format: of its images.
+    """
 
     device: str
     random: bool
+    format: InputFormat
 
     def see(self, image: np.ndarray) -> Iterator[Any]:
         """What networks of one plan see of an image (C, S, H, W), preprocessed, in one or more parts along S."""
@@ -41,16 +48,21 @@ class Network(Protocol):
 
 
 def load_network(
-    weights: Path, plans: Plans, model: str, config: str, device: str, everywhere: bool = False
+    weights: FoldWeights, plans: Plans, model: str, config: str, device: str, everywhere: bool = False
 ) -> Network:
     """A fold's final weights as a network. Raises InputError when they do not fit the plans.
 
-    device: "auto" is the CPU for a model with a light form: it needs no torch there. everywhere: an NCA computes every
-    cell.
+    device: "auto" is the CPU for a model with a light form: it needs no torch there. "onnx" is the CPU in ONNX Runtime,
+    which computes UNets where torch is not installed. everywhere: an NCA computes every cell.
     """
-    entry = model_named(model)
-    if entry.light and device in ("auto", "cpu") and not everywhere:
+    entry, on_cpu = model_named(model), device in ("auto", "cpu")
+    if entry.light and on_cpu and not everywhere:
         return resolved(entry.light).from_weights(weights, plans, model, config)
+    if device == ONNX and not entry.onnx:
+        names = ", ".join(name for name, other in MODELS.items() if other.onnx)
+        raise InputError("--device onnx", f"a model that it computes ({names})", model, "Leave --device out.")
+    if entry.onnx and (device == ONNX or (on_cpu and find_spec("torch") is None)):
+        return resolved(entry.onnx).from_weights(weights, plans, model, config)
     return resolved(entry.predictor).from_weights(weights, plans, model, config, device, everywhere)
 
 

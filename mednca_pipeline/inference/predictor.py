@@ -8,22 +8,22 @@ from pathlib import Path
 
 import numpy as np
 
-from ..models.registry import read_plans
 from ..plans.plans import Plans, describe_components
 from ..results.fold_folder import FoldName
-from ..results.model_folder import ModelFolder
 from ..runtime.errors import InputError
 from ..runtime.memory import check_memory
+from ..runtime.padding import Pad
 from ..runtime.preprocessing import frame_of
 from ..runtime.preprocessing_steps import Frame
 from ..runtime.quality import Standing
-from .calibration import read_standing
+from ..runtime.units import voxel_unit
 from .fold_average import average_folds
 from .network import Asked, Network, load_network
 from .options import DEFAULTS, PredictionOptions
 from .prediction import ModelMaps, Prediction, output_names, segment
 from .ranges import check_spacing_range
-from .trained import check_fold, choose_folds, model_record
+from .trained import choose_folds
+from .trained_model import BundleModel, FolderModel, TrainedModel
 
 log = logging.getLogger(__name__)
 
@@ -76,16 +76,30 @@ class Predictor:
 
         Raises InputError when a fold is missing, does not fit, or was trained with other plans.
         """
-        folder = ModelFolder(Path(model_folder))
-        record = model_record(folder)
-        plans, name, config = read_plans(folder.plans_file), record.model, record.config
-        networks = {}
-        for fold in choose_folds(folder, folds):
-            check_fold(folder.fold(fold), plans, record)
-            weights = folder.fold(fold).weights
-            networks[fold] = load_network(weights, plans, name, config, options.device, options.everywhere)
-        components = _kept_components(folder, plans, plans.digest(config, name)) if options.postprocess else {}
-        return cls(LoadedModel(plans, config, name, networks, components, read_standing(folder)), options)
+        return cls.from_model(FolderModel.open(Path(model_folder)), folds, options)
+
+    @classmethod
+    def from_bundle(
+        cls, file: Path | str, folds: Sequence[FoldName] | None = None, options: PredictionOptions = DEFAULTS
+    ) -> "Predictor":
+        """Loads a bundle, as mednca_export writes it; `folds` None means all in it.
+
+        Raises InputError for a file that is no bundle or is damaged, and for a fold that is not in it.
+        """
+        return cls.from_model(BundleModel.open(Path(file)), folds, options)
+
+    @classmethod
+    def from_model(
+        cls, model: TrainedModel, folds: Sequence[FoldName] | None = None, options: PredictionOptions = DEFAULTS
+    ) -> "Predictor":
+        """Loads folds of a model, wherever it lies; arguments and errors: see from_folder and from_bundle."""
+        plans, name, config = model.plans, model.model, model.config
+        networks = {
+            fold: load_network(model.weights(fold), plans, name, config, options.device, options.everywhere)
+            for fold in choose_folds(model, folds)
+        }
+        components = model.components() if options.postprocess else {}
+        return cls(LoadedModel(plans, config, name, networks, components, model.standing()), options)
 
     def predict(self, array: np.ndarray, spacing_mm: Sequence[float], with_variance: bool = False) -> Prediction:
         """array: (C, z, y, x) or (C, y, x), raw intensities; spacing_mm per axis in the array's order.
@@ -105,7 +119,8 @@ class Predictor:
             raise InputError("", "finite intensities", f"{count} NaN or infinite voxels", remedy)
         frame = frame_of(array, spacing_mm, self.plans.config(self.config).preprocessing)
         outputs = len(output_names(self.plans))
-        check_memory(len(array), array.shape[1:], frame.resample.resampled_shape, outputs, self.memory_bytes)
+        for grid in (frame.resample.resampled_shape, self._padded(frame)):
+            check_memory(len(array), array.shape[1:], grid, outputs, self.memory_bytes)
         return PreparedImage(frame.forward(array), frame)
 
     def run(
@@ -138,6 +153,12 @@ class Predictor:
         average = average_folds(networks, image.array, self.plans.labels, asked, with_variance)
         return ModelMaps(output_names(self.plans), average.mean, average.variance, average.quality, image.frame)
 
+    def _padded(self, frame: Frame) -> tuple[int, ...]:
+        """(S, H, W) of an image as the networks take it."""
+        shape, form = frame.resample.resampled_shape, next(iter(self.networks.values())).format
+        pad = Pad.to(shape[-form.dim :], form.image_size, form.factor)
+        return (*shape[: -form.dim], *pad.padded_shape)
+
     def _per_fold(self, runs: int, folds: int) -> int:
         """Random runs of each fold, 0 for networks that have none."""
         if runs < 0:
@@ -155,11 +176,11 @@ class Predictor:
     @property
     def title(self) -> str:
         """Dataset, model, folds, and how they predict."""
-        folds = " ".join(str(fold) for fold in self.networks)
+        folds = f"fold{'s' * (len(self.networks) > 1)} {' '.join(map(str, self.networks))}"
         count = self.asked.runs
         runs = f", {count} run{'s' * (count > 1)} per fold, seed {self.asked.seed}" if count else ""
         every = ", every cell" if self.everywhere else ""
-        return f"{self.plans.dataset} {self.model}_{self.config}, folds {folds}{runs}{every}"
+        return f"{self.plans.dataset} {self.model}_{self.config}, {folds}{runs}{every}"
 
     def describe(self) -> str:
         """One line that says what the outputs were made with."""
@@ -170,7 +191,7 @@ class Predictor:
 
         shape, spacing_mm: per array axis. unit: that the header gives the spacing in, if it is not mm.
         """
-        names, axes = self.plans.channel_names, len(self.plans.training_range.extent_mm)
+        names, axes = self.plans.channel_names, self.plans.dimensions
         if len(shape) != axes or len(spacing_mm) != axes:
             raise _other_axes(self.plans, shape, spacing_mm)
         if channels != len(names):
@@ -191,10 +212,10 @@ _KINDS = {2: ("2D images (y, x)", "one slice"), 3: ("volumes (z, y, x)", "a volu
 
 
 def _other_axes(plans: Plans, shape: Sequence[int], spacing_mm: Sequence[float]) -> InputError:
-    axes = len(plans.training_range.extent_mm)
+    axes = plans.dimensions
     expected = f"{_KINDS[axes][0]}, as {plans.dataset} was trained on"
     if len(shape) == len(spacing_mm) and len(shape) in _KINDS:
-        found = f"{_KINDS[len(shape)][1]} of {' x '.join(map(str, shape))} voxels"
+        found = f"{_KINDS[len(shape)][1]} of {' x '.join(map(str, shape))} {voxel_unit(len(shape))}"
     else:
         found = f"{len(shape)} axes of {tuple(shape)} voxels with spacing {tuple(spacing_mm)}"
     remedy = (
@@ -208,8 +229,3 @@ def _other_axes(plans: Plans, shape: Sequence[int], spacing_mm: Sequence[float])
 def describe_kept(components: Mapping[str, int]) -> str:
     """The end of a predictor's description; "" where all components are kept."""
     return f", keeping {describe_components(components)}" if components else ""
-
-
-def _kept_components(folder: ModelFolder, plans: Plans, digest: str) -> dict[str, int]:
-    chosen = folder.postprocessing(digest)
-    return plans.components if chosen is None else chosen.components

@@ -9,6 +9,7 @@ from ..runtime.errors import InputError
 from ..runtime.files import read_csv, state_of, write_text
 from ..runtime.locks import locked
 from ..runtime.printing import printable
+from ..runtime.units import voxel_unit
 
 Row = dict[str, str]
 OURS = ("case", "file", "flag")  # the columns of every quality.csv
@@ -24,8 +25,8 @@ def columns(plans: Plans) -> list[str]:
 
 
 def volume_unit(plans: Plans) -> str:
-    """What volumes are given in: mm3 (mm2 for 2D images), or voxels where the dataset's spacing is not known."""
-    return f"mm{len(plans.training_range.extent_mm)}" if plans.spacing_known else "voxels"
+    """What volumes are given in: mm3 (mm2 for 2D images), or pixels or voxels where the spacing is not known."""
+    return f"mm{plans.dimensions}" if plans.spacing_known else voxel_unit(plans.dimensions)
 
 
 class QualityTable:

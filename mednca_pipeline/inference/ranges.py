@@ -8,6 +8,7 @@ from ..plans.plans import Plans
 from ..runtime.cropping import Crop
 from ..runtime.errors import InputError
 from ..runtime.spacing import TIMES, describe, describe_ranges, far_off, remedy
+from ..runtime.units import distance_unit
 
 TOLERANCE = 1e-3  # relative; headers store spacings as float32
 
@@ -27,12 +28,12 @@ def check_spacing_range(spacing_mm: Sequence[float], plans: Plans, unit: str = "
 def range_warnings(image: np.ndarray, spacing_mm: tuple[float, ...], plans: Plans) -> list[str]:
     """Sentences on spacing, extent and intensity outside training's 0.5 to 99.5 percentiles; empty when all is inside.
 
-    image: (C, z, y, x) or (C, y, x), raw intensities. Axes are named as in the array; extents are in voxels where the
-    dataset's spacing is not known. Intensity is the channel's mean over the image cropped to non-zero.
+    image: (C, z, y, x) or (C, y, x), raw intensities. Axes are named as in the array; extents are in pixels or voxels
+    where the dataset's spacing is not known. Intensity is the channel's mean over the image cropped to non-zero.
     """
     seen, shape = plans.training_range, image.shape[1:]
     axes = "zyx"[-len(shape) :]
-    unit = "mm" if plans.spacing_known else "voxels"
+    unit = distance_unit(plans.spacing_known, plans.dimensions)
     scale = spacing_mm if plans.spacing_known else (1.0,) * len(shape)
     checks = []
     if plans.spacing_known:

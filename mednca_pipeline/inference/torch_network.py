@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import nullcontext
-from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -12,11 +11,12 @@ from torch import Tensor, nn
 from ..device import choose_device
 from ..models.protocol import SegmentationNetwork
 from ..models.registry import build_model
-from ..models.weights import load_weights
+from ..models.weights import set_weights
 from ..plans.model_plans import ModelPlan
 from ..plans.plans import Plans
 from ..runtime.network_input import Part, parts
 from ..runtime.quality import Deviation
+from ..runtime.weights import FoldWeights
 from .network import Asked, input_format
 
 TILE_OVERLAP = 0.5  # of the window that training saw, where the image is larger
@@ -38,11 +38,11 @@ class TorchNetwork:
 
     @classmethod
     def from_weights(
-        cls, weights: Path, plans: Plans, model: str, config: str, device: str = "auto", everywhere: bool = False
+        cls, weights: FoldWeights, plans: Plans, model: str, config: str, device: str = "auto", everywhere: bool = False
     ) -> "TorchNetwork":
         """Raises InputError when the weights do not fit the plans."""
         module = build_model(model, plans, config)
-        load_weights(weights, module)
+        set_weights(weights, module)
         return cls(module, plans, config, plans.config(config).model(model), device, everywhere)
 
     @property

@@ -25,7 +25,8 @@ class Model:
     plan: the type of its plan. planner: a function from planning.model_task.ModelTask to PlannedModel. network: a
     torch.nn.Module as models.protocol.SegmentationNetwork describes it. minutes: how long a fold trains on 2 CPU cores
     and on a CUDA GPU, for images of hippocampus' size. predictor: the inference.network.Network of a fold in torch.
-    light: the same in NumPy on CPUs, or None. compared: whether a cross-validation includes it by default.
+    light, onnx: the same on CPUs in NumPy, and in ONNX Runtime, or None. compared: whether a cross-validation includes
+    it by default.
     """
 
     plan: type[ModelPlan]
@@ -34,6 +35,7 @@ class Model:
     minutes: tuple[float, float]
     predictor: str = "inference.torch_network:TorchNetwork"
     light: str | None = None
+    onnx: str | None = None
     compared: bool = False
 
 
@@ -54,12 +56,19 @@ MODELS = {
         minutes=(30, 15),
         predictor="inference.torch_nca:TorchNCA",
     ),
-    "unet": Model(UNetPlan, planner="planning.unet_plans:plan_unet", network="models.unet:UNet", minutes=(30, 15)),
+    "unet": Model(
+        UNetPlan,
+        planner="planning.unet_plans:plan_unet",
+        network="models.unet:UNet",
+        minutes=(30, 15),
+        onnx="deploy.onnx_network:OnnxNetwork",
+    ),
     "unet_small": Model(
         UNetPlan,
         planner="planning.unet_plans:plan_unet_small",
         network="models.unet:UNet",
         minutes=(6, 4),
+        onnx="deploy.onnx_network:OnnxNetwork",
         compared=True,
     ),
 }
@@ -83,7 +92,16 @@ def read_plans(path: Path) -> Plans:
     if not path.exists():
         remedy = "Make it with mednca_plan_and_preprocess, or name the workspace with --root."
         raise InputError(path, "the plans of a dataset", "no such file", remedy)
-    return contract.read_plans(path, {name: model.plan for name, model in MODELS.items()})
+    return contract.read_plans(path, _plan_kinds())
+
+
+def plans_from(values: Any, source: str) -> Plans:
+    """As plans.plans.plans_from, with the models in the table."""
+    return contract.plans_from(values, source, _plan_kinds())
+
+
+def _plan_kinds() -> dict[str, type[ModelPlan]]:
+    return {name: model.plan for name, model in MODELS.items()}
 
 
 def build_model(name: str, plans: Plans, config: str | None = None) -> "nn.Module":

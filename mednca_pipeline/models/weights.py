@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from ..runtime.errors import InputError
 from ..runtime.files import replacing
-from ..runtime.folding import OTHER_ARCHITECTURE, read_weights
+from ..runtime.folding import OTHER_ARCHITECTURE
+from ..runtime.weights import FoldWeights, read_weights
 
 
 def save_weights(path: Path, model: nn.Module) -> None:
@@ -19,12 +20,17 @@ def save_weights(path: Path, model: nn.Module) -> None:
 
 def load_weights(path: Path, model: nn.Module) -> None:
     """Loads safetensors into `model`. Raises InputError naming the first parameters that do not fit."""
-    weights = {name: torch.from_numpy(array) for name, array in read_weights(path).items()}
+    set_weights(read_weights(path), model)
+
+
+def set_weights(given: FoldWeights, model: nn.Module) -> None:
+    """As load_weights, of weights that are read."""
+    weights = {name: torch.from_numpy(array) for name, array in given.arrays.items()}
     expected = {name: tuple(tensor.shape) for name, tensor in _unique_tensors(model).items()}
     found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
     if expected != found:
         names = [name for name in sorted(expected | found) if expected.get(name) != found.get(name)][:3]
-        raise InputError(path, _shapes(names, expected), _shapes(names, found), OTHER_ARCHITECTURE)
+        raise InputError(given.source, _shapes(names, expected), _shapes(names, found), OTHER_ARCHITECTURE)
     model.load_state_dict(weights, strict=False)  # not strict: other names of the same tensors are left out
 
 

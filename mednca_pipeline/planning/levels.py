@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from ..plans.model_plans import grid_shape
+from ..runtime.units import voxel_unit
 from .rule import Chosen, power_of_two_below, times
 
 Factor = tuple[int, ...]
@@ -61,8 +62,9 @@ def level_factors(
         if not factors or allowed != factors[0] and (index < FIRST_LEVELS or _helps(image_shape, allowed, factors[0])):
             factors.insert(0, allowed)
     grid = grid_shape(image_shape, factors[0])
+    smallest = f"{times(round(extent, 1) for extent in extents)} {voxel_unit(len(extents))}"
     reason = (
-        f"the smallest structure ({times(round(extent, 1) for extent in extents)} voxels) spans at least "
+        f"the smallest structure ({smallest}) spans at least "
         f"{SMALLEST_CELLS:g} cells of the coarsest grid ({times(grid)})"
     )
     if not can_cross(grid, fire_rate):

@@ -40,6 +40,23 @@ def merged(earlier: Mapping[str, str], flags: Mapping[str, str | None], configs:
     return dict(sorted({**earlier, **given}.items()))
 
 
+def check_flags(flags: Mapping[str, str], configs: Sequence[str]) -> None:
+    """Raises InputError for texts that fit no images of whatever dimensions: what is said before images are read.
+
+    configs: () is all.
+    """
+    errors = []
+    for config, axes, ndim in (("3d", (0, 1, 2), 3), ("2d", (1, 2), 3), ("2d", (0, 1), 2)):
+        if configs and config not in configs:
+            continue
+        try:
+            parse_overrides(merged({}, flags, [config]), config, axes, ndim)
+            return
+        except InputError as error:
+            errors.append(error)
+    raise errors[-1]
+
+
 def parse_overrides(texts: Mapping[str, str], config: str, axes: Sequence[int], ndim: int) -> Overrides:
     """The overrides of one configuration, which works on `axes` of the images' `ndim` array axes.
 

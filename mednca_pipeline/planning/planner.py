@@ -13,6 +13,7 @@ from ..plans.model_plans import ModelPlan, NCAPlan
 from ..plans.plans import ConfigName, ConfigPlan, Decision, Plans, TrainingRange
 from ..runtime.errors import InputError
 from ..runtime.preprocessing import PreprocessingPlan
+from ..runtime.units import distance_unit
 from .components import components_decision, steady_components
 from .cost import default_config
 from .facts import Facts
@@ -130,7 +131,7 @@ def _preprocessing(
         spacing = Chosen(user.spacing_mm, "you chose it with --spacing")
     else:
         spacing = _spacing(fingerprint, axes)
-    unit = "mm" if fingerprint.spacing_known else "voxels"
+    unit = distance_unit(fingerprint.spacing_known, fingerprint.ndim)
     notes.add("target spacing", Chosen(f"{times(spacing.value)} {unit}", spacing.because), user.spacing_mm)
     scheme, clip = schemes(fingerprint), clipping(fingerprint)
     notes.add("normalisation", Chosen(", ".join(scheme.value), scheme.because))

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..fingerprint.ceilings import coarser_spacings
 from ..fingerprint.fingerprint import CaseFingerprint, Fingerprint
+from ..runtime.units import distance_unit
 from .rule import Chosen
 from .sizes import reordered
 
@@ -22,7 +23,7 @@ def working_spacing(
     axes: the axes that the configuration resamples. No axis becomes finer. Prediction restores labels to the full
     resolution.
     """
-    unit = "mm" if fingerprint.spacing_known else "voxels"
+    unit = distance_unit(fingerprint.spacing_known, fingerprint.ndim)
     ladder = {spacing: mean_ceilings(fingerprint, axes, spacing) for spacing in coarser_spacings(min(target))}
     # A later spacing that passes by luck does not count.
     kept = list(takewhile(lambda step: not _fault(ladder[step]), ladder))

@@ -9,10 +9,9 @@ from ..runtime.errors import InputError
 from ..runtime.grid import Border
 from ..runtime.light_nca import NormKind
 from ..runtime.outline import Outline
-from ..runtime.records import Between, Index, Positive, Share
+from ..runtime.records import Between, Index, Positive, Share, Side
 
 Window = tuple[tuple[int, ...], tuple[int, ...]]  # per axis: size in voxels, and what its origin is a multiple of
-Side = Annotated[int, Between(1, 65_536)]  # in voxels or cells
 Often = Annotated[float, Between(0, 1000)]
 Units = Annotated[int, Between(1, 65_536)]  # channels, hidden units, features
 Perception = Literal["matrix", "paper"]  # one folded linear map, or identity and two 3x3 filter banks

@@ -12,8 +12,8 @@ from ..runtime.files import read_json, write_json
 from ..runtime.labels import Labels
 from ..runtime.names import check_name, check_text
 from ..runtime.preprocessing import PreprocessingPlan
-from ..runtime.records import Between, Count, from_dict
-from .model_plans import ModelPlan, Side
+from ..runtime.records import Between, Count, Side, from_dict
+from .model_plans import ModelPlan
 
 ConfigName = Literal["2d", "3d"]
 
@@ -129,6 +129,17 @@ class Plans:
                 found = str(len(kept.normalisation))
                 raise InputError(f"{where}.preprocessing.normalisation", f"{len(self.channel_names)} entries", found)
 
+    @property
+    def slicing_axis(self) -> int | None:
+        """The LPS axis (0 axial, 1 coronal, 2 sagittal) across which volumes are cut into slices; None for pictures."""
+        sliced = self.configs.get("2d")
+        return sliced.preprocessing.axis_order[0] if sliced and sliced.preprocessing.axis_order else None
+
+    @property
+    def dimensions(self) -> int:
+        """Spatial axes of the dataset's images, 2 or 3."""
+        return len(self.training_range.extent_mm)
+
     def config(self, name: str | None = None) -> ConfigPlan:
         """The configuration `name`, or the plan's default. Raises InputError when it was not planned."""
         name = name or self.default_config
@@ -178,26 +189,31 @@ def read_plans(path: Path, kinds: Mapping[str, type[ModelPlan]]) -> Plans:
 
     Raises InputError when the file is missing or damaged, has a later schema, or a model that is not in `kinds`.
     """
-    data = migrated(read_json(path), path)
+    return plans_from(read_json(path), str(path), kinds)
+
+
+def plans_from(values: Any, source: str, kinds: Mapping[str, type[ModelPlan]]) -> Plans:
+    """The plans that a plans.json holds. source: its place, for messages. Else as read_plans."""
+    data = migrated(values, source)
     for name, config in data["configs"].items():
         for model in list(config["models"]):
-            where = f"{path}: configs.{name}.models.{model}"
+            where = f"{source}: configs.{name}.models.{model}"
             if model not in kinds:
                 remedy = "Plan again with this version."
-                raise InputError(f"{path}: configs.{name}.models", f"some of {', '.join(kinds)}", repr(model), remedy)
+                raise InputError(f"{source}: configs.{name}.models", f"some of {', '.join(kinds)}", repr(model), remedy)
             config["models"][model] = from_dict(kinds[model], config["models"][model], where)
-    return from_dict(Plans, data, str(path))
+    return from_dict(Plans, data, source)
 
 
-def migrated(data: Any, path: Path) -> dict[str, Any]:
+def migrated(data: Any, source: str) -> dict[str, Any]:
     """The contents of a plans.json in the present schema. Raises InputError for anything but a plan."""
     found = data.get("schema") if isinstance(data, dict) else None
     if found not in (1, SCHEMA):
         shown = "none" if found is None else str(found)
-        raise InputError(path, f"a plan of schema {SCHEMA}", shown, "Plan again with this version.")
+        raise InputError(source, f"a plan of schema {SCHEMA}", shown, "Plan again with this version.")
     configs = data.get("configs")
     if not isinstance(configs, dict) or not all(isinstance(config, dict) for config in configs.values()):
-        raise InputError(f"{path}: configs", "an object of configurations", f"{configs!r:.60}", REMEDY)
+        raise InputError(f"{source}: configs", "an object of configurations", f"{configs!r:.60}", REMEDY)
     if found == 1:
         for config in configs.values():
             config["models"] = {name: config.pop(name) for name in FIRST_MODELS if name in config}
@@ -205,7 +221,7 @@ def migrated(data: Any, path: Path) -> dict[str, Any]:
             if isinstance(ours, dict):
                 ours.setdefault("outline", FIRST_OUTLINE)
     if not all(isinstance(config.get("models"), dict) for config in configs.values()):
-        raise InputError(f"{path}: configs", "models in each configuration", "none", REMEDY)
+        raise InputError(f"{source}: configs", "models in each configuration", "none", REMEDY)
     return {**data, "schema": SCHEMA}
 
 

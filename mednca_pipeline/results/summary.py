@@ -3,11 +3,12 @@
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from ..runtime.errors import InputError
 from ..runtime.files import read_json, write_json
 from ..runtime.records import Measured, Name, from_dict
+from ..runtime.units import DistanceUnit
 
 SCHEMA = 2  # 1: rows hold the policy's numbers where a metric is undefined, and nothing counts them
 
@@ -18,7 +19,7 @@ Metrics = dict[str, dict[str, Measured]]  # per class, or "foreground", and metr
 class SummaryUnits:
     """nsd_tolerance: in the unit of distances."""
 
-    distance: Literal["mm", "voxels"]
+    distance: DistanceUnit  # earlier versions called pixels voxels
     volume: str
     nsd_tolerance: float
 

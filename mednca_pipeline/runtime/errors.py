@@ -1,6 +1,7 @@
 """Faults of the input and of the environment: what the user can correct."""
 
 import errno
+from collections.abc import Sequence
 
 from .printing import LINES, printable
 
@@ -38,6 +39,15 @@ class InputError(Exception):
         return " ".join(filter(None, (ended, printable(self.remedy, keep=LINES))))
 
 
+def raise_all(where: object, errors: Sequence["InputError"]) -> None:
+    """Raises one error for all that were found at `where`, each on a line of its own; nothing where there is none."""
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        lines = "".join(f"\n- {' '.join(str(error).split())}" for error in errors)
+        raise InputError(where, found=f"{len(errors)} faults:{lines}")
+
+
 _ELSEWHERE = "Choose another folder, or have it changed."
 _ENVIRONMENT = {
     errno.EACCES: ("no permission", _ELSEWHERE),
@@ -56,11 +66,12 @@ _ENVIRONMENT = {
 
 _MEMORY = "Work on fewer cases at once (-np 0), on smaller images, or on a machine with more memory."
 _OURS = ("", "mednca_pipeline", "dataset_conversion")
+# import name -> the extra that brings it; all others: train
 _EXTRAS = {
-    "distributed": "cluster",
-    "dask": "cluster",
+    **{"distributed": "cluster", "dask": "cluster"},
+    **{"onnx": "onnx", "onnxruntime": "onnx"},
     "SimpleITK": "formats",
-}  # import name -> the extra that brings it; all others: train
+}
 
 
 def correctable(error: Exception) -> Exception:

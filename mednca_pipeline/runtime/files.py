@@ -79,8 +79,13 @@ def write_text(path: Path, text: str, durable: bool = False) -> None:
 
 def write_json(path: Path, data: object, durable: bool = False) -> None:
     """Writes `data` (a dataclass, or what JSON knows) with sorted keys, and null for NaN, which JSON does not know."""
+    write_text(path, json_text(data), durable)
+
+
+def json_text(data: object) -> str:
+    """What `write_json` writes."""
     data = asdict(data) if is_dataclass(data) and not isinstance(data, type) else data
-    write_text(path, json.dumps(_null_for_nan(data), indent=1, sort_keys=True, ensure_ascii=False) + "\n", durable)
+    return json.dumps(_null_for_nan(data), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def require_file(path: Path, kind: str, remedy: str = "Check the path.") -> Path:
@@ -103,7 +108,11 @@ def read_text(path: Path, kind: str) -> str:
 def read_json(path: Path, schema: int | None = None) -> Any:
     """Reads a JSON file. Raises InputError when it is missing, is not JSON, or has another `schema` than asked for."""
     path = Path(path)
-    text = read_text(path, "a JSON file")
+    return parse_json(read_text(path, "a JSON file"), path, schema)
+
+
+def parse_json(text: str, where: object, schema: int | None = None) -> Any:
+    """The values of a JSON text. where: its place, for messages. Raises InputError as `read_json`."""
     try:
         data = json.loads(text, parse_float=_finite)
         if _HALF_CHARACTER.search(text):
@@ -111,14 +120,14 @@ def read_json(path: Path, schema: int | None = None) -> Any:
                 errors="surrogateescape"
             )  # names that are not UTF-8 are allowed
     except RecursionError:
-        raise InputError(path, "valid JSON", "values that are nested too deeply", _REMEDY) from None
+        raise InputError(where, "valid JSON", "values that are nested too deeply", _REMEDY) from None
     except ValueError as error:  # no JSON, a number of thousands of digits, or half of a character
-        raise InputError(path, "valid JSON", f"something else ({error})", _REMEDY) from error
+        raise InputError(where, "valid JSON", f"something else ({error})", _REMEDY) from error
     if schema is not None:
         found = data.get("schema") if isinstance(data, dict) else None
         if found != schema:
             remedy = "Make it again with this version of mednca_pipeline: another one wrote it."
-            raise InputError(path, f"schema {schema}", "none" if found is None else str(found), remedy)
+            raise InputError(where, f"schema {schema}", "none" if found is None else str(found), remedy)
     return data
 
 

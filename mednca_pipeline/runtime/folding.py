@@ -2,16 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from .errors import InputError
-from .files import require_file
 from .grid import Border
 from .light_nca import Level, LightNCA, Norm, NormKind, Rule
+from .weights import FoldWeights
 
-_WEIGHTS_REMEDY = "Give the final.safetensors of a fold."
 OTHER_ARCHITECTURE = "These weights are of another architecture: use weights of the same plan."
 
 
@@ -33,62 +31,54 @@ class Architecture:
     sigmoid: bool
 
 
-def read_weights(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a safetensors file by name. Raises InputError when it is missing or damaged.
-
-    Weights are finite and of float32, as training writes them.
-    """
-    from safetensors.numpy import load_file
-
-    require_file(path, "the weights of a fold", "Train the fold, or check the path.")
-    try:
-        weights = load_file(path)
-    except Exception as error:  # of the library, whose own errors share no class
-        found = f"something else ({error})"
-        raise InputError(path, "a safetensors file", found, _WEIGHTS_REMEDY) from error
-    for name, array in weights.items():
-        if array.dtype != np.float32:
-            raise InputError(f"{path}: {name}", "float32", str(array.dtype), _WEIGHTS_REMEDY)
-        if not np.isfinite(array).all():
-            raise InputError(f"{path}: {name}", "finite numbers", "others", _WEIGHTS_REMEDY)
-    return weights
-
-
-def light_nca(weights: Mapping[str, np.ndarray], form: Architecture, source: Path) -> LightNCA:
+def light_nca(weights: FoldWeights, form: Architecture) -> LightNCA:
     """The network that these weights make.
 
-    weights: by their names in models.mednca.MedNCA. source: the file that the weights come from, for messages.
+    weights: by their names in models.mednca.MedNCA.
     Raises InputError when the weights are of another architecture.
     """
-    made = []
+    arrays, source, made = weights.arrays, weights.source, []
     for index, (factor, steps) in enumerate(form.levels):
         prefix = f"cells.{index}."
-        own = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
-        expected = _shapes(own, form)
-        if wrong := next((name for name, shape in expected.items() if _shape(own, name) != shape), None):
-            found = f"{_shape(own, wrong)}" if wrong in own else "no such weight"
-            raise InputError(f"{source}: {prefix}{wrong}", f"shape {expected[wrong]}", found, OTHER_ARCHITECTURE)
+        own = {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
+        sides = own["hidden.weight"].shape if "hidden.weight" in own else ()
+        expected = cell_shapes(form, sides[0] if sides else 0, "banks.0.weight" in own)
+        check_shapes({name: array.shape for name, array in own.items()}, expected, f"{source}: {prefix}")
         made.append(Level(factor, steps, _rule(own, form.n_image, form.norm)))
-    if any(name.startswith(f"cells.{len(made)}.") for name in weights):
+    if any(name.startswith(f"cells.{len(made)}.") for name in arrays):
         raise InputError(source, f"weights of {len(made)} levels", f"more than {len(made)}", OTHER_ARCHITECTURE)
     return LightNCA(tuple(made), form.fire_rate, form.border, form.n_outputs, form.sigmoid)
 
 
-def _shape(own: Mapping[str, np.ndarray], name: str) -> tuple[int, ...]:
-    return own[name].shape if name in own else (0,)
-
-
-def _shapes(own: Mapping[str, np.ndarray], form: Architecture) -> dict[str, tuple[int, ...]]:
-    """The shape that each weight of a level must have."""
-    dim, total = len(form.levels[0][0]), form.channels
-    hidden, banks = _shape(own, "hidden.weight")[0], "banks.0.weight" in own
-    expected: dict[str, tuple[int, ...]] = {
-        "hidden.weight": (hidden, 3 * total, *(1,) * dim) if banks else (hidden, total, *(3,) * dim),
-        "update.weight": (total if banks else total - form.n_image, hidden),
-    }
+def cell_shapes(form: Architecture, hidden: int, banks: bool) -> dict[str, tuple[int, ...]]:
+    """The shape of each weight of a level, by its name in models.nca.Cell. banks: of the perception "paper"."""
+    total = form.channels
+    taps, centre = ((side,) * len(form.levels[0][0]) for side in (3, 1))
+    if banks:
+        shapes: dict[str, tuple[int, ...]] = {
+            "hidden.weight": (hidden, 3 * total, *centre),
+            "update.weight": (total, hidden),
+            "banks.0.weight": (total, total, *taps),
+            "banks.0.bias": (total,),
+            "banks.1.weight": (total, total, *taps),
+            "banks.1.bias": (total,),
+        }
+    else:
+        shapes = {"hidden.weight": (hidden, total, *taps), "update.weight": (total - form.n_image, hidden)}
+    if banks or form.norm == "none":
+        shapes["hidden.bias"] = (hidden,)
     if form.norm != "none":
-        expected |= {"norm.weight": (hidden,), "norm.bias": (hidden,)}
-    return expected
+        shapes |= {"norm.weight": (hidden,), "norm.bias": (hidden,)}
+    return shapes
+
+
+def check_shapes(found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]], where: str) -> None:
+    """Raises InputError that names the first weight of another shape, or one that is missing or not expected."""
+    for name in sorted({*found, *expected}):
+        if found.get(name) != expected.get(name):
+            needed = f"shape {expected[name]}" if name in expected else "no such weight"
+            given = f"shape {found[name]}" if name in found else "no such weight"
+            raise InputError(f"{where}{name}", needed, given, OTHER_ARCHITECTURE)
 
 
 def _rule(own: Mapping[str, np.ndarray], n_image: int, norm: NormKind) -> Rule:

@@ -171,7 +171,7 @@ class Pass:
     def _of_rows(self, index: int) -> np.ndarray:
         """The probabilities (K, R) of all rows of states."""
         logits = self.nca.logits(self.states[index])
-        return _sigmoid(logits) if self.nca.sigmoid else _softmax(logits)
+        return sigmoid(logits) if self.nca.sigmoid else softmax(logits)
 
     def _with_foreground(self, rows: np.ndarray) -> np.ndarray:
         foreground = rows.max(axis=0) if self.nca.sigmoid else 1 - rows[0]
@@ -275,12 +275,12 @@ def _from_image(rule: Rule, image: SeenImage, cells: np.ndarray) -> np.ndarray:
     return hidden
 
 
-def _sigmoid(logits: np.ndarray) -> np.ndarray:
+def sigmoid(logits: np.ndarray) -> np.ndarray:
     with np.errstate(over="ignore"):
         return 1 / (1 + np.exp(-logits))
 
 
-def _softmax(logits: np.ndarray) -> np.ndarray:
+def softmax(logits: np.ndarray) -> np.ndarray:
     """Over the first axis."""
     exponents = np.exp(logits - logits.max(axis=0))
     exponents /= exponents.sum(axis=0)

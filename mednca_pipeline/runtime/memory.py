@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .errors import InputError
+from .units import voxel_unit
 
 _UNITS = {"": 1, "B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 _FLOAT_BYTES = 4
@@ -47,7 +48,7 @@ def check_memory(
     raise InputError(
         "",
         f"an image that needs at most {_amount(limit)} of memory, {which}",
-        f"{_sides(shape)} voxels{becomes}, which need {_amount(needed)} or more",
+        f"{_sides(shape)} {voxel_unit(len(shape))}{becomes}, which need {_amount(needed)} or more",
         "Check the spacing in its header, and --spacing if you chose it. If they are right, give more with --memory, "
         "crop the image, or use a machine with more memory.",
     )

@@ -3,11 +3,14 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
+from .errors import InputError
 from .padding import Pad
 from .position import position_channels
+from .records import Between, Positive, Side
 from .slices import with_adjacent
 
 CELLS_PER_BATCH = 2**18  # pixels of the slices that are predicted together: a few hundred MB at most
@@ -22,11 +25,18 @@ class InputFormat:
     position: sides of a typical image where the network sees the position of its voxels, else ().
     """
 
-    dim: int
-    image_size: tuple[int, ...]
-    factor: tuple[int, ...]
-    adjacent_slices: int
-    position: tuple[float, ...]
+    dim: Annotated[int, Between(2, 3)]
+    image_size: tuple[Side, ...]
+    factor: tuple[Side, ...]
+    adjacent_slices: Annotated[int, Between(0, 100)]
+    position: tuple[Positive, ...]
+
+    def __post_init__(self) -> None:
+        for name in ("image_size", "factor"):
+            if len(getattr(self, name)) != self.dim:
+                raise InputError(name, f"{self.dim} sides", str(len(getattr(self, name))))
+        if len(self.position) not in (0, self.dim, 3):
+            raise InputError("position", "the sides of an image, or none", f"{len(self.position)} sides")
 
 
 @dataclass(frozen=True)

@@ -112,10 +112,12 @@ def learn_threshold(scores: Sequence[float], dice: Sequence[float]) -> Threshold
     if LEAST_POOR <= poor.sum() < len(poor):
         value, separation = _best_separation(found, poor)
         if separation > 0:
+            reviewed = found > value
+            caught, others = int((reviewed & poor).sum()), int((reviewed & ~poor).sum())
             return Threshold(
                 value,
-                f"best separates the {poor.sum()} of {len(poor)} validation cases with a foreground Dice below "
-                f"{POOR_DICE:g} (sensitivity + specificity - 1 = {separation:.2f})",
+                f"it names {caught} of the {poor.sum()} validation cases with a foreground Dice below {POOR_DICE:g}, "
+                f"and {others} of the other {len(poor) - poor.sum()}",
             )
     return Threshold(float(np.percentile(found, 95)), f"95th percentile of the scores of {len(poor)} validation cases")
 

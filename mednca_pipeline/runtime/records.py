@@ -54,6 +54,7 @@ class PathPart:
 
 Count = Annotated[int, Between(1, 10**15)]
 Index = Annotated[int, Between(0, 10**15)]
+Side = Annotated[int, Between(1, 65_536)]  # in voxels or cells
 Share = Annotated[float, Between(0, 1)]
 Positive = Annotated[float, Between(1e-9, 1e12)]
 Measured = Annotated[float, AnyNumber()]

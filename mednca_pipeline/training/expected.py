@@ -1,6 +1,5 @@
 """How long the folds of a planned dataset will take on this machine, validation included."""
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -10,8 +9,9 @@ from .fold import enough_iterations, scoring_batch, use_threads
 from .job import prepare
 from .options import TrainingOptions
 from .planned import minutes_of_plan
-from .schedule import epoch_length, iterations_for
+from .schedule import iterations_for, training_s
 from .timing import measure
+from .watch import SILENT, Watch
 
 MOST_S = 1.0  # of timed iterations, where they are fast
 
@@ -32,18 +32,17 @@ class Expected:
         return self.training_s + self.validation_s
 
 
-def expected(workspace: Workspace, dataset: str, model: str, config: str) -> Expected:
+def expected(workspace: Workspace, dataset: str, model: str, config: str, watch: Watch = SILENT) -> Expected:
     """Times some iterations and one prediction of the first fold, in a few seconds. Needs its preprocessed cases."""
     threads = torch.get_num_threads()
     job = prepare(workspace, TrainingOptions(dataset, 0, model, config), mixed=True)
     use_threads(job)
     try:
-        timing = measure(workspace, job, scoring_batch(job), MOST_S)
+        timing = measure(workspace, job, scoring_batch(job), MOST_S, watch)
     finally:
         torch.set_num_threads(threads)
     schedule_s = minutes_of_plan(job) * 60
     iterations = enough_iterations(job, iterations_for(schedule_s, timing.iteration_s, timing.epoch_end_s))
-    ends = math.ceil(iterations / epoch_length(iterations))
-    training_s = iterations * timing.iteration_s + ends * timing.epoch_end_s
+    trains_s = training_s(iterations, timing.iteration_s, timing.epoch_end_s)
     validation_s = (timing.case_s or 0.0) * len(job.fold.val)
-    return Expected(model, config, iterations, training_s, validation_s, job.device.type)
+    return Expected(model, config, iterations, trains_s, validation_s, job.device.type)

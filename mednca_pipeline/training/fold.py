@@ -11,11 +11,13 @@ import torch
 from ..device import choose_device
 from ..evaluation.colours import class_colours
 from ..execution.processes import cores
+from ..execution.terminal import duration
 from ..models.registry import count_parameters
 from ..models.weights import load_weights, save_weights
 from ..results.fold_folder import FoldFolder
 from ..results.run_record import RunRecord
 from ..runtime.errors import InputError
+from ..runtime.listing import counted
 from ..workspace import Workspace
 from .batches import Batch, Sampler
 from .checkpoint import load_checkpoint, save_checkpoint
@@ -24,7 +26,8 @@ from .loop import train
 from .method import DEFAULT, Method
 from .options import TrainingOptions
 from .planned import minutes_of_plan, training_images
-from .schedule import FIGURE_EVERY, epoch_length, iterations_for, until_seen
+from .request import check_trainable, check_validatable
+from .schedule import FIGURE_EVERY, epoch_length, iterations_for, training_s, until_seen
 from .score import score_samples
 from .state import TrainingState, new_state
 from .timing import Timing, measure
@@ -54,6 +57,7 @@ def train_fold(
         log.info("%s is finished: %s. Nothing was overwritten; --force trains it again.", job.title, job.folder.path)
         return job.folder
     with job.folder.only_writer():
+        check_trainable(job.request)  # as it is now that no other process writes
         state = start_state(job)
         with training_log(job.folder.log, append=options.resume):
             _train_and_validate(workspace, job, state, watch)
@@ -63,16 +67,7 @@ def train_fold(
 def revalidate(workspace: Workspace, options: TrainingOptions, watch: Watch = SILENT) -> None:
     """Predicts and measures the validation cases of a trained fold again."""
     job = prepare(workspace, options)
-    if not job.fold.val:
-        raise InputError(
-            "--val",
-            "a fold with validation cases",
-            "fold 'all', which was trained on every case",
-            "Choose a numbered fold.",
-        )
-    if not job.folder.has_final_weights():
-        remedy = "Train this fold before validating it."
-        raise InputError(job.folder.weights, "the weights of a trained fold", "no such file", remedy)
+    check_validatable(job.request)
     with job.folder.only_writer():
         validate_fold(workspace, job, watch)
 
@@ -153,9 +148,6 @@ def start_state(job: Job) -> TrainingState:
             state.iterations = state.good["iterations"] = options.iterations
             save_checkpoint(job.folder.checkpoint, state, job.identity)
         return state
-    if job.folder.state() in ("resumable", "running") and not options.force:
-        remedy = "Go on with --continue, or start again with --force."
-        raise InputError(job.folder.path, found="an unfinished training", remedy=remedy)
     if options.pretrained:
         load_weights(options.pretrained, model)
         load_weights(options.pretrained, state.ema)
@@ -176,10 +168,18 @@ def begin(workspace: Workspace, job: Job, state: TrainingState, watch: Watch) ->
 def time_iterations(workspace: Workspace, job: Job, budget_s: float, watch: Watch = SILENT) -> int:
     """How many iterations fit the budget with the ends of their epochs, after the time that measuring this takes."""
     timing = measure(workspace, job, scoring_batch(job), max(1.0, TIMED_SHARE * budget_s), watch)
-    iterations = iterations_for(budget_s - timing.took_s, timing.iteration_s, timing.epoch_end_s)
+    left_s = budget_s - timing.took_s
+    iterations = iterations_for(left_s, timing.iteration_s, timing.epoch_end_s)
+    needed_s = training_s(iterations, timing.iteration_s, timing.epoch_end_s)
+    if needed_s > left_s:
+        log.warning(
+            "%s is less than this training takes here at least: %s of timing and %s for %d iterations, the fewest. "
+            "--iterations N needs no timing.",
+            *(duration(budget_s), duration(timing.took_s), duration(needed_s), iterations),
+        )
     log.info(
-        "%.1f min: %d iterations of %.0f ms, measured over %d.%s",
-        *(budget_s / 60, iterations, timing.iteration_s * 1e3, timing.timed, _validation_adds(job, timing)),
+        "%s: %d iterations of %.0f ms, measured over %d.%s",
+        *(duration(budget_s), iterations, timing.iteration_s * 1e3, timing.timed, _validation_adds(job, timing)),
     )
     return iterations
 
@@ -187,8 +187,8 @@ def time_iterations(workspace: Workspace, job: Job, budget_s: float, watch: Watc
 def _validation_adds(job: Job, timing: Timing) -> str:
     if timing.case_s is None:
         return ""
-    minutes = timing.case_s * len(job.fold.val) / 60
-    return f" Validation of {len(job.fold.val)} cases adds up to {minutes:.1f} min."
+    count = len(job.fold.val)
+    return f" Validation of {counted(count, 'case')} adds up to {duration(timing.case_s * count)}."
 
 
 def timed_iterations(workspace: Workspace, job: Job, watch: Watch = SILENT) -> int:
@@ -226,8 +226,8 @@ def _train_and_validate(workspace: Workspace, job: Job, state: TrainingState, wa
         begin(workspace, job, state, watch)
     log.info("%s: %s", job.title, job.options.command)
     log.info(
-        "%d parameters, %d training and %d validation cases, %d iterations (epochs of %d), %s, seed %d.",
-        *(count_parameters(state.model), len(job.recipe.cases), len(job.fold.val)),
+        "%d parameters, %d training and %s, %d iterations (epochs of %d), %s, seed %d.",
+        *(count_parameters(state.model), len(job.recipe.cases), counted(len(job.fold.val), "validation case")),
         *(state.iterations, epoch_length(state.iterations), job.device, job.options.seed),
     )
     job.folder.write_run(training_record(job, state))

@@ -1,7 +1,6 @@
 """One fold to train, resolved: plan, cases, batches and device, known and checked before the first iteration."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,23 +8,18 @@ import torch
 
 from ..device import choose_device
 from ..execution.processes import augmenting_workers, cores
-from ..fingerprint.fingerprint import read_fingerprint
-from ..fingerprint.leakage import workspace_splits
-from ..models.registry import read_plans
 from ..plans.model_plans import ModelPlan, TrainingPlan
 from ..plans.plans import ConfigPlan, Plans
 from ..plans.splits import Fold
-from ..preprocessing.run import preprocessing_digest
-from ..preprocessing.store import CaseStore
 from ..results.fold_folder import FoldFolder, Origin
 from ..results.model_folder import ModelFolder, ModelRecord
-from ..runtime.errors import InputError
 from ..runtime.preprocessing import PreprocessingPlan
 from ..workspace import Workspace
 from .artefacts import ArtefactRecipe
 from .batches import BatchRecipe
 from .method import DEFAULT, Method
 from .options import TrainingOptions
+from .request import Request, resolve
 
 
 @dataclass(frozen=True)
@@ -52,6 +46,10 @@ class Job:
         return augmenting_workers(cores(), self.device.type) if asked is None else asked
 
     @property
+    def request(self) -> Request:
+        return Request(self.options, self.plans, self.config, self.fold, self.model_folder, self.recipe.store)
+
+    @property
     def record(self) -> ModelRecord:
         return ModelRecord(self.plans.dataset, self.options.model, self.config.name)
 
@@ -74,34 +72,13 @@ class Job:
 
 
 def prepare(workspace: Workspace, options: TrainingOptions, method: Method = DEFAULT, mixed: bool = False) -> Job:
-    """Reads plans, splits and the preprocessed cases. Raises InputError for anything missing or not fitting.
-
-    mixed: do not ask whether folds of other plans are there, as nothing will be written beside them.
-    """
-    dataset = workspace.resolve(options.dataset)
-    plans = read_plans(workspace.plans_file(dataset))
-    config = plans.config(options.config)
-    plan = config.model(options.model)
-    store = CaseStore(workspace.preprocessed_folder(dataset, config.name))
-    stored = tuple(store.cases())
-    if not stored:
-        remedy = f"Run mednca_plan_and_preprocess -d {dataset} --config {config.name}."
-        raise InputError(store.folder, f"preprocessed cases of {dataset}", "none", remedy)
-    cases = _known_cases(workspace.fingerprint_file(dataset)) or stored
-    splits = workspace_splits(workspace, dataset, cases) if options.fold != "all" else ()
-    fold = _chosen_fold(workspace.splits_file(dataset), splits, options.fold, cases)
-    store.require((*fold.train, *fold.val), preprocessing_digest(config.preprocessing, plans.labels))
-    record = ModelRecord(dataset, options.model, config.name)
-    folder = ModelFolder.of(workspace.results_folder(dataset), record)
-    if not mixed:
-        folder.require_same_origin(
-            plans.digest(config.name, options.model),
-            [each.digest for each in splits],
-            besides=options.fold if options.force else None,
-        )
-    recipe = batch_recipe(store.folder, plans, config, plan, fold.train, options)
+    """As `resolve`, with the batches and the device. Raises InputError for a device that this machine lacks."""
+    asked = resolve(workspace, options, mixed)
+    plan = asked.config.model(options.model)
+    recipe = batch_recipe(asked.store, asked.plans, asked.config, plan, asked.fold.train, options)
     recipe = replace(recipe, transforms=method.transforms)
-    return Job(options, plans, config, folder, recipe, fold, choose_device(options.device), method)
+    device = choose_device(options.device)
+    return Job(options, asked.plans, asked.config, asked.model_folder, recipe, asked.fold, device, method)
 
 
 def batch_recipe(
@@ -136,18 +113,3 @@ def _artefacts(preprocessing: PreprocessingPlan, training: TrainingPlan) -> Arte
     spacing_mm = tuple(step or math.inf for step in preprocessing.spacing_mm)  # None across the slices of a 2D network
     standardised = set(preprocessing.normalisation) == {"zscore"}
     return ArtefactRecipe(training.artefacts, training.artefact_kinds, spacing_mm, standardised)
-
-
-def _known_cases(fingerprint: Path) -> tuple[str, ...]:
-    """The dataset's cases when it was planned: the store may hold others. () without a fingerprint."""
-    return tuple(case.name for case in read_fingerprint(fingerprint).cases) if fingerprint.exists() else ()
-
-
-def _chosen_fold(file: Path, splits: Sequence[Fold], fold: int | str, cases: tuple[str, ...]) -> Fold:
-    """The cases of a fold; "all" trains on every case, which leaves none to validate on."""
-    if fold == "all":
-        return Fold(cases, ())
-    number = int(fold)
-    if not 0 <= number < len(splits):
-        raise InputError(f"fold {fold}", f"one of the folds 0 to {len(splits) - 1} of {file}, or 'all'")
-    return splits[number]

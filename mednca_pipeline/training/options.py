@@ -1,9 +1,16 @@
 """What a user asks of one training."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..runtime.errors import InputError
+
+
+def check_device(name: str) -> None:
+    """Raises InputError for what is no device's name; whether this machine has it only torch knows."""
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name):
+        raise InputError("--device", "auto, cpu, cuda, cuda:1 or mps", repr(name))
 
 
 @dataclass(frozen=True)
@@ -38,3 +45,7 @@ class TrainingOptions:
         if self.resume and self.force:
             remedy = "Go on with a training, or start it again."
             raise InputError("--continue and --force", "one of them", "both", remedy)
+        check_device(self.device)
+        for flag, count, least in (("-np", self.workers, 0), ("--threads", self.threads, 1)):
+            if count is not None and count < least:
+                raise InputError(flag, f"at least {least}", str(count))

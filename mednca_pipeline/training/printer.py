@@ -12,7 +12,7 @@ from .state import TrainingState
 
 
 class EpochPrinter:
-    """A Watch that shows each stage of a training: a bar on a terminal, else a line every half minute."""
+    """A Watch that shows each stage of a training: a bar on a terminal, else lines as it begins and as it goes on."""
 
     def __init__(self, quiet: bool) -> None:
         self._bar = progress_bar(quiet)
@@ -33,6 +33,9 @@ class EpochPrinter:
             self._bar.remove_task(self._task)
         self._what, self._total, self._told, self._bar.status = what, total, "", ""
         self._task = self._bar.add_task(what, total=total)
+        if not self._quiet and not self._bar.console.is_terminal:
+            say(f"{what} …")
+            self._lines.said()
 
     def advances(self, done: int) -> None:
         if self._task is not None:

@@ -26,12 +26,17 @@ def epoch_length(iterations: int) -> int:
     return max(1, math.ceil(iterations / 100), min(10, iterations // 20))
 
 
+def training_s(iterations: int, seconds_per_iteration: float, seconds_per_epoch_end: float) -> float:
+    """Seconds of a training with the ends of its epochs."""
+    ends = math.ceil(iterations / epoch_length(iterations))
+    return iterations * seconds_per_iteration + ends * seconds_per_epoch_end
+
+
 def iterations_for(budget_s: float, seconds_per_iteration: float, seconds_per_epoch_end: float) -> int:
     """The most iterations that fit a budget, the ends of their epochs included; at least 20."""
 
     def fits(iterations: int) -> bool:
-        ends = math.ceil(iterations / epoch_length(iterations))
-        return iterations * seconds_per_iteration + ends * seconds_per_epoch_end <= budget_s
+        return training_s(iterations, seconds_per_iteration, seconds_per_epoch_end) <= budget_s
 
     fewest, most = 20, min(10**7, max(20, int(budget_s / seconds_per_iteration)))
     while fewest < most:

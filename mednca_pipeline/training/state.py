@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..execution.terminal import duration
 from ..plans.model_plans import TrainingPlan
 from .guard import Guard
 from .muon import build_optimisers
@@ -25,10 +26,11 @@ class Spent:
     validation_s: float = 0.0
 
     def __str__(self) -> str:
-        """ "10.0 min: 0.3 timing, 9.1 training, 0.6 epoch ends; validation 0.4 min"."""
+        """ "10 min: timing 18 s, training 9.1 min, epoch ends 36 s; validation 24 s"."""
         parts = {"timing": self.timing_s, "training": self.training_s, "epoch ends": self.epoch_ends_s}
-        each = ", ".join(f"{seconds / 60:.1f} {what}" for what, seconds in parts.items() if seconds or what != "timing")
-        return f"{sum(parts.values()) / 60:.1f} min: {each}; validation {self.validation_s / 60:.1f} min"
+        each = ", ".join(f"{what} {duration(seconds)}" for what, seconds in parts.items() if seconds)
+        validation = f"; validation {duration(self.validation_s)}" if self.validation_s else ""
+        return f"{duration(sum(parts.values()))}: {each}{validation}"
 
 
 @dataclass

@@ -8,11 +8,12 @@ from pathlib import Path
 import torch
 
 from ..datasets.dataset import load_dataset
-from ..evaluation.metrics import Units, evaluate_case
+from ..evaluation.metrics import evaluate_case, units_of
 from ..inference.network import load_network
 from ..inference.predictor import LoadedModel, Predictor
 from ..models.weights import save_weights
 from ..runtime.images import read_image, read_labels
+from ..runtime.weights import read_weights
 from ..workspace import Workspace
 from .batches import Batch
 from .checkpoint import save_checkpoint
@@ -26,7 +27,8 @@ from .traces import draw_curve
 from .watch import SILENT, Watch
 from .workers import BatchSource
 
-LONG_CASE_S = 20.0
+CASE_RUNS = 2  # predictions that are timed; the first one also imports libraries
+LONG_CASE_S = 20.0  # of a first one that is enough
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,10 @@ def measure(workspace: Workspace, job: Job, samples: Batch, most_s: float, watch
     watch.begins("Timing", N_WARMUP + N_TIMED)
     iteration_s, timed = _iteration(job, trial, most_s, watch)
     with tempfile.TemporaryDirectory() as folder:
+        watch.begins("Timing the end of an epoch", 1)
         epoch_end_s = _epoch_end(job, trial, samples, Path(folder))
-        case_s = _case(workspace, job, trial, Path(folder)) if job.fold.val else None
+        watch.advances(1)
+        case_s = _case(workspace, job, trial, Path(folder), watch) if job.fold.val else None
     return Timing(iteration_s, timed, epoch_end_s, case_s, time.perf_counter() - began)
 
 
@@ -93,20 +97,22 @@ def _epoch_end(job: Job, trial: TrainingState, samples: Batch, folder: Path) -> 
     return time.perf_counter() - started + figure_s / FIGURE_EVERY
 
 
-def _case(workspace: Workspace, job: Job, trial: TrainingState, folder: Path) -> float:
+def _case(workspace: Workspace, job: Job, trial: TrainingState, folder: Path, watch: Watch) -> float:
+    watch.begins("Timing the prediction of a case", CASE_RUNS)
     weights, plans = folder / "final.safetensors", job.plans
     save_weights(weights, trial.ema)
-    network = load_network(weights, plans, job.options.model, job.config.name, job.options.device)
+    network = load_network(read_weights(weights), plans, job.options.model, job.config.name, job.options.device)
     predictor = Predictor(LoadedModel(plans, job.config.name, job.options.model, {0: network}))
     (case,) = (
         case for case in load_dataset(workspace.raw_folder(plans.dataset)).training if case.name == job.fold.val[0]
     )
     assert case.label is not None  # preprocessing refuses training cases without
     took_s: list[float] = []
-    while not took_s or (len(took_s) < 2 and took_s[0] < LONG_CASE_S):  # the first one also imports libraries
+    while not took_s or (len(took_s) < CASE_RUNS and took_s[0] < LONG_CASE_S):
         started = time.perf_counter()
         image, reference = read_image(case.images), read_labels(case.label)
         predicted = predictor.predict(image.array, image.spacing_mm).labels
-        evaluate_case(predicted, reference.array[0], reference.spacing_mm, plans.labels, Units(plans.spacing_known))
+        evaluate_case(predicted, reference.array[0], reference.spacing_mm, plans.labels, units_of(plans))
         took_s.append(time.perf_counter() - started)
+        watch.advances(len(took_s))
     return min(took_s)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..datasets.dataset import Case, load_dataset
 from ..evaluation.component_removal import apply_postprocessing, postprocessed_metrics
-from ..evaluation.metrics import Units, evaluate_case
+from ..evaluation.metrics import evaluate_case, units_of
 from ..evaluation.overlays import Picture, read_picture
 from ..evaluation.summary import make_summary
 from ..evaluation.worst import dice_of, draw_worst, worst_lines, write_cases
@@ -22,6 +22,7 @@ from ..plans.plans import Plans, describe_components
 from ..results.fold_folder import FoldFolder
 from ..results.summary import CaseResult, Summary
 from ..runtime.images import read_labels
+from ..runtime.listing import counted
 from ..workspace import Workspace
 from .job import Job
 from .watch import SILENT, Watch
@@ -56,7 +57,7 @@ def validate(
     predictor: keeps all components.
     """
     cases = _raw_cases(workspace, plans.dataset, names)
-    log.info("Validating %d cases: %s.", len(cases), predictor.describe())
+    log.info("Validating %s: %s.", counted(len(cases), "case"), predictor.describe())
     watch.begins("Predicting validation cases", len(cases))
     count = itertools.count(1)
     predicted = predict_cases(predictor, cases, folder.validation, lambda name: watch.advances(next(count)))
@@ -66,12 +67,12 @@ def validate(
     for done, case in enumerate(cases, start=1):
         measured[case.name] = _measured(case, predicted[case.name], plans, kept)
         watch.advances(done)
-    summary = make_summary(measured, Units(plans.spacing_known), components=kept)
+    summary = make_summary(measured, units_of(plans), components=kept)
     folder.write_summary(summary)
     _log_means(summary.mean, describe_components(kept), summary.units.distance)
     if kept:
         _log_means(summary.raw_means, "nothing removed", summary.units.distance)
-    write_cases(folder.cases_file, summary, dimensions=len(plans.training_range.extent_mm))
+    write_cases(folder.cases_file, summary, dimensions=plans.dimensions)
     _draw_worst(summary, {case.name: case for case in cases}, predicted, plans, folder.worst)
     for line in worst_lines(summary, folder.worst):
         log.info("%s", line)
@@ -90,7 +91,7 @@ def _draw_worst(
         picture = read_picture(name, cases[name].images, files, plans.labels)
         maps = {**picture.label_maps}
         maps["prediction"], _ = apply_postprocessing(maps["prediction"], kept, plans.labels)
-        return replace(picture, label_maps=maps, dice=dice_of(summary, name))
+        return replace(picture, label_maps=maps, dice=dice_of(summary, name), across=plans.slicing_axis)
 
     shutil.rmtree(folder, ignore_errors=True)
     draw_worst(summary, folder, picture_of)
@@ -111,7 +112,7 @@ def _measured(case: Case, predicted: PredictedCase, plans: Plans, components: Ma
     assert case.label is not None  # preprocessing refuses training cases without
     found = read_labels(predicted.file)
     reference = read_labels(case.label, on=found.geometry)
-    units = Units(plans.spacing_known)
+    units = units_of(plans)
     raw = evaluate_case(found.array[0], reference.array[0], reference.spacing_mm, plans.labels, units)
     if not components:
         return CaseResult(raw, predicted.seconds, predicted.quality)

@@ -9,9 +9,7 @@ class Watch(Protocol):
     """Called from the training's own thread."""
 
     def begins(self, what: str, total: int) -> None:
-        """A stage of `total` equal pieces begins: "Timing" (iterations), "Training" (iterations), "Validating"
-        (cases).
-        """
+        """A stage of `total` equal pieces begins, such as "Training" (iterations) or "Measuring validation cases"."""
 
     def advances(self, done: int) -> None:
         """`done` pieces of the present stage are done."""

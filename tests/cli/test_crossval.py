@@ -15,7 +15,7 @@ def workspace(tmp_path):
 
 
 def test_command_prints_the_table_and_the_exit_code_names_the_kind_of_failure(workspace, monkeypatch, capsys):
-    import mednca_pipeline.crossval.run as library
+    import mednca_pipeline.crossval.options as library
 
     made, script = library.CrossvalOptions, (str(workspace.root / "train.py"),)
     monkeypatch.setattr(library, "CrossvalOptions", lambda **given: made(**given, runner=script))

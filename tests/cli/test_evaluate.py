@@ -1,6 +1,7 @@
 """The command mednca_evaluate."""
 
 import json
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from PIL import Image
 
 from mednca_pipeline.cli.evaluate import main
+from mednca_pipeline.results.summary import read_summary, write_summary
 
 from ..evaluation.predicted import block, pixels_of, predicted_folders, write
 
@@ -31,7 +33,7 @@ def test_command_takes_labels_from_dataset_json_and_names_what_has_no_partner(fo
     assert "0.7500" in output.out and "2 of 3 with a reference" in output.out and "HD95 (voxels)" in output.out
     assert "note: 2 of 3 label files have a prediction; without one: c\n" in output.out
     assert "note: predictions without a label file: 1 (alien)" in output.out
-    assert output.err == "" and summary["missing"] == ["c"] and summary["unmatched"] == ["alien"]
+    assert output.err == "Evaluating …\n" and summary["missing"] == ["c"] and summary["unmatched"] == ["alien"]
 
 
 def test_a_class_absent_from_both_masks_has_nnunets_mean_beside_ours(folders, capsys):
@@ -151,3 +153,56 @@ def test_the_worst_cases_are_drawn_on_the_images_of_the_dataset(tmp_path):
         pixels = pixels_of(folder / "pred" / "worst" / "b.png")
         bright[images] = ((np.ptp(pixels, axis=-1) < 5) & (pixels[..., 0] > 40) & (pixels[..., 0] < 200)).sum()
     assert bright["imagesTs"] > 5 * bright[""] > 0
+
+
+def test_two_outputs_in_one_folder_share_nothing(folders, tmp_path):
+    predictions, references = map(str, folders)
+    for name in ("first", "second"):
+        assert main(["-p", predictions, "-l", references, "-o", str(tmp_path / "out" / f"{name}.json")]) == 0
+    written = {file.name for file in (tmp_path / "out").iterdir()}
+    assert written == {f"{name}{rest}" for name in ("first", "second") for rest in (".json", "_cases.csv", "_worst")}
+
+
+def test_the_summary_of_more_cases_is_not_replaced_by_one_of_fewer(folders, capsys):
+    predictions, references = folders
+    arguments = ["-p", str(predictions), "-l", str(references)]
+    assert main(arguments) == 0
+    file = predictions / "summary.json"
+    before = file.read_bytes()
+    next(predictions.glob("b.*")).unlink()
+    assert main(arguments) == 2 and file.read_bytes() == before
+    assert "found 1 more, which are in it now: b" in " ".join(capsys.readouterr().err.split())
+    assert main([*arguments, "--overwrite"]) == 0 and list(read_summary(file).cases) == ["a"]
+
+
+def test_the_summary_of_a_training_is_not_replaced(folders, tmp_path, capsys):
+    predictions, references = map(str, folders)
+    file = tmp_path / "summary.json"
+    assert main(["-p", predictions, "-l", references, "-o", str(file)]) == 0
+    write_summary(file, replace(read_summary(file), components={}))
+    assert main(["-p", predictions, "-l", references, "-o", str(file)]) == 2
+    assert "the summary of a training" in capsys.readouterr().err
+
+
+def test_where_no_case_can_be_evaluated_each_is_named_once_and_nothing_is_written(folders, capsys):
+    predictions, references = folders
+    for file in list(predictions.iterdir()):
+        write(file, np.zeros((3, 3, 3)))
+    assert main(["-p", str(predictions), "-l", str(references)]) == 2
+    said = capsys.readouterr()
+    assert said.err.count("failed: a:") == said.err.count("failed: b:") == 1
+    assert "No case could be evaluated" in said.err and "Dice" not in said.out and "Written" not in said.out
+    assert not (predictions / "summary.json").exists()
+
+
+def test_a_table_of_something_else_is_not_overwritten_and_one_case_has_no_spread(folders, tmp_path, capsys):
+    predictions, references = folders
+    next(predictions.glob("b.*")).unlink()
+    arguments = ["-p", str(predictions), "-l", str(references), "-o", str(tmp_path / "B.json")]
+    (tmp_path / "B_cases.csv").write_text("name,age\n", encoding="utf-8")
+    assert main(arguments) == 2 and not (tmp_path / "B.json").exists()
+    assert (tmp_path / "B_cases.csv").read_text(encoding="utf-8") == "name,age\n"
+    (tmp_path / "B_cases.csv").unlink()
+    assert main(arguments) == main(arguments) == 0
+    out = capsys.readouterr().out
+    assert "1 of 3 with a reference" in out and "±" not in out

@@ -27,7 +27,10 @@ def planned_root(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def untimed(monkeypatch):
     """Trainings are measured in tests/training/test_expected.py."""
-    made = lambda workspace, dataset, model, config: Expected(model, config, 100, 60.0, 1.0, "cpu")  # noqa: E731
+
+    def made(workspace, dataset, model, config, watch):
+        return Expected(model, config, 100, 60.0, 1.0, "cpu")
+
     monkeypatch.setattr(expecting, "expected", made)
 
 
@@ -83,7 +86,7 @@ def test_a_second_run_reads_and_changes_nothing(root, monkeypatch):
 def test_the_time_of_all_folds_is_measured_with_validation(root, capsys, monkeypatch):
     """Five folds of 30 min and 18 s, and of 1 h; the device is named."""
 
-    def measured(workspace, dataset, model, config):
+    def measured(workspace, dataset, model, config, watch):
         seconds = (1800.0, 18.0) if model == "mednca" else (3500.0, 100.0)
         return Expected(model, config, 100, *seconds, "cuda")
 

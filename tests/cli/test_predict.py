@@ -1,15 +1,12 @@
 """mednca_predict on files: geometry, order, skipping, bad files, channels, maps, the table and the report."""
 
-import csv
 import json
 import subprocess
 import sys
 from dataclasses import replace
 
-import nibabel as nib
 import numpy as np
 import pytest
-from PIL import Image
 from scipy.ndimage import label
 
 from mednca_pipeline.cli.predict import main
@@ -23,44 +20,8 @@ from mednca_pipeline.results.model_folder import ModelFolder
 from mednca_pipeline.results.summary import CaseResult
 from mednca_pipeline.runtime.images import read_image
 
-from ..inference.tiny_model import SHAPE, SPACING, make_image, make_plans, save_model, two_dimensional, write_image
-
-
-@pytest.fixture(scope="module")
-def workspace(tmp_path_factory):
-    root = tmp_path_factory.mktemp("workspace")
-    save_model(root, make_plans(), folds=(0, 1))
-    return root
-
-
-def predict(workspace, source, out, *options):
-    return main(["--root", str(workspace), "-i", str(source), "-o", str(out), *options])
-
-
-def rows(out):
-    with (out / "quality.csv").open(encoding="utf-8") as file:
-        return {row["file"]: row for row in csv.DictReader(file)}
-
-
-def voxels(path):
-    return np.asanyarray(nib.load(path).dataobj)
-
-
-def test_permuted_and_flipped_copies_give_the_same_segmentation(workspace, tmp_path):
-    original = nib.load(write_image(tmp_path / "in" / "a_0000.nii.gz", make_image()))
-    turned = original.as_reoriented(np.array([[2, -1], [0, 1], [1, -1]]))
-    nib.save(turned, tmp_path / "in" / "turned_0000.nii.gz")
-    assert predict(workspace, tmp_path / "in", tmp_path / "out") == 0
-    first, second = nib.load(tmp_path / "out" / "a.nii.gz"), nib.load(tmp_path / "out" / "turned.nii.gz")
-    assert second.shape != first.shape == original.shape
-    np.testing.assert_allclose(second.affine, turned.affine, atol=1e-5)
-    back = nib.as_closest_canonical(second).get_fdata()
-    np.testing.assert_array_equal(nib.as_closest_canonical(first).get_fdata(), back)
-    assert len(np.unique(back)) > 1
-    assert (
-        rows(tmp_path / "out")["a.nii.gz"]["quality_foreground"]
-        == (rows(tmp_path / "out")["turned.nii.gz"]["quality_foreground"])
-    )
+from ..inference.tiny_model import SHAPE, SPACING, make_image, make_plans, save_model, write_image
+from .predicting import predict, rows, voxels
 
 
 def test_result_of_a_case_depends_on_no_other_case_and_on_no_worker(workspace, tmp_path):
@@ -208,7 +169,7 @@ def test_report_and_fast(workspace, tmp_path):
     assert main([*arguments, "--report", str(tmp_path / "run.json")]) == 0
     report = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
     assert report["outputs"]["written"] == ["a.nii.gz"]
-    assert report["model"]["runs_per_fold"] == 0 and report["model"]["made_with"].endswith("folds 0")
+    assert report["model"]["runs_per_fold"] == 0 and report["model"]["made_with"].endswith("fold 0")
     assert report["device"] and report["runtime_s"] > 0 and report["versions"]["torch"]
     assert "--fast" in report["command"]
     assert rows(tmp_path / "out")["a.nii.gz"]["flag"] == "not available"
@@ -250,166 +211,12 @@ def test_help_imports_no_torch():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_two_dimensional_images_keep_their_format(tmp_path):
-    plans = two_dimensional(make_plans())
-    save_model(tmp_path, plans, folds=(0,))
-    (tmp_path / "in").mkdir()
-    pixels = np.clip(make_image(shape=(1, 21, 13))[0], 0, 255).astype(np.uint8)
-    Image.fromarray(pixels).save(tmp_path / "in" / "a b.png")
-    Image.fromarray(pixels).save(tmp_path / "in" / "photo.jpg", quality=95)
-    assert predict(tmp_path, tmp_path / "in", tmp_path / "out", "--save_probabilities") == 0
-    labels = np.asarray(Image.open(tmp_path / "out" / "a b.png"))
-    assert labels.shape == (21, 13) and labels.dtype == np.uint8 and set(np.unique(labels)) <= {0, 1, 2}
-    assert (tmp_path / "out" / "photo.png").is_file()
-    image = read_image(tmp_path / "in" / "a b.png")
-    predictor = Predictor.from_folder(tmp_path / "results" / plans.dataset / "mednca_2d")
-    expected = predictor.predict(image.array, image.spacing_mm)
-    np.testing.assert_array_equal(labels, expected.labels)
-    written = np.asarray(Image.open(tmp_path / "out" / "a b_probabilities_anterior.tif"))
-    np.testing.assert_allclose(written, expected.probabilities[1], atol=1e-6)
-    row = rows(tmp_path / "out")["a b.png"]
-    assert int(row["voxels_posterior"]) == (labels == 2).sum() and row["warnings"] == ""
-
-
-def _pictures(folder, **arrays):
-    folder.mkdir()
-    for name, array in arrays.items():
-        Image.fromarray(array).save(folder / f"{name}.png")
-    return folder
-
-
-def test_a_colour_picture_is_read_as_grey_by_a_model_of_one_channel(tmp_path):
-    save_model(tmp_path, two_dimensional(make_plans()), folds=(0,))
-    grey = np.clip(make_image(shape=(1, 21, 13))[0], 0, 255).astype(np.uint8)
-    equal = np.stack([grey] * 3, axis=-1)
-    marked = equal.copy()
-    marked[0, 0] = (255, 0, 0)
-    as_grey = grey.copy()
-    as_grey[0, 0] = 76  # luma of red: 0.299 * 255
-    source = _pictures(tmp_path / "in", grey=grey, equal=equal, marked=marked, as_grey=as_grey)
-    assert predict(tmp_path, source, tmp_path / "out") == 0
-    found = {
-        name: read_image(tmp_path / "out" / f"{name}.png").array for name in ("grey", "equal", "marked", "as_grey")
-    }
-    assert len(np.unique(found["grey"])) > 1
-    np.testing.assert_array_equal(found["equal"], found["grey"])
-    np.testing.assert_array_equal(found["marked"], found["as_grey"])
-    warnings = {name: rows(tmp_path / "out")[f"{name}.png"]["warnings"] for name in found}
-    assert warnings["grey"] == warnings["as_grey"] == ""
-    assert warnings["equal"] == "stored in colour, read as grey"
-    assert warnings["marked"] == "stored in colour, read as grey: its colours, which differ by up to 255, are lost"
-
-
-def test_a_grey_picture_is_read_as_colour_by_a_model_of_colours(tmp_path):
-    plans = replace(two_dimensional(make_plans(channels=3)), channel_names=("R", "G", "B"))
-    save_model(tmp_path, plans, folds=(0,))
-    grey = np.clip(make_image(shape=(1, 21, 13))[0], 0, 255).astype(np.uint8)
-    source = _pictures(tmp_path / "in", grey=grey, colour=np.stack([grey] * 3, axis=-1))
-    assert predict(tmp_path, source, tmp_path / "out") == 0
-    found = [read_image(tmp_path / "out" / f"{name}.png").array for name in ("grey", "colour")]
-    assert len(np.unique(found[1])) > 1
-    np.testing.assert_array_equal(*found)
-    assert rows(tmp_path / "out")["grey.png"]["warnings"] == "stored in grey, read as colour"
-    assert rows(tmp_path / "out")["colour.png"]["warnings"] == ""
-
-
 def test_numbered_images_without_suffixes_are_cases(workspace, tmp_path, capsys):
     for number in range(3):
         write_image(tmp_path / "in" / f"scan_000{number}.nii.gz", make_image(number))
     assert predict(workspace, tmp_path / "in", tmp_path / "out") == 0
     assert set(rows(tmp_path / "out")) == {f"scan_000{number}.nii.gz" for number in range(3)}
     assert "note: 3 images differ in their last four digits" in capsys.readouterr().out
-
-
-def test_a_spacing_that_training_never_saw_nearly_is_refused_and_the_others_are_done(workspace, tmp_path, capsys):
-    write_image(tmp_path / "in" / "good.nii.gz", make_image())
-    write_image(tmp_path / "in" / "thick.nii.gz", make_image(), spacing=(1000.0, 1.0, 1.5))
-    metres = nib.load(write_image(tmp_path / "in" / "metres.nii.gz", make_image()))
-    metres = nib.Nifti1Image(np.asarray(metres.dataobj), metres.affine)
-    metres.header["xyzt_units"] = 1
-    nib.save(metres, tmp_path / "in" / "metres.nii.gz")
-    assert predict(workspace, tmp_path / "in", tmp_path / "out") == 2
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        "good.nii.gz",
-        "made_from.json",
-        "quality.csv",
-    ]
-    said = rows(tmp_path / "out")["thick.nii.gz"]["warnings"]
-    for text in (
-        str(tmp_path / "in" / "thick.nii.gz"),
-        "found spacing z 1000 mm",
-        "expected z 2 mm, as Dataset004_Tiny",
-    ):
-        assert text in said
-    said = rows(tmp_path / "out")["metres.nii.gz"]["warnings"]
-    assert "z 2000 mm, y 1000 mm, x 1500 mm, as the header is in metres" in said and "xyzt_units" in said
-    assert "fault of ours" not in capsys.readouterr().err
-
-
-def test_what_needs_more_than_the_memory_is_refused_before_it_is_allocated(workspace, tmp_path, capsys):
-    """15 times the spacing of training along y and x: 5 x 14 x 11 voxels become 5 x 210 x 165."""
-    write_image(tmp_path / "in" / "good.nii.gz", make_image())
-    write_image(tmp_path / "in" / "wide.nii.gz", make_image(), spacing=(2.0, 15.0, 15.0))
-    assert predict(workspace, tmp_path / "in", tmp_path / "out", "--memory", "1MB") == 2
-    assert (tmp_path / "out" / "good.nii.gz").is_file() and not (tmp_path / "out" / "wide.nii.gz").exists()
-    said = capsys.readouterr().err
-    needed = 4 * (5 * 14 * 11 * 2 + 4 * 5 * 210 * 165)
-    for text in (
-        str(tmp_path / "in" / "wide.nii.gz"),
-        "5 x 14 x 11 voxels that become 5 x 210 x 165 after resampling",
-        f"which need {needed / 1e6:.3g} MB or more",
-        "at most 1 MB of memory, as given",
-        "--memory",
-    ):
-        assert text in said
-    assert predict(workspace, tmp_path / "in", tmp_path / "out", "--memory", "10 cats") == 2
-    assert "such as 4GB" in capsys.readouterr().err
-
-
-def test_an_image_that_is_too_large_as_it_is_is_refused_by_its_header(workspace, tmp_path, monkeypatch, capsys):
-    from mednca_pipeline.inference import cases
-
-    write_image(tmp_path / "in" / "large.nii.gz", make_image(shape=(50, 60, 100)))
-    monkeypatch.setattr(cases, "read_image", lambda files: pytest.fail("read"))
-    assert predict(workspace, tmp_path / "in", tmp_path / "out", "--memory", "1MB") == 2
-    assert "found 50 x 60 x 100 voxels, which need 1.2 MB or more" in capsys.readouterr().err
-
-
-def test_running_out_of_memory_is_no_fault_of_ours(workspace, tmp_path, monkeypatch, capsys):
-    from mednca_pipeline.inference import cases
-
-    def fails(*_):
-        raise MemoryError("Unable to allocate 1.00 TiB")
-
-    write_image(tmp_path / "in" / "a.nii.gz", make_image())
-    monkeypatch.setattr(cases, "read_image", fails)
-    assert predict(workspace, tmp_path / "in", tmp_path / "out") == 2
-    said = capsys.readouterr().err
-    assert "too little memory (Unable to allocate 1.00 TiB)" in said and "-np 0" in said
-
-
-def test_one_slice_and_a_model_of_volumes_name_both(workspace, tmp_path, capsys):
-    write_image(tmp_path / "in" / "slice.nii.gz", make_image(shape=(1, 14, 11)))
-    assert predict(workspace, tmp_path / "in", tmp_path / "out") == 2
-    said = capsys.readouterr().err
-    assert "slice.nii.gz: expected volumes (z, y, x), as Dataset004_Tiny was trained on" in said
-    assert "found one slice of 14 x 11 voxels. Give the whole volume" in said
-    save_model(tmp_path / "flat", two_dimensional(make_plans()), folds=(0,))
-    write_image(tmp_path / "volumes" / "a.nii.gz", make_image())
-    assert predict(tmp_path / "flat", tmp_path / "volumes", tmp_path / "out2") == 2
-    said = capsys.readouterr().err
-    assert "expected 2D images (y, x), as Dataset004_Tiny" in said and "found a volume of 5 x 14 x 11 voxels" in said
-
-
-def test_an_image_without_an_orientation_is_predicted_with_a_word(workspace, tmp_path):
-    image = nib.Nifti1Image(make_image().transpose(2, 1, 0), None)
-    image.header.set_zooms(SPACING[::-1])
-    (tmp_path / "in").mkdir()
-    nib.save(image, tmp_path / "in" / "a.nii.gz")
-    assert predict(workspace, tmp_path / "in", tmp_path / "out") == 0
-    assert "no orientation (sform_code and qform_code are 0)" in rows(tmp_path / "out")["a.nii.gz"]["warnings"]
-    header = nib.load(tmp_path / "out" / "a.nii.gz").header
-    assert (int(header["sform_code"]), int(header["qform_code"])) == (0, 0)
 
 
 def test_model_is_also_named_in_full_and_no_line_is_wider_than_the_terminal(workspace, tmp_path, capsys, monkeypatch):
@@ -432,3 +239,14 @@ def test_a_name_with_a_control_character_is_predicted_and_kept(workspace, tmp_pa
         out = capsys.readouterr().out
         assert said in out and "\x1b" not in out
     assert (tmp_path / "out" / "a\x1bb.nii.gz").is_file()
+
+
+def test_rows_of_scans_that_are_no_longer_in_the_input_are_named(workspace, tmp_path, capsys):
+    for name in ("a", "b"):
+        write_image(tmp_path / "in" / f"{name}.nii.gz", make_image())
+    assert predict(workspace, tmp_path / "in", tmp_path / "out") == 0
+    assert "from before" not in capsys.readouterr().out
+    (tmp_path / "in" / "b.nii.gz").unlink()
+    assert predict(workspace, tmp_path / "in", tmp_path / "out") == 0
+    said = "note: 1 row of quality.csv from before, of scans that are not in this input: b.nii.gz"
+    assert said in capsys.readouterr().out and set(rows(tmp_path / "out")) == {"a.nii.gz", "b.nii.gz"}

@@ -135,9 +135,9 @@ def test_other_weights_or_settings_make_all_again_and_say_which(place, capsys):
     trained = place / "other" / "results" / "Dataset004_Tiny" / "mednca_2d" / "fold_5" / "final.safetensors"
     shutil.copy(trained, place / "results" / "Dataset004_Tiny" / "mednca_2d" / "fold_1" / "final.safetensors")
     for options, reason in [
-        ((), "the model was trained again"),
+        ((), "the model has other weights"),
         (("--everywhere",), "other settings: everywhere True instead of False"),
-        (("--everywhere", "--folds", "0"), "folds 0 instead of Dataset004_Tiny mednca_2d folds 0 1"),
+        (("--everywhere", "--folds", "0"), "fold 0 instead of Dataset004_Tiny mednca_2d folds 0 1"),
         (("--folds", "0", "--runs", "2"), "other settings: runs_per_fold 2 instead of 0; everywhere False instead of"),
         (("--folds", "0", "--runs", "2", "--seed", "5"), "other settings: seed 5 instead of 0"),
     ]:

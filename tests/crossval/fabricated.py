@@ -6,7 +6,7 @@ import nibabel as nib
 import numpy as np
 import torch
 
-from mednca_pipeline.crossval.run import CrossvalOptions
+from mednca_pipeline.crossval.options import CrossvalOptions
 from mednca_pipeline.models.registry import build_model
 from mednca_pipeline.models.weights import save_weights
 from mednca_pipeline.plans.model_plans import LevelPlan, NCAPlan, TrainingPlan, UNetPlan

@@ -26,7 +26,7 @@ def test_files_say_what_is_in_them_and_where_it_comes_from(results):
     text = files[2].read_text(encoding="utf-8")
     for part in (
         "unet_small_2d is incomplete", "mednca_crossval 4 --folds 0 1", "Commit", "seed 7", "cores", "100 iterations",
-        "| mednca_2d | 25,000 | 100 | 11.0 | 0.50 | 3 |", "0 / 5 / 1", "Empty in one of the two: Dice 0",
+        "| mednca_2d | 25,000 | 100 | 11 min | 0.50 | 3 |", "0 / 5 / 1", "Empty in one of the two: Dice 0",
     ):  # fmt: skip
         assert part in text, part
     assert "Warning" not in text

@@ -85,6 +85,24 @@ def test_an_ensemble_is_kept_until_one_of_its_models_was_trained_again(workspace
     assert [file.stat().st_mtime_ns == before for file, before in zip(summaries, made, strict=True)] == [1, 0, 1]
 
 
+def test_what_an_average_mixes_is_noted(workspace):
+    crossvalidate(workspace, options(workspace, models=BOTH))
+    plant_weights(workspace)
+    for model, fold, done in (("mednca", 1, 400), ("unet_small", 0, 100), ("unet_small", 1, 100)):
+        run = fold_folder(workspace, fold, model) / "run.json"
+        write_json(run, {**read_json(run), "iterations": done})
+    for model in BOTH:
+        for fold in range(3):
+            run = fold_folder(workspace, fold, model) / "run.json"
+            write_json(run, {**read_json(run), "planned_iterations": 400})
+    notes = crossvalidate(workspace, options(workspace, models=BOTH, ensemble=True)).models[-1].notes
+    assert f"{ENSEMBLE} averages folds of mednca_2d that were trained for 321 and 400 iterations" in notes
+    assert (
+        f"{ENSEMBLE} averages models of different training: mednca_2d got 80 % and unet_small_2d got 25 % of its "
+        "planned schedule"
+    ) in notes
+
+
 def test_an_ensemble_needs_a_fold_that_all_models_have_finished(workspace):
     with pytest.raises(InputError, match="--ensemble: expected several models, found mednca"):
         options(workspace, ensemble=True)

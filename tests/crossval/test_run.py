@@ -85,9 +85,10 @@ def test_a_failed_fold_is_named_and_the_tables_say_it_is_missing(workspace):
 def test_models_of_other_plans_are_refused_and_never_mixed(workspace):
     crossvalidate(workspace, options(workspace, folds=(0,)))
     use_plans(workspace, make_plans(fire_rate=0.7))
-    result = crossvalidate(workspace, options(workspace, models=("mednca", "unet_small")))
-    assert list(result.failed) == ["mednca_2d"]
-    assert "never mixed" in result.failed["mednca_2d"]
+    with pytest.raises(InputError, match="never mixed"):
+        crossvalidate(workspace, options(workspace, models=("unet_small", "mednca")))
+    assert not calls(workspace)[1:]  # before anything is trained
+    result = crossvalidate(workspace, options(workspace, models=("unet_small",)))
     assert [job.model for job, _ in result.trained] == ["unet_small"] * 3
     old = next(results for results in result.models if results.name == "mednca_2d")
     assert not old.folds and "trained with other plans" in old.notes[0]
@@ -121,9 +122,22 @@ def test_a_fold_that_was_validated_again_is_not_shown_with_what_was_measured_bef
 
 def test_another_count_than_that_of_the_folds_there_is_refused(workspace):
     crossvalidate(workspace, options(workspace, folds=(0,)))
-    result = crossvalidate(workspace, options(workspace, iterations=500))
-    assert "a training of 500 iterations, as --iterations asks, found one of 321" in result.failed["mednca_2d"]
-    assert len(calls(workspace)) == 1
+    table = workspace.results_folder(DATASET) / "comparison.csv"
+    table.unlink()
+    with pytest.raises(InputError, match="a training of 500 iterations, as --iterations asks, found one of 321"):
+        crossvalidate(workspace, options(workspace, models=("unet", "mednca"), iterations=500))
+    assert len(calls(workspace)) == 1 and not table.exists()  # nor is the other model trained
+
+
+def test_folds_of_different_counts_are_named_before_the_missing_ones_are_trained(workspace, caplog):
+    crossvalidate(workspace, options(workspace, folds=(0, 1)))
+    run = fold_folder(workspace, 1) / "run.json"
+    write_json(run, {**read_json(run), "iterations": 400})
+    caplog.clear()
+    crossvalidate(workspace, options(workspace))
+    first = next(record.getMessage() for record in caplog.records if record.levelname == "WARNING")
+    assert "(fold 0: 321, fold 1: 400). Missing ones get 321" in first
+    assert first.endswith("mednca_train --force --iterations 321 trains fold 1 again.")
 
 
 def test_postprocessing_is_chosen_out_of_fold_and_kept_until_a_fold_changes(workspace):

@@ -8,7 +8,7 @@ import pytest
 
 from mednca_pipeline.cli.fold_bars import FoldBars
 from mednca_pipeline.crossval.jobs import FoldJob
-from mednca_pipeline.crossval.watching import Standing, running, standing, watching
+from mednca_pipeline.crossval.watching import Averaging, Standing, running, standing, watching
 from mednca_pipeline.execution import progress
 from mednca_pipeline.results.run_record import RunRecord
 from mednca_pipeline.runtime.files import write_text
@@ -67,3 +67,15 @@ def test_without_a_terminal_all_folds_are_in_one_line(monkeypatch, capsys):
         "mednca_2d fold 0 training 40 of 200; unet_small_2d fold 0 timing",
         "mednca_2d fold 0 validating 3",
     ]
+
+
+def test_the_averaging_of_a_fold_is_told_as_it_goes_on():
+    class Heard:
+        def folds(self, standings):
+            told.extend(standings)
+
+    told = []
+    watch = Averaging("a + b fold 0", Heard())
+    watch.begins("Measuring validation cases", 3)
+    watch.advances(2)
+    assert told == [Standing("a + b fold 0", "measuring validation cases", done, 3) for done in (0, 2)]

@@ -17,7 +17,15 @@ def _task(folder, modality, labels, image_shape):
         save_nifti(folder / "labelsTr" / f"{name}.nii.gz", label, spacing=2)
     (folder / "imagesTr" / "._x_001.nii.gz").write_bytes(b"macOS")
     save_nifti(folder / "imagesTs" / "x_009.nii.gz", noise(*image_shape, seed=9).astype(np.float32), spacing=2)
-    description = {"name": "Y", "modality": modality, "labels": labels, "numTraining": 3, "training": [{}] * 3}
+    description = {
+        "name": "Y",
+        "licence": "CC-BY-SA 4.0",
+        "reference": 7,
+        "modality": modality,
+        "labels": labels,
+        "numTraining": 3,
+        "training": [{}] * 3,
+    }
     (folder / "dataset.json").write_text(json.dumps(description), encoding="utf-8")
     return folder
 
@@ -30,6 +38,7 @@ def test_a_task_of_one_channel(tmp_path, capsys):
     assert "2 of the 3 training cases" in capsys.readouterr().out
     dataset, described = converted(tmp_path, "Dataset004_Hippocampus")
     assert described == {
+        "licence": "CC-BY-SA 4.0",
         "channel_names": {"0": "MRI"},
         "labels": {"background": 0, "Alpha": 1, "Zeta": 2},
         "numTraining": 2,

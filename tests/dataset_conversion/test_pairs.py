@@ -287,3 +287,29 @@ def test_segmentations_of_3d_slicer_keep_their_names_and_place(tmp_path, capsys)
     segmentation(source / "m" / "b.seg.nrrd", whole, 2.0, (1, 0, 0), {"tumour": 1})
     assert run(tmp_path, *arguments, "--force") == 2
     assert "b.seg.nrrd: expected a grid that is a part of that of b.nii.gz" in capsys.readouterr().err
+
+
+def test_all_faults_of_a_folder_are_named_in_one_go(tmp_path, capsys):
+    """Both masks are white; then one mask has another size than its image, and the other image is damaged."""
+    arguments = _pairs(tmp_path / "s")
+    names = sorted(file.stem for file in (tmp_path / "s" / "masks").iterdir())
+    assert run(tmp_path, *arguments) == 2
+    error = capsys.readouterr().err
+    assert f"{len(names)} faults:" in error and all(
+        f"masks/{name}.png: expected label values" in error for name in names
+    )
+    save_picture(tmp_path / "s" / "masks" / f"{names[0]}.png", box(9, 9, value=255))
+    (tmp_path / "s" / "masks" / f"{names[1]}.png").write_bytes(b"nothing")
+    assert run(tmp_path, *arguments, "--threshold", "127") == 2
+    error = capsys.readouterr().err
+    assert "2 faults:" in error and f"{names[0]}.png" in error and f"{names[1]}.png" in error
+    assert not list((tmp_path / "raw").glob("Dataset030*"))
+
+
+@pytest.mark.parametrize("affix", ["_mask", " masks", "-SEG", "_labels", ".gt", "_groundtruth", "_annotation"])
+def test_common_names_of_masks_beside_their_images(tmp_path, affix):
+    for name in ("a", "b"):
+        save_picture(tmp_path / "s" / f"{name}.png", box(6, 7, value=90))
+        save_picture(tmp_path / "s" / f"{name}{affix}.png", box(6, 7))
+    assert run(tmp_path, "pairs", "-i", tmp_path / "s", "-l", tmp_path / "s", "-d", "30", "--name", "Own") == 0
+    assert [case.name for case in converted(tmp_path, "Dataset030_Own")[0].training] == ["a", "b"]

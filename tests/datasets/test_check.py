@@ -268,7 +268,7 @@ def test_a_2d_image_among_3d_ones(folder):
     save(folder / "imagesTr" / "a_0000.nii.gz", image_array(shape=(6, 5)))
     save(folder / "labelsTr" / "a.nii.gz", label_array()[:, :, 1])
     found = _only(folder)
-    assert (found.case, found.found) == ("a", "one slice (2 axes) of 5 x 6 voxels")
+    assert (found.case, found.found) == ("a", "one slice (2 axes) of 5 x 6 pixels")
     assert found.expected == "a volume (3 axes), as 2 other cases are" and "whole volume" in found.remedy
 
 

@@ -60,6 +60,16 @@ def test_slices_lie_across_the_coarsest_axis_and_are_axial_for_equals(tmp_path, 
     assert coloured.index(max(coloured)) == axis and max(coloured) > 3 * sorted(coloured)[1]
 
 
+def test_slices_lie_across_the_axis_that_the_plan_chose(tmp_path):
+    labels = np.zeros((12, 12, 12), int)
+    labels[:, 5] = 1
+    coloured = []
+    for across in range(3):
+        write_picture(Picture("a", np.zeros((1, 12, 12, 12)), {"plane": labels}, across=across), tmp_path / "a.png")
+        coloured.append(coloured_pixels(tmp_path / "a.png"))
+    assert coloured[1] == max(coloured) > 3 * sorted(coloured)[1]
+
+
 def test_a_slice_has_the_number_that_a_viewer_of_the_file_shows():
     """LPS +z is the file's k: from RAS files axis k keeps its sense; j of a RAS file runs against LPS's y."""
     ras = geometry_from_affine((10, 20, 30), np.diag([-1.0, -1.0, 1.0, 1.0]))

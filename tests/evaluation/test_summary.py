@@ -116,6 +116,7 @@ def test_files_of_schema_1_are_read_as_they_are_and_others_refused(tmp_path):
 
 def test_policy_says_the_tolerance_and_defines_what_tables_say():
     assert "NSD has a tolerance of 3 voxels" in Units(False, 3.0).policy
+    assert "NSD has a tolerance of 3 pixels" in Units(False, 3.0, dimensions=2).policy
     assert POLICY.split(";")[0] in Units().policy
     for wrong in (-1.0, math.inf, math.nan):
         with pytest.raises(InputError, match="tolerance: expected a distance of at least 0"):

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from mednca_pipeline.crossval.run import CrossvalOptions, crossvalidate
+from mednca_pipeline.crossval.options import CrossvalOptions
+from mednca_pipeline.crossval.run import crossvalidate
 from mednca_pipeline.results.fold_folder import FoldFolder
 from mednca_pipeline.results.model_folder import ModelFolder
 from mednca_pipeline.runtime.errors import InputError

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mednca_pipeline.execution.libraries import log_to_terminal
-from mednca_pipeline.execution.terminal import columns, say, shown, wrapped
+from mednca_pipeline.execution.terminal import columns, duration, say, short_paths, shown, wrapped
 
 
 def test_lines_are_wrapped_between_words_and_continue_indented():
@@ -63,3 +63,27 @@ def test_the_help_of_every_command_fits(command, width, monkeypatch, capsys):
         importlib.import_module(f"mednca_pipeline.cli.{command}").main(["--help"])
     lines = [line.removeprefix("usage: ").strip() for line in capsys.readouterr().out.splitlines()]
     assert [line for line in lines if len(line) > width and " " in line] == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.01, "0.1 s"),
+        (0.4, "0.4 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min"),
+        (90, "1.5 min"),
+        (597, "10 min"),
+        (6300, "1 h 45 min"),
+    ],
+)
+def test_durations_below_a_minute_are_in_seconds(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_paths_in_messages_are_those_below_the_current_folder(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    inside, outside = tmp_path / "results" / "run.json", tmp_path.parent / "other.json"
+    say(f"{inside}: damaged, see ({inside}) and {outside}")
+    assert capsys.readouterr().out == f"results/run.json: damaged, see (results/run.json) and {outside}\n"
+    assert short_paths(f"/mnt{inside}") == f"/mnt{inside}"  # another folder that ends alike

@@ -110,7 +110,7 @@ def test_the_first_plans_components_are_kept_unless_refused(tmp_path, image):
     members = [Predictor.from_folder(save_model(tmp_path, plans, config=name, folds=(0,))) for name in ("2d", "3d")]
     kept, raw = Combination(members), Combination(members, postprocess=False)
     assert kept.describe() == (
-        f"{DATASET} mednca_2d, folds 0 + {DATASET} mednca_3d, folds 0, keeping 1 component of anterior"
+        f"{DATASET} mednca_2d, fold 0 + {DATASET} mednca_3d, fold 0, keeping 1 component of anterior"
     )
     ((name, islands),) = ((lost.name, lost.islands) for lost in kept.predict(image, SPACING).removed)
     assert name == "anterior" and islands > 0
@@ -142,7 +142,7 @@ def test_models_are_named_by_model_by_configuration_and_by_folder(tmp_path, fold
         (["mednca_2d"], "3d", "expected configuration 3d, as --config says, found 2d"),
         ([str(tmp_path / "mednca_2d")], None, "found no plans.json in it"),
         ([str(tmp_path)], None, "found no model of this version"),
-        (["unett"], None, r"expected a trained unett .*found mednca \(2d\)"),
+        (["unett"], None, r"-m unett: expected one of mednca, .* mednca_models lists"),
     ):
         with pytest.raises(InputError, match=message):
             find_models(workspace, None, names, config)
@@ -163,7 +163,7 @@ def test_command_averages_several_models(tmp_path, folders, capsys):
     np.testing.assert_allclose(read_image(tmp_path / "out/a_variance.nii.gz").array[0], expected.variance, atol=1e-6)
     with (tmp_path / "out" / "quality.csv").open(encoding="utf-8") as file:
         (row,) = csv.DictReader(file)
-    assert row["made_with"] == f"{DATASET} mednca_2d, folds 0 1 + {DATASET} mednca_3d, folds 2"
+    assert row["made_with"] == f"{DATASET} mednca_2d, folds 0 1 + {DATASET} mednca_3d, fold 2"
     assert float(row["quality_foreground"]) == pytest.approx(expected.quality["foreground"], abs=1e-4)
     capsys.readouterr()
     for options, message in (("--fast", "one pass of one model"), ("--folds 0", "mednca_3d: expected final weights")):

@@ -21,6 +21,7 @@ from mednca_pipeline.runtime.fire_masks import RandomRun, fire_masks
 from mednca_pipeline.runtime.outline import Outline
 from mednca_pipeline.runtime.preprocessing import preprocess_image
 from mednca_pipeline.runtime.quality import Deviation
+from mednca_pipeline.runtime.weights import read_weights
 
 from .tiny_model import SHAPE, SPACING, make_image, make_plans, save_model, with_regions
 
@@ -109,7 +110,7 @@ def test_numpy_and_torch_predict_the_same(tmp_path, image, config, everywhere, m
     light = Predictor.from_folder(folder, options=PredictionOptions(runs=2))
     assert isinstance(light.networks[0], LightNetwork)
     weights = folder / "fold_0" / "final.safetensors"
-    torch_network = TorchNCA.from_weights(weights, plans, "mednca", config, "cpu", everywhere)
+    torch_network = TorchNCA.from_weights(read_weights(weights), plans, "mednca", config, "cpu", everywhere)
     for asked in (Asked(), Asked(runs=2)):
         found, expected = (
             Predictor(LoadedModel(plans, config, "mednca", {0: network}), PredictionOptions(runs=asked.runs)).predict(
@@ -273,7 +274,7 @@ def test_what_was_chosen_out_of_fold_goes_before_the_plan(tmp_path, image):
     ("array", "spacing", "message"),
     [
         (np.ones((2, *SHAPE)), SPACING, "Expected 1 channel"),
-        (np.ones((1, 8, 8)), (1.0, 1.0), r"Expected volumes \(z, y, x\).*found one slice of 8 x 8 voxels.*its folder"),
+        (np.ones((1, 8, 8)), (1.0, 1.0), r"Expected volumes \(z, y, x\).*found one slice of 8 x 8 pixels.*its folder"),
         (np.ones((1, 1, *SHAPE)), (1.0, *SPACING), "Expected volumes"),
         (np.full((1, *SHAPE), np.nan), SPACING, "NaN"),
         (

@@ -1,6 +1,6 @@
 import pytest
 
-from mednca_pipeline.planning.overrides import merged, parse_overrides
+from mednca_pipeline.planning.overrides import check_flags, merged, parse_overrides
 from mednca_pipeline.runtime.errors import InputError
 
 
@@ -65,3 +65,11 @@ def test_new_flags_replace_earlier_ones_of_the_same_configuration_only():
     earlier = {"2d.steps": "8 6 4", "3d.steps": "9 6 4"}
     found = merged(earlier, {"steps": "12 6 4", "patch": None}, ["2d"])
     assert found == {"2d.steps": "12 6 4", "3d.steps": "9 6 4"}
+
+
+def test_flags_that_fit_no_image_are_refused_without_one():
+    check_flags({"spacing": "3 1 1", "position": "no"}, ())
+    check_flags({"patch": "24 24"}, ("2d",))
+    for wrong in ({"patch": "24 24"}, {"steps": "many"}, {"position": "maybe"}):
+        with pytest.raises(InputError, match=f"--{next(iter(wrong))}"):
+            check_flags(wrong, ("3d",))

@@ -291,5 +291,5 @@ def test_unknown_spacing_is_not_called_millimetres():
     fingerprint = alike((64, 64), {"a": (20, 20)}, spacing_known=False)
     plans = make_plans(fingerprint)
     assert not plans.spacing_known
-    assert decision(plans, "2d", "target spacing").value == "1x1 voxels"
+    assert decision(plans, "2d", "target spacing").value == "1x1 pixels"
     assert decision(make_plans(replace(fingerprint, spacing_known=True)), "2d", "target spacing").value == "1x1 mm"

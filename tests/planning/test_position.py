@@ -39,6 +39,7 @@ def test_the_typical_sides_are_in_the_order_of_the_configurations_axes():
     cases = [replace(case, spacing_mm=(1.0, 1.0, 4.0)) for case in fingerprint.cases]  # sagittal slices
     plans = make_plans(make_fingerprint(cases))
     assert plans.configs["2d"].preprocessing.axis_order == (2, 0, 1)
+    assert plans.slicing_axis == 2
     assert plans.configs["2d"].models["mednca"].position == (20, 60, 70)
     assert plans.configs["3d"].models["mednca"].position[:2] == (60, 70)
 

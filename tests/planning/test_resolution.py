@@ -67,9 +67,9 @@ def test_slices_are_coarsened_in_plane_only_and_volumes_leave_a_coarser_axis_alo
     assert plans.configs["3d"].preprocessing.spacing_mm == (10.0, 1.189, 1.189)
 
 
-def test_unknown_spacing_is_in_voxels():
+def test_unknown_spacing_of_pictures_is_in_pixels():
     fingerprint = alike(SQUARE, LESION, ceilings=falling(0.995, 0.98), spacing_known=False)
-    assert "1.19 voxels" in working_spacing(fingerprint, (0, 1), (1.0, 1.0)).because
+    assert "1.19 pixels" in working_spacing(fingerprint, (0, 1), (1.0, 1.0)).because
 
 
 def test_a_spacing_that_passes_by_luck_behind_one_that_fails_is_not_taken():

@@ -54,7 +54,8 @@ def test_faults_of_the_environment_have_path_and_cause(number, found):
 
 
 @pytest.mark.parametrize(
-    ("module", "extra"), [("scipy.ndimage", "train"), ("SimpleITK", "formats"), ("distributed", "cluster")]
+    ("module", "extra"),
+    [("scipy.ndimage", "train"), ("SimpleITK", "formats"), ("distributed", "cluster"), ("onnx", "onnx")],
 )
 def test_a_missing_package_is_named_with_the_extra_that_brings_it(module, extra):
     error = correctable(ModuleNotFoundError(f"No module named '{module}'", name=module))

@@ -16,6 +16,7 @@ from mednca_pipeline.runtime.folding import Architecture
 from mednca_pipeline.runtime.folding import light_nca as folded
 from mednca_pipeline.runtime.light_nca import level_by_level, pyramid
 from mednca_pipeline.runtime.outline import Outline
+from mednca_pipeline.runtime.weights import FoldWeights
 
 FIRE_RATE = 0.6
 THREE = (LevelPlan((4, 4), 3), LevelPlan((2, 2), 3), LevelPlan((1, 1), 2))
@@ -58,7 +59,7 @@ def light(network):
     levels = tuple((level.factor, level.steps) for level in plan.levels)
     cell = {"fire_rate": plan.fire_rate, "border": plan.border, "norm": plan.norm, "sigmoid": network.sigmoid}
     form = Architecture(levels, plan.channels, network.n_image, n_outputs=3, **cell)
-    return folded(weights, form, "memory")
+    return folded(FoldWeights(weights, "memory"), form)
 
 
 def both(network, image, outline, runs=()):

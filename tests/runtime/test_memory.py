@@ -26,7 +26,7 @@ def test_an_image_that_fits_exactly_is_taken_and_one_byte_less_is_refused():
     check_memory(2, (2, 5), (10, 100), 3, needed)
     with pytest.raises(InputError) as error:
         check_memory(2, (2, 5), (10, 100), 3, needed - 1)
-    assert error.value.found == "2 x 5 voxels that become 10 x 100 after resampling, which need 0.0201 MB or more"
+    assert error.value.found == "2 x 5 pixels that become 10 x 100 after resampling, which need 0.0201 MB or more"
     assert "at most 0.0201 MB of memory, as given" in error.value.expected and "--memory" in error.value.remedy
 
 

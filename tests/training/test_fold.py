@@ -17,6 +17,8 @@ from mednca_pipeline.plans.splits import read_splits
 from mednca_pipeline.preprocessing.store import CaseStore
 from mednca_pipeline.results.fold_folder import FoldFolder
 from mednca_pipeline.training import fold, loop, timing
+from mednca_pipeline.training.job import prepare
+from mednca_pipeline.training.options import TrainingOptions
 from mednca_pipeline.workspace import open_workspace
 
 from .trainings import ITERATIONS, SEED, arguments, fold_folder, interrupt_at, weights
@@ -128,6 +130,17 @@ def test_budget_is_turned_into_iterations_once(root, monkeypatch, capsys):
     assert saved["iterations"] == run["iterations"] and saved["iteration"] == 2
     assert "--budget and --pretrained do nothing" in capsys.readouterr().err
     assert "--budget 1s; mednca_train" in run["command"] and run["command"].endswith("--continue --budget 9h")
+
+
+def test_a_budget_below_the_least_is_answered_with_what_it_takes(root, monkeypatch, caplog):
+    monkeypatch.setattr(fold, "measure", lambda *_: timing.Timing(1.0, 20, 0.5, 2.0, 10.0))
+    job = prepare(open_workspace(root), TrainingOptions("1", 0, config="2d"))
+    assert fold.time_iterations(open_workspace(root), job, 5.0) == 20
+    assert (
+        "5 s is less than this training takes here at least: 10 s of timing and 30 s for 20 iterations" in caplog.text
+    )
+    caplog.clear()
+    assert fold.time_iterations(open_workspace(root), job, 3600.0) > 20 and "at least" not in caplog.text
 
 
 def test_killed_while_timing_the_budget_it_begins_again_as_first_asked(root, monkeypatch):

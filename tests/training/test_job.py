@@ -10,7 +10,8 @@ import pytest
 
 from mednca_pipeline.cli.plan_and_preprocess import main as plan_main
 from mednca_pipeline.cli.train import main as train_main
-from mednca_pipeline.crossval.run import CrossvalOptions, crossvalidate
+from mednca_pipeline.crossval.options import CrossvalOptions
+from mednca_pipeline.crossval.run import crossvalidate
 from mednca_pipeline.fingerprint.leakage import workspace_splits
 from mednca_pipeline.models.registry import read_plans
 from mednca_pipeline.plans.plans import write_plans

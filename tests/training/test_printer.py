@@ -17,8 +17,8 @@ def test_an_epoch_names_its_classes_and_no_jargon():
 
 def test_where_the_time_went():
     spent = Spent(timing_s=18, training_s=546, epoch_ends_s=36, validation_s=24)
-    assert str(spent) == "10.0 min: 0.3 timing, 9.1 training, 0.6 epoch ends; validation 0.4 min"
-    assert str(Spent(training_s=60)) == "1.0 min: 1.0 training, 0.0 epoch ends; validation 0.0 min"
+    assert str(spent) == "10 min: timing 18 s, training 9.1 min, epoch ends 36 s; validation 24 s"
+    assert str(Spent(training_s=60)) == "1 min: training 1 min"
 
 
 @pytest.fixture
@@ -39,8 +39,11 @@ def test_each_stage_speaks_where_nobody_sees_a_bar(state, monkeypatch, capsys):
         printer.begins("Predicting validation cases", 8)
         printer.advances(3)
     assert capsys.readouterr().out.splitlines() == [
+        "Timing …",
         "Timing: 5 of 25",
+        "Training …",
         "Training: 4 of 4; loss 0.250; Dice: liver 0.500, spleen -",
+        "Predicting validation cases …",
         "Predicting validation cases: 3 of 8",
     ]
     with EpochPrinter(quiet=True) as printer:

@@ -1,0 +1,1 @@
+"""Trained models for other machines and programs: bundles, and ONNX graphs with what describes them."""

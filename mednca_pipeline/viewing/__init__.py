@@ -1,0 +1,1 @@
+"""The page that segments and shows predictions in a browser, served to this machine alone."""

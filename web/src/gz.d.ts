@@ -1,0 +1,5 @@
+declare module "*?gz" {
+  /** The address of the file in gzip's form. */
+  const url: string;
+  export default url;
+}
