@@ -47,7 +47,7 @@ TRAIN = [
 ]
 ONNX = ["onnx>=1.17", "onnxruntime>=1.20"]
 CLUSTER = ["dask>=2025.1", "distributed>=2025.1"]
-TEST = ["hypothesis>=6", "pytest>=8", "pytest-cov>=6", "coverage>=7", "ruff>=0.9", "mypy>=1.18"]
+TEST = ["hypothesis>=6", "pytest>=8", "pytest-cov>=6", "pytest-xdist>=3.6", "coverage>=7", "ruff>=0.9", "mypy>=1.18"]
 
 setup(
     name="mednca_pipeline",

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as every command does, and before any test imports torch
-for name in ("MEDNCA_ROOT", "nnUNet_raw"):  # tests bring workspaces of their own
+for name in ("MEDNCA_ROOT", "nnUNet_raw", "COLUMNS"):  # tests bring workspaces and widths of their own
     os.environ.pop(name, None)
 ROOT = Path(__file__).resolve().parents[1]
 

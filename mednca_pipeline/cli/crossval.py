@@ -113,7 +113,7 @@ def _crossvalidate(arguments: argparse.Namespace) -> int:
     )
     find_work(workspace, options)
     if not arguments.quiet:
-        say("Loading torch …", sys.stderr)
+        say("Loading torch...", sys.stderr)
 
     from ..crossval.run import crossvalidate  # seconds: what can be said at once is said before
 

@@ -185,7 +185,7 @@ def _times(workspace: "Workspace", planned: "Planned") -> "list[Expected]":
     """How long each model that a cross-validation compares takes here, the one to start with first."""
     from ..models.registry import COMPARED
 
-    say("Loading torch …", sys.stderr)
+    say("Loading torch...", sys.stderr)
     from ..training.expected import expected
     from ..training.printer import EpochPrinter
 

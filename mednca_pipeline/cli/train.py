@@ -109,7 +109,7 @@ def _train(arguments: argparse.Namespace) -> int | None:
     request = resolve(workspace, options)
     (check_validatable if arguments.val else check_trainable)(request)
     if not arguments.quiet:
-        say("Loading torch …", sys.stderr)
+        say("Loading torch...", sys.stderr)
 
     from ..training.fold import revalidate, train_fold  # seconds: what can be said at once is said before
     from ..training.printer import EpochPrinter

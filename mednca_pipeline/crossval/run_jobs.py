@@ -59,7 +59,7 @@ def run_jobs(
                     raise KeyboardInterrupt
                 on_end(job, outcome)
         except KeyboardInterrupt:
-            log.warning("Stopping: waiting until every training has saved …")
+            log.warning("Stopping: waiting until every training has saved...")
             stop.set()
             for job in left.values():
                 _wait_until_saved(job)

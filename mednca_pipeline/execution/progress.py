@@ -22,7 +22,7 @@ class Lines:
     def begins(self, what: str) -> None:
         """Logs that a step begins."""
         if self._wanted:
-            log.info("%s …", what)
+            log.info("%s...", what)
             self.said()
 
     def due(self) -> bool:

@@ -165,7 +165,7 @@ def _plain(cls: type, data: Any, where: str, finite: bool = True) -> Any:
 
 def _wrong(where: str, expected: str, found: Any) -> InputError:
     text = repr(found)
-    return InputError(where, expected, f"{text[:60]}{'…' * (len(text) > 60)}", _REMEDY)
+    return InputError(where, expected, f"{text[:60]}{'...' * (len(text) > 60)}", _REMEDY)
 
 
 def _inside(where: str, name: str) -> str:

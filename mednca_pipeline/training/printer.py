@@ -34,7 +34,7 @@ class EpochPrinter:
         self._what, self._total, self._told, self._bar.status = what, total, "", ""
         self._task = self._bar.add_task(what, total=total)
         if not self._quiet and not self._bar.console.is_terminal:
-            say(f"{what} …")
+            say(f"{what}...")
             self._lines.said()
 
     def advances(self, done: int) -> None:

@@ -33,7 +33,7 @@ def test_command_takes_labels_from_dataset_json_and_names_what_has_no_partner(fo
     assert "0.7500" in output.out and "2 of 3 with a reference" in output.out and "HD95 (voxels)" in output.out
     assert "note: 2 of 3 label files have a prediction; without one: c\n" in output.out
     assert "note: predictions without a label file: 1 (alien)" in output.out
-    assert output.err == "Evaluating …\n" and summary["missing"] == ["c"] and summary["unmatched"] == ["alien"]
+    assert output.err == "Evaluating...\n" and summary["missing"] == ["c"] and summary["unmatched"] == ["alien"]
 
 
 def test_a_class_absent_from_both_masks_has_nnunets_mean_beside_ours(folders, capsys):

@@ -82,6 +82,7 @@ def test_serves_a_review_until_ctrl_c(tmp_path, built, folders):
         stderr=subprocess.STDOUT,
         text=True,
         env=environment,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # a job in the background has none
     )
     try:
         said = process.stdout.readline()

@@ -14,7 +14,7 @@ def test_without_a_terminal_a_line_says_how_far_it_is(monkeypatch, caplog):
     with caplog.at_level(logging.INFO), progress.counting("Drawing", 9, quiet=False) as step:
         for number in range(9):
             step(str(number))
-    assert caplog.messages[0] == "Drawing …"  # before the first piece is done
+    assert caplog.messages[0] == "Drawing..."  # before the first piece is done
     assert caplog.messages[1:] and all(message.startswith("Drawing: ") for message in caplog.messages[1:])
     assert caplog.messages[-1].endswith("of 9")
 

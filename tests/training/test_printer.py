@@ -39,11 +39,11 @@ def test_each_stage_speaks_where_nobody_sees_a_bar(state, monkeypatch, capsys):
         printer.begins("Predicting validation cases", 8)
         printer.advances(3)
     assert capsys.readouterr().out.splitlines() == [
-        "Timing …",
+        "Timing...",
         "Timing: 5 of 25",
-        "Training …",
+        "Training...",
         "Training: 4 of 4; loss 0.250; Dice: liver 0.500, spleen -",
-        "Predicting validation cases …",
+        "Predicting validation cases...",
         "Predicting validation cases: 3 of 8",
     ]
     with EpochPrinter(quiet=True) as printer:
