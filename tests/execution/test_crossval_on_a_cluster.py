@@ -21,7 +21,7 @@ from .clusters import local_cluster
 
 pytestmark = pytest.mark.slow
 
-MEASURED = ("training_minutes", "seconds_per_case", "peak_memory_bytes")
+MEASURED = ("training_minutes", "seconds_per_case", "peak_memory_bytes", "schedule_percent")  # the last: of minutes
 ITERATIONS = 16
 SAID_AT_EACH_START = "training and 2 validation cases"
 
