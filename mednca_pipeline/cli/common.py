@@ -17,6 +17,7 @@ from ..execution.terminal import columns, say, wrapped
 from ..runtime.errors import InputError, correctable
 
 OUR_PACKAGES = ("mednca_pipeline", "dataset_conversion")
+NOBODY_READS = 141  # as of a program that SIGPIPE ends
 EXIT_CODES = (
     "exit codes: 0 done; 1 a fault of mednca_pipeline; 2 a fault of the input or the environment; 130, 143 and 129 "
     "stopped by Ctrl-C, SIGTERM and SIGHUP"
@@ -82,6 +83,10 @@ def run_command(
         with contextlib.suppress(OSError):  # after SIGHUP there may be no terminal any more
             print_error(interrupt, str(interrupt) or "Interrupted.", arguments.debug)
         return exit_code(interrupt)
+    except BrokenPipeError:  # what reads the output has enough, such as head
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains at its end
+        return NOBODY_READS
     except Exception as raised:
         error = correctable(raised)
         if isinstance(error, InputError):

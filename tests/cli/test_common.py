@@ -134,3 +134,19 @@ def test_nohup_keeps_a_command_alive(tmp_path):
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=30)
     assert process.returncode == 143
+
+
+def test_a_reader_that_ends_early_is_no_fault():
+    """As in `mednca_models | head`. The command waits until its reader has gone."""
+    code = (
+        "import sys, time; from mednca_pipeline.cli.common import command_parser, run_command\n"
+        "def action(arguments):\n sys.stdin.readline(); print('x' * 100000, flush=True)\n"
+        "sys.exit(run_command(command_parser('mednca_x', 'does', '  mednca_x'), action, []))"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen([sys.executable, "-c", code], **pipes)
+    process.stdout.close()
+    process.stdin.write(b"gone\n")
+    process.stdin.close()
+    assert (process.stderr.read(), process.wait(timeout=60)) == (b"", 141)
+    process.stderr.close()
