@@ -22,23 +22,10 @@ from mednca_pipeline.runtime.outline import Outline
 from mednca_pipeline.runtime.quality import Deviation
 from mednca_pipeline.runtime.weights import read_weights
 
+from .commands import COMMANDS
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
-COMMANDS = (
-    "convert",
-    "check",
-    "plan_and_preprocess",
-    "train",
-    "crossval",
-    "predict",
-    "evaluate",
-    "plot",
-    "export",
-    "info",
-    "install",
-    "models",
-    "view",
-)
 SOURCES = [
     path for folder in ("mednca_pipeline", "dataset_conversion") for path in sorted((ROOT / folder).rglob("*.py"))
 ]

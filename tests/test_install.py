@@ -16,6 +16,8 @@ import pytest
 
 from mednca_pipeline.phantom import write_phantom_dataset
 
+from .commands import COMMANDS
+
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -23,21 +25,6 @@ PACKAGES = {
     "mednca_pipeline": ROOT / "mednca_pipeline",
     "dataset_conversion": ROOT / "dataset_conversion",
 }
-COMMANDS = (
-    "convert",
-    "check",
-    "plan_and_preprocess",
-    "train",
-    "crossval",
-    "predict",
-    "evaluate",
-    "plot",
-    "export",
-    "info",
-    "install",
-    "models",
-    "view",
-)
 HEAVY = ("torch", "monai", "batchgenerators", "acvl_utils", "blosc2", "pandas", "sklearn", "skimage", "matplotlib")
 DISTRIBUTION_OF = {"PIL": "pillow", "sklearn": "scikit-learn"}
 
@@ -215,6 +202,16 @@ def test_a_command_that_needs_more_says_which_extra(light, tmp_path):
     assert done.returncode == 2
     said = " ".join(done.stderr.split())  # lines may be wrapped
     assert 'pip install "mednca_pipeline[train]"' in said and "Traceback" not in said
+
+
+def test_an_evaluation_says_it_once_and_not_for_each_case(light, tmp_path):
+    for case in "abc":
+        (tmp_path / f"{case}.nii.gz").write_bytes(b"")
+    command = [light, "-m", "mednca_pipeline.cli.evaluate", "-p", str(tmp_path), "-l", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    said = " ".join(done.stderr.split())
+    assert done.returncode == 2 and said.count('pip install "mednca_pipeline[train]"') == 1
+    assert "failed" not in said and "Traceback" not in said
 
 
 def test_a_format_that_needs_more_says_which_extra(light, tmp_path):

@@ -75,6 +75,8 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
     if not arguments.quiet:
         say(f"Comparing {shown(predictions)} with {shown(references)}. Loading the libraries takes some seconds.")
+    import torch  # noqa: F401  -- the metrics need it; where it is absent, one error says so instead of one per case
+
     from ..evaluation.metrics import Units  # slow from here on, and what can be said at once is said
     from ..evaluation.summary import evaluate_folder, paired_files
     from ..execution.executors import open_executor

@@ -14,7 +14,7 @@ _PAD_MODE = {"replicate": "edge", "reflect": "reflect"}
 class Cell:
     """Weights are values of the graph, known by the level's prefix and their names; shapes: of these weights.
 
-    Values stay in the order (N, channels, *grid), without transposes: they make a graph 1.6 times as slow in WASM.
+    Values stay in the order (N, channels, *grid), without transposes, which take a large part of the time in WASM.
     """
 
     def __init__(self, nodes: Nodes, form: Architecture, prefix: str, shapes: Mapping[str, tuple[int, ...]]) -> None:
